@@ -1,0 +1,37 @@
+/** The only door for time. `Date` and `setTimeout` are lint errors outside `src/base/`. */
+export interface Clock {
+  /** Wall time, ms since the Unix epoch. May step backwards: for timestamps users read, never deadlines. */
+  wallMs(): number;
+  /** Monotonic time, ms since an arbitrary origin. For deadlines and backoff. */
+  monotonicMs(): number;
+  /** Resolves after `delayMs` (0 to 2^31-1). Rejects with `signal.reason` when aborted. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The computer's own time. */
+export const systemClock: Clock = {
+  wallMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: (delayMs, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const stop = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      }, delayMs);
+      signal?.addEventListener("abort", stop, { once: true });
+    }),
+};
+
+/** RFC 3339 with whole seconds, the form of every Kubernetes `Time`. */
+export const rfc3339 = (wallMs: number): string => new Date(wallMs).toISOString().replace(/\.\d+Z$/, "Z");
+
+/** RFC 3339 with microseconds, the form of every Kubernetes `MicroTime`. */
+export const rfc3339Micro = (wallMs: number): string => new Date(wallMs).toISOString().replace(/Z$/, "000Z");
+
+/** Milliseconds since the Unix epoch of an RFC 3339 text, or NaN. */
+export const parseTimeMs = (text: string): number => Date.parse(text);

@@ -1,0 +1,39 @@
+import { randomBytes } from "node:crypto";
+
+/** The only door for randomness outside cryptography. */
+export interface Random {
+  /** Uniform in [0, 1). */
+  next(): number;
+}
+
+/** From the operating system. */
+export const systemRandom: Random = { next: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48 };
+
+/** The same numbers for the same seed (mulberry32). */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return {
+    next() {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    },
+  };
+}
+
+/** Kubernetes' alphabet for generated suffixes: no vowels, nothing that reads like another character. */
+const alphabet = "bcdfghjklmnpqrstvwxz2456789";
+
+/** `length` characters of that alphabet, as `generateName` appends five. */
+export const suffix = (random: Random, length = 5): string =>
+  Array.from({ length }, () => alphabet[Math.floor(random.next() * alphabet.length)]).join("");
+
+/** A version 4 UUID drawn from `random`, so that a seeded run repeats its identities. */
+export function uuid(random: Random): string {
+  const hex = Array.from({ length: 32 }, () => Math.floor(random.next() * 16).toString(16));
+  hex[12] = "4";
+  hex[16] = "89ab"[Math.floor(random.next() * 4)] ?? "8";
+  const text = hex.join("");
+  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join("-");
+}

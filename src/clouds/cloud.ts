@@ -1,0 +1,159 @@
+import type { Duplex } from "node:stream";
+
+/**
+ * The ports between drover and a provider of machines. Every method is idempotent, may be repeated after a crash, and
+ * throws only the catalogue's CLOUD_* errors. `signal` ends the waiting, not what the provider has already begun.
+ */
+
+export type Architecture = "amd64" | "arm64";
+export type CapacityType = "on-demand" | "spot";
+
+/** What a machine is made of before a Pod is bound to it. Machines of one hash are interchangeable until then. */
+export type MachineTemplate = {
+  /** Over everything below except `prefetch`: lower-case hex, 16 characters. */
+  hash: string;
+  /** Machine image: `debian-12`, an AMI id. */
+  image: string;
+  /** The cloud-init document as text; at most 16,384 bytes once gzipped. Never holds a secret. */
+  userData: string;
+  architecture: Architecture;
+  /** What the machine must offer at least, the machine's own overhead included. */
+  cpuMillis: number;
+  memoryBytes: number;
+  diskBytes: number;
+  /** Container images to fetch before the machine is handed over, where the cloud can. Not part of the hash. */
+  prefetch: readonly string[];
+};
+
+/** Where and as what a machine runs; chosen from the offers. */
+export type Placement = { type: string; zone: string; capacityType: CapacityType };
+
+/** A kind of machine that may be launched now. */
+export type Offer = Placement & {
+  architecture: Architecture;
+  /** The size of every machine of this type; of an elastic type the most that one may have. */
+  cpuMillis: number;
+  memoryBytes: number;
+  /** True where the cloud cuts machines to the template's own size (a person's computer). */
+  elastic: boolean;
+  priceUsdPerHour: number;
+  /** What is left: machines of a fixed type, or the memory and CPU that all machines of an elastic type share. */
+  left: { machines: number; cpuMillis: number; memoryBytes: number };
+};
+
+/** One call to the provider, committed to the store before it is made. `slots`: 1 to 100 Pod UIDs, in launch order. */
+export type Launch = {
+  /** The idempotency token: lower-case letters, digits and dashes, at most 63 characters. */
+  id: string;
+  cluster: string;
+  template: MachineTemplate;
+  placement: Placement;
+  slots: readonly string[];
+};
+
+export type MachineState = "pending" | "running" | "stopping" | "gone";
+
+/** `slot` is the index in the launch; `cause` is the provider's own word for an end nobody asked for. */
+export type Machine = {
+  id: string;
+  launchId: string;
+  slot: number;
+  state: MachineState;
+  type: string;
+  zone: string;
+  /** IPv4, once the provider has given one. */
+  address?: string;
+  cause?: string;
+};
+
+export interface Machines {
+  /** Types, zones, prices and what is left of the quotas. */
+  offers(signal?: AbortSignal): Promise<readonly Offer[]>;
+  /** The same launch id gives the same machines, however often. May give fewer than `slots`, the first ones, never more.
+   * @throws CLOUD_CAPACITY, CLOUD_QUOTA, CLOUD_THROTTLED, CLOUD_AUTH, CLOUD_UNAVAILABLE, CLOUD_INVALID */
+  launch(launch: Launch, signal?: AbortSignal): Promise<readonly Machine[]>;
+  /** Starts termination; "gone" is final and is seen through `observe`. A bad id among many fails alone. */
+  terminate(ids: readonly string[], signal?: AbortSignal): Promise<void>;
+  /** Everything tagged with the cluster. `complete` is false after a failed or partial poll: absence then means nothing. */
+  observe(signal?: AbortSignal): Promise<{ machines: readonly Machine[]; complete: boolean }>;
+  /** The console's last 64 KiB, or "" before there is one. */
+  console(id: string, signal?: AbortSignal): Promise<string>;
+}
+
+export type Listener = { port: number; protocol: "TCP" | "UDP" };
+
+/** One machine behind a balancer. `ports[i]` serves `listeners[i]`; 0 where the machine does not serve that one. */
+export type Target = {
+  machineId: string;
+  address: string;
+  ports: readonly number[];
+  /** No new connections; the ones that are open may end by themselves. */
+  draining: boolean;
+};
+
+/** All that a balancer should be; `ensure` makes the present one equal to it. */
+export type BalancerSpec = {
+  /** Stable over repeats and restarts: at most 63 characters, unique in the cluster. */
+  id: string;
+  cluster: string;
+  /** `namespace/name` of the Service, for people. */
+  name: string;
+  scheme: "internal" | "internet-facing";
+  /** The Service's own address where the cloud can listen on it (local). */
+  clusterAddress?: string;
+  listeners: readonly Listener[];
+  targets: readonly Target[];
+};
+
+/** Where clients reach the balancer: an IPv4 address or a host name. */
+export type BalancerAddress = { ip?: string; hostname?: string };
+
+/** initial: registered, not yet checked; drained: no connection is open any more, it may be left out and ended. */
+export type TargetState = "initial" | "healthy" | "unhealthy" | "draining" | "drained";
+
+/** The balancer's own view. A target that is absent is deregistered and drained. */
+export type BalancerState = {
+  id: string;
+  /** It accepts connections. */
+  ready: boolean;
+  addresses: readonly BalancerAddress[];
+  targets: readonly { machineId: string; state: TargetState }[];
+};
+
+/** Service and Ingress load balancers: desired targets in, the balancer's own view of each target out. */
+export interface Balancers {
+  ensure(spec: BalancerSpec, signal?: AbortSignal): Promise<void>;
+  /** Every balancer of the cluster; `complete` as for machines. */
+  observe(signal?: AbortSignal): Promise<{ balancers: readonly BalancerState[]; complete: boolean }>;
+  remove(id: string, signal?: AbortSignal): Promise<void>;
+}
+
+/** A name inside the machines' network. Without values the record is removed. */
+export type NameRecord = { name: string; type: "A" | "CNAME"; values: readonly string[]; ttlSeconds: number };
+
+export interface Names {
+  /** Resolves when every resolver of the machines answers with the new records. */
+  change(records: readonly NameRecord[], signal?: AbortSignal): Promise<void>;
+  /** Every record of the cluster. */
+  list(signal?: AbortSignal): Promise<readonly NameRecord[]>;
+}
+
+/** A byte stream to a TCP port of a machine, by whatever road the cloud has. @throws BOX_UNREACHABLE */
+export type Dial = (machine: Machine, port: number, signal?: AbortSignal) => Promise<Duplex>;
+
+/** What a machine is told when a Pod is bound to it and that belongs to the cloud, not to the template. */
+export type Surroundings = {
+  /** Resolvers of the machines' network. */
+  nameservers: readonly string[];
+  /** `host:port` of a registry that holds the user's images, asked before the image's own. */
+  registryMirror?: string;
+};
+
+export type Cloud = {
+  machines: Machines;
+  balancers: Balancers;
+  names: Names;
+  surroundings(): Promise<Surroundings>;
+  /** Lets go of the provider; machines and balancers go on. */
+  close(): Promise<void>;
+};
