@@ -4,16 +4,43 @@ import { readFileSync, writeFileSync } from "node:fs";
 const table = JSON.parse(readFileSync(new URL("../src/api/data/schema.json", import.meta.url), "utf8"));
 const target = new URL("../src/api/types.gen.ts", import.meta.url);
 const roots = [
-  "core.v1.Pod", "core.v1.Service", "core.v1.ConfigMap", "core.v1.Secret", "core.v1.Namespace", "core.v1.ServiceAccount",
-  "core.v1.Node", "core.v1.Event", "apps.v1.Deployment", "apps.v1.ReplicaSet",
-  "discovery.v1.EndpointSlice", "coordination.v1.Lease", "autoscaling.v1.Scale", "policy.v1.Eviction",
-  "policy.v1.PodDisruptionBudget", "meta.v1.Status", "meta.v1.DeleteOptions", "meta.v1.LabelSelector",
+  "core.v1.Pod",
+  "core.v1.Service",
+  "core.v1.ConfigMap",
+  "core.v1.Secret",
+  "core.v1.Namespace",
+  "core.v1.ServiceAccount",
+  "core.v1.Node",
+  "core.v1.Event",
+  "apps.v1.Deployment",
+  "apps.v1.ReplicaSet",
+  "discovery.v1.EndpointSlice",
+  "coordination.v1.Lease",
+  "autoscaling.v1.Scale",
+  "policy.v1.Eviction",
+  "policy.v1.PodDisruptionBudget",
+  "meta.v1.Status",
+  "meta.v1.DeleteOptions",
+  "meta.v1.LabelSelector",
 ];
 const scalars = {
-  string: "string", int32: "number", int64: "number", double: "number", bool: "boolean", bytes: "string",
-  quantity: "string", intOrString: "number | string", time: "string", microTime: "string", duration: "string",
-  rawExtension: "unknown", json: "unknown", fieldsV1: "Record<string, unknown>", schemaOrArray: "unknown",
-  schemaOrBool: "unknown", schemaOrStringArray: "unknown",
+  string: "string",
+  int32: "number",
+  int64: "number",
+  double: "number",
+  bool: "boolean",
+  bytes: "string",
+  quantity: "string",
+  intOrString: "number | string",
+  time: "string",
+  microTime: "string",
+  duration: "string",
+  rawExtension: "unknown",
+  json: "unknown",
+  fieldsV1: "Record<string, unknown>",
+  schemaOrArray: "unknown",
+  schemaOrBool: "unknown",
+  schemaOrStringArray: "unknown",
 };
 const short = (name) => name.split(".").pop();
 const reached = new Set();
@@ -21,7 +48,8 @@ const names = new Map();
 
 function typescript(type) {
   const generic = /^(list|map|wlist)<(.+)>$/.exec(type);
-  if (generic) return generic[1] === "map" ? `Record<string, ${typescript(generic[2])}>` : `${grouped(typescript(generic[2]))}[]`;
+  if (generic)
+    return generic[1] === "map" ? `Record<string, ${typescript(generic[2])}>` : `${grouped(typescript(generic[2]))}[]`;
   if (!type.startsWith("ref:")) return scalars[type] ?? "unknown";
   reach(type.slice(4));
   return short(type.slice(4));

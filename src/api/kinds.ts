@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Resource } from "../store/keys.ts";
+import type { Resource } from "./object.ts";
 
 /** Facts of the schema table (`data/schema.json`, see its README for the letters) in the form the code reads. */
 export type FieldRow = [

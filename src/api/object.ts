@@ -9,3 +9,9 @@ export type KubeObject = {
   status?: unknown;
   [field: string]: unknown;
 };
+
+/** A kind's place, e.g. `deployments.apps` or `pods`: Kubernetes' GroupResource in its own spelling. */
+export type Resource = string;
+
+/** Where one object lives. `namespace` is empty for cluster-scoped kinds. */
+export type ObjectKey = { resource: Resource; namespace: string; name: string };

@@ -43,14 +43,24 @@ const detailsOf = ({ group, resource, name }: Subject): NonNullable<Status["deta
 export const badRequest = (message: string): ApiError => new ApiError(400, "BadRequest", message);
 export const unauthorized = (): ApiError => new ApiError(401, "Unauthorized", "Unauthorized");
 export const forbidden = (subject: Subject, why: string): ApiError =>
-  new ApiError(403, "Forbidden", `${qualified(subject)} ${quoted(subject.name)}is forbidden: ${why}`, detailsOf(subject));
+  new ApiError(
+    403,
+    "Forbidden",
+    `${qualified(subject)} ${quoted(subject.name)}is forbidden: ${why}`,
+    detailsOf(subject),
+  );
 export const notFound = (subject: Subject): ApiError =>
   new ApiError(404, "NotFound", `${qualified(subject)} "${subject.name ?? ""}" not found`, detailsOf(subject));
 export const methodNotAllowed = (): ApiError =>
   new ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {});
 export const alreadyExists = (subject: Subject, terminating = false): ApiError => {
   const text = `${qualified(subject)} "${subject.name ?? ""}" already exists`;
-  return new ApiError(409, "AlreadyExists", terminating ? `object is being deleted: ${text}` : text, detailsOf(subject));
+  return new ApiError(
+    409,
+    "AlreadyExists",
+    terminating ? `object is being deleted: ${text}` : text,
+    detailsOf(subject),
+  );
 };
 export const conflict = (subject: Subject, why: string): ApiError => {
   const text = `Operation cannot be fulfilled on ${qualified(subject)} "${subject.name ?? ""}": ${why}`;

@@ -11,8 +11,16 @@ export const catalogue = {
   CLOUD_CAPACITY: { status: 503, retryable: true, hint: "Request less, free some machines, or choose another zone." },
   CLOUD_QUOTA: { status: 503, retryable: true, hint: "Raise the named quota, or scale something else down." },
   CLOUD_THROTTLED: { status: 503, retryable: true, hint: "Nothing to do: drover slows down and repeats the call." },
-  CLOUD_AUTH: { status: 503, retryable: true, hint: "Log in again or grant the named permission; drover goes on then." },
-  CLOUD_UNAVAILABLE: { status: 503, retryable: true, hint: "The call may or may not have happened; drover repeats it." },
+  CLOUD_AUTH: {
+    status: 503,
+    retryable: true,
+    hint: "Log in again or grant the named permission; drover goes on then.",
+  },
+  CLOUD_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    hint: "The call may or may not have happened; drover repeats it.",
+  },
   CLOUD_INVALID: { status: 422, retryable: false, hint: "Change the named field; the provider refuses its value." },
   BOX_UNREACHABLE: { status: 503, retryable: true, hint: "Look at the console's tail in `kubectl describe pod`." },
   BOX_TAKEN: { status: 409, retryable: false, hint: "The machine belongs to another Pod; this one needs its own." },

@@ -18,7 +18,14 @@ export type BoundVolume =
 export type BoundProbe = {
   action:
     | { kind: "exec"; command: readonly string[] }
-    | { kind: "http"; scheme: "HTTP" | "HTTPS"; host?: string; port: number; path: string; headers: readonly [string, string][] }
+    | {
+        kind: "http";
+        scheme: "HTTP" | "HTTPS";
+        host?: string;
+        port: number;
+        path: string;
+        headers: readonly [string, string][];
+      }
     | { kind: "tcp"; host?: string; port: number }
     | { kind: "grpc"; port: number; service: string };
   initialDelaySeconds: number;

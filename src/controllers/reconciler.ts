@@ -1,5 +1,5 @@
+import type { ObjectKey, Resource } from "../api/object.ts";
 import type { View } from "../registry/view.ts";
-import type { ObjectKey, Resource } from "../store/keys.ts";
 
 /**
  * A controller in two pure halves. `observe` reads, `plan` decides, run.ts acts: only run.ts has side effects, and it

@@ -1,5 +1,5 @@
+import type { Resource } from "../api/object.ts";
 import type { DeleteOptions } from "../api/types.gen.ts";
-import type { Resource } from "../store/keys.ts";
 import type { KeyOf, ShapeOf, View, ViewListener } from "./view.ts";
 
 /** `manager` goes into managedFields, as the field manager of a controller does. */

@@ -1,4 +1,4 @@
-import type { KubeObject } from "../api/object.ts";
+import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
 import type {
   ConfigMap,
   Deployment,
@@ -14,7 +14,6 @@ import type {
   ServiceAccount,
 } from "../api/types.gen.ts";
 import type { Launch, Machine } from "../clouds/cloud.ts";
-import type { ObjectKey, Resource } from "../store/keys.ts";
 
 /**
  * A launch that was written down before it was made. `done` once the provider has answered or the call was given up;

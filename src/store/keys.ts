@@ -1,10 +1,5 @@
 /** Keys of the store: `/registry/<group>/<plural>/<namespace>/<name>`; the core group is `core`. */
-
-/** A kind's place, e.g. `deployments.apps` or `pods`: Kubernetes' GroupResource in its own spelling. */
-export type Resource = string;
-
-/** Where one object lives. `namespace` is empty for cluster-scoped kinds. */
-export type ObjectKey = { resource: Resource; namespace: string; name: string };
+import type { ObjectKey, Resource } from "../api/object.ts";
 
 /** All keys of a kind, or of one namespace of it, begin with this. */
 export function keyPrefix(resource: Resource, namespace = ""): string {
