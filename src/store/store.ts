@@ -10,6 +10,9 @@ export type Write =
   | { put: string; value: Uint8Array; expect: Revision | "absent" }
   | { delete: string; expect: Revision };
 
+/** The key that a write is about. */
+export const writtenKey = (write: Write): string => ("put" in write ? write.put : write.delete);
+
 /** Multi-version map, keys in UTF-8 byte order. Every implementation passes the same contract test. */
 export interface Store {
   /** Entries with `start <= key < end` from one snapshot. `limit`: 1 to 10_000 entries. Without `at`: the latest.
@@ -20,7 +23,7 @@ export interface Store {
    * @throws STORE_UNAVAILABLE (retryable; the commit may or may not have happened) */
   commit(writes: readonly Write[]): Promise<Commit & { ok: boolean }>;
   /** Every commit after `from`, in order, without gaps, until `signal` aborts.
-   * @throws STORE_COMPACTED (list again), STORE_SLOW_WATCHER (over 1_000 changes undelivered) */
+   * @throws STORE_COMPACTED (the history has moved past `from`, or past a watcher that fell behind: list again) */
   watch(query: { start: string; end: string; from: Revision }, signal: AbortSignal): AsyncIterable<Commit>;
   /** Forgets versions older than `before`, except the newest of each live key. */
   compact(before: Revision): Promise<void>;
