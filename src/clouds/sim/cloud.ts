@@ -1,0 +1,123 @@
+import type { BalancerState, Balancers, Cloud, Machines, Names, Offer, TargetState } from "../cloud.ts";
+import { machineAt, type SimBalancer, type SimMachine, type World } from "./world.ts";
+
+/** Sizes of the simulated provider: CPU in millis, memory in bytes, price in USD an hour, after a common general-purpose family. */
+const types = [
+  { type: "sim.small", cpuMillis: 2_000, memoryBytes: 2 * 2 ** 30, priceUsdPerHour: 0.0208 },
+  { type: "sim.medium", cpuMillis: 2_000, memoryBytes: 4 * 2 ** 30, priceUsdPerHour: 0.0416 },
+  { type: "sim.large", cpuMillis: 2_000, memoryBytes: 8 * 2 ** 30, priceUsdPerHour: 0.0832 },
+  { type: "sim.xlarge", cpuMillis: 4_000, memoryBytes: 16 * 2 ** 30, priceUsdPerHour: 0.1664 },
+  { type: "sim.2xlarge", cpuMillis: 8_000, memoryBytes: 32 * 2 ** 30, priceUsdPerHour: 0.3328 },
+] as const;
+const zones = ["sim-a", "sim-b", "sim-c"] as const;
+
+function machinesOf(world: World): Machines {
+  const { launchCall, otherCall } = world.latencies;
+  const offers = (): Offer[] => {
+    const machines = Math.max(0, world.machinesMax - world.living().length);
+    const left = { machines, cpuMillis: machines * 8_000, memoryBytes: machines * 32 * 2 ** 30 };
+    const common = { architecture: "amd64", capacityType: "on-demand", elastic: false, left } as const;
+    return types.flatMap((type) => zones.map((zone) => ({ ...type, ...common, zone })));
+  };
+  const shown = (machine: SimMachine) => machineAt(machine, world.clock.monotonicMs());
+  return {
+    offers: (signal) => world.call("offers", otherCall, signal, offers),
+    launch: (launch, signal) => world.call("launch", launchCall, signal, () => world.launch(launch).map(shown)),
+    terminate: (ids, signal) =>
+      world.call("terminate", otherCall, signal, () => {
+        for (const id of ids) {
+          const machine = world.machines.get(id);
+          if (machine) world.end(machine);
+        }
+      }),
+    observe: (signal) =>
+      world.call("observe", otherCall, signal, () => {
+        const atMs = world.clock.monotonicMs() - world.faults.staleMs();
+        const complete = !world.faults.incomplete();
+        const visible = [...world.machines.values()].filter(({ visibleAtMs }) => visibleAtMs <= atMs);
+        const seen = complete ? visible : visible.filter(() => world.random.next() < 0.5);
+        return { machines: seen.map((machine) => machineAt(machine, atMs)), complete };
+      }),
+    console: (id, signal) =>
+      world.call("console", otherCall, signal, () => world.machines.get(id)?.box.console() ?? ""),
+  };
+}
+
+function targetState(world: World, { spec, targets }: SimBalancer, machineId: string): TargetState {
+  const nowMs = world.clock.monotonicMs();
+  const { healthyAtMs = 0, connections = 0 } = targets.get(machineId) ?? {};
+  const draining = spec.targets.find((target) => target.machineId === machineId)?.draining ?? true;
+  if (draining) return connections > 0 ? "draining" : "drained";
+  const machine = world.machines.get(machineId);
+  const serving = machine !== undefined && machine.stoppingAtMs > nowMs && machine.box.serves();
+  if (nowMs < healthyAtMs) return "initial";
+  return serving ? "healthy" : "unhealthy";
+}
+
+function balancersOf(world: World, published: (id: string) => string | undefined): Balancers {
+  const { otherCall, targetHealthy } = world.latencies;
+  const stateOf = (balancer: SimBalancer): BalancerState => {
+    const ip = published(balancer.spec.id);
+    return {
+      id: balancer.spec.id,
+      ready: world.clock.monotonicMs() >= balancer.readyAtMs,
+      addresses:
+        balancer.spec.scheme === "internal"
+          ? []
+          : [ip === undefined ? { hostname: `${balancer.spec.id}.sim` } : { ip }],
+      targets: balancer.spec.targets.map(({ machineId }) => ({
+        machineId,
+        state: targetState(world, balancer, machineId),
+      })),
+    };
+  };
+  return {
+    ensure: (spec, signal) =>
+      world.call("ensureBalancer", otherCall, signal, () => {
+        const nowMs = world.clock.monotonicMs();
+        const known = world.balancers.get(spec.id);
+        const targets = new Map(
+          spec.targets.map(({ machineId }) => [
+            machineId,
+            known?.targets.get(machineId) ?? { healthyAtMs: nowMs + world.drawMs(targetHealthy), connections: 0 },
+          ]),
+        );
+        world.balancers.set(spec.id, { spec, readyAtMs: known?.readyAtMs ?? nowMs + world.drawMs(otherCall), targets });
+        world.onChange();
+      }),
+    observe: (signal) =>
+      world.call("observeBalancers", otherCall, signal, () => ({
+        balancers: [...world.balancers.values()].map(stateOf),
+        complete: !world.faults.incomplete(),
+      })),
+    remove: (id, signal) =>
+      world.call("removeBalancer", otherCall, signal, () => {
+        world.balancers.delete(id);
+        world.onChange();
+      }),
+  };
+}
+
+function namesOf(world: World): Names {
+  const { otherCall } = world.latencies;
+  return {
+    change: (records, signal) =>
+      world.call("changeNames", otherCall, signal, () => {
+        for (const record of records) {
+          if (record.values.length === 0) world.names.delete(record.name);
+          else world.names.set(record.name, record);
+        }
+        world.onChange();
+      }),
+    list: (signal) => world.call("listNames", otherCall, signal, () => [...world.names.values()]),
+  };
+}
+
+/** drover's side of the simulated provider: one a drover process, over a world that goes on without it. */
+export const simCloud = (world: World, published: (id: string) => string | undefined = () => undefined): Cloud => ({
+  machines: machinesOf(world),
+  balancers: balancersOf(world, published),
+  names: namesOf(world),
+  surroundings: async () => ({ nameservers: ["10.90.0.1"] }),
+  close: async () => {},
+});

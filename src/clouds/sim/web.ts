@@ -1,0 +1,40 @@
+import { createServer, type Server } from "node:http";
+import { type Duplex, duplexPair } from "node:stream";
+import { httpStatus } from "./program.ts";
+import type { SimMachine, World } from "./world.ts";
+
+/** A page that says which Pod and image answered; `/slow?seconds=8` trickles its answer, `/status/N` answers N. */
+export function webServer(world: World): { connect(machine: SimMachine): Duplex } {
+  const machines = new WeakMap<object, SimMachine>();
+  const server: Server = createServer({ keepAlive: true }, (request, response) => {
+    const machine = machines.get(request.socket);
+    const binding = machine?.box.binding();
+    const url = new URL(request.url ?? "/", "http://machine");
+    const container = binding?.containers[0];
+    if (container) machine?.box.request(container.name, `${request.method} ${url.pathname}`);
+    const body = `${binding?.name ?? "nobody"} ${container?.image ?? ""}\n`;
+    response.writeHead(httpStatus(url.pathname), {
+      "content-type": "text/plain",
+      "content-length": Buffer.byteLength(body),
+    });
+    const seconds = Math.min(60, Number(url.searchParams.get("seconds") ?? 8));
+    if (url.pathname !== "/slow") return response.end(body);
+    response.write(body.slice(0, 1));
+    return world.clock.sleep(seconds * 1_000, machine?.box.ended()).then(
+      () => response.end(body.slice(1)),
+      () => response.destroy(),
+    );
+  });
+  server.keepAliveTimeout = 75_000;
+  return {
+    connect(machine) {
+      const [client, serverSide] = duplexPair();
+      machines.set(serverSide, machine);
+      client.once("close", () => serverSide.destroy());
+      serverSide.once("close", () => client.destroy());
+      machine.box.ended().addEventListener("abort", () => serverSide.destroy(), { once: true });
+      server.emit("connection", serverSide);
+      return client;
+    },
+  };
+}

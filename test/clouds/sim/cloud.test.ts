@@ -1,0 +1,171 @@
+import { get } from "node:http";
+import { expect, test } from "vitest";
+import { fasterClock, systemClock } from "../../../src/base/clock.ts";
+import { seededRandom } from "../../../src/base/random.ts";
+import { VirtualClock } from "../../../src/base/virtual.ts";
+import type { Binding, BoundContainer } from "../../../src/clouds/box.ts";
+import type { Launch } from "../../../src/clouds/cloud.ts";
+import { openSimCloud } from "../../../src/clouds/sim/open.ts";
+
+const launch = (id: string, slots: string[]): Launch => ({
+  id,
+  cluster: "test",
+  template: {
+    hash: "0123456789abcdef",
+    image: "debian-12",
+    userData: "#cloud-config\n",
+    architecture: "amd64",
+    cpuMillis: 500,
+    memoryBytes: 2 ** 29,
+    diskBytes: 2 ** 33,
+    prefetch: [],
+  },
+  placement: { type: "sim.small", zone: "sim-a", capacityType: "on-demand" },
+  slots,
+});
+
+const container = (fields: Partial<BoundContainer> = {}): BoundContainer => ({
+  name: "web",
+  image: "web:1",
+  pullPolicy: "IfNotPresent",
+  env: [["GREETING", "hello"]],
+  mounts: [],
+  cpuMillisMax: 0,
+  memoryBytesMax: 0,
+  privileged: false,
+  readOnlyRoot: false,
+  capabilitiesAdd: [],
+  capabilitiesDrop: [],
+  tty: false,
+  stdin: false,
+  sidecar: false,
+  terminationMessagePath: "/dev/termination-log",
+  ...fields,
+});
+
+const binding = (uid: string, fields: Partial<BoundContainer> = {}): Binding => ({
+  version: 1,
+  uid,
+  namespace: "default",
+  name: `pod-${uid}`,
+  hostname: `pod-${uid}`,
+  nameservers: [],
+  searchDomains: [],
+  hostAliases: [],
+  restartPolicy: "Always",
+  graceSeconds: 30,
+  activeDeadlineSeconds: 0,
+  volumes: [],
+  initContainers: [],
+  containers: [container(fields)],
+});
+
+/** A world on virtual time; `soon` lets a call finish while time passes. */
+function simulated(seed = 1) {
+  const clock = new VirtualClock();
+  const sim = openSimCloud({ clock, random: seededRandom(seed) });
+  const soon = async <T>(call: Promise<T>, withinMs = 60_000): Promise<T> => {
+    const settled = call.then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    );
+    await clock.advance(withinMs);
+    const outcome = await settled;
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  };
+  return { clock, ...sim, soon };
+}
+
+test("the same launch gives the same machines, once", async () => {
+  const { cloud, soon, world } = simulated();
+  const first = await soon(cloud.machines.launch(launch("l-1", ["a", "b"])));
+  const again = await soon(cloud.machines.launch(launch("l-1", ["a", "b"])));
+  expect(again.map(({ id }) => id)).toEqual(first.map(({ id }) => id));
+  expect(first.map(({ slot }) => slot)).toEqual([0, 1]);
+  expect(world.machines.size).toBe(2);
+});
+
+test("a machine comes up, takes one Pod for ever and serves it", async () => {
+  const { boxes, cloud, soon } = simulated();
+  const machines = await soon(cloud.machines.launch(launch("l-1", ["a"])), 600_000);
+  const id = machines[0]?.id ?? "";
+  boxes.follow(machines);
+  await soon(boxes.bind(id, binding("a")), 600_000);
+  await soon(boxes.bind(id, binding("a")));
+  await expect(soon(boxes.bind(id, binding("b")))).rejects.toMatchObject({ code: "BOX_TAKEN" });
+  const { report } = boxes.contact(id) ?? {};
+  expect(report?.uid).toBe("a");
+  expect(report?.containerStatuses[0]).toMatchObject({ ready: true, restartCount: 0 });
+  expect(report?.events.map(({ reason }) => reason)).toEqual(["Pulling", "Pulled", "Created", "Started"]);
+});
+
+test.for([
+  ["an image that is not to be had waits", { image: "no-such-image:1" }, "waiting", /ErrImagePull|ImagePullBackOff/],
+  [
+    "a command that exits is restarted with a back-off",
+    { command: ["sh", "-c", "exit 3"] },
+    "waiting",
+    /CrashLoopBackOff/,
+  ],
+] as const)("%s", async ([_name, fields, state, reason]) => {
+  const { boxes, cloud, soon } = simulated();
+  const machines = await soon(cloud.machines.launch(launch("l-1", ["a"])), 600_000);
+  boxes.follow(machines);
+  await soon(boxes.bind(machines[0]?.id ?? "", binding("a", fields)), 20_000);
+  const status = boxes.contact(machines[0]?.id ?? "")?.report?.containerStatuses[0];
+  expect(status?.state?.[state]?.reason).toMatch(reason);
+});
+
+test("a terminated machine is stopping, then gone, and stays so", async () => {
+  const { clock, cloud, soon } = simulated();
+  const [machine] = await soon(cloud.machines.launch(launch("l-1", ["a"])), 600_000);
+  await soon(cloud.machines.terminate([machine?.id ?? "", "i-unknown"]), 1_000);
+  const seen = async () => (await soon(cloud.machines.observe(), 1_000)).machines.map(({ state }) => state);
+  expect(await seen()).toEqual(["stopping"]);
+  await clock.advance(600_000);
+  expect(await seen()).toEqual(["gone"]);
+});
+
+test("a published balancer answers with the page of a healthy target, logs and exec work", async () => {
+  const clock = fasterClock(systemClock, 200);
+  const { boxes, cloud } = openSimCloud({ clock, random: seededRandom(3), publish: true });
+  const machines = await cloud.machines.launch(launch("l-1", ["a"]));
+  const id = machines[0]?.id ?? "";
+  boxes.follow(machines);
+  await expect.poll(() => boxes.contact(id)?.reachable, { timeout: 10_000 }).toBe(true);
+  await boxes.bind(id, binding("a"));
+  const targets = [{ machineId: id, address: "10.90.0.1", ports: [80], draining: false }];
+  const listeners = [{ port: 18_080, protocol: "TCP" as const }];
+  await cloud.balancers.ensure({
+    id: "b-1",
+    cluster: "test",
+    name: "default/web",
+    scheme: "internet-facing",
+    listeners,
+    targets,
+  });
+  const healthy = async () => (await cloud.balancers.observe()).balancers[0]?.targets[0]?.state;
+  await expect.poll(healthy, { timeout: 10_000 }).toBe("healthy");
+  const { ip } = (await cloud.balancers.observe()).balancers[0]?.addresses[0] ?? {};
+  const page = await new Promise<string>((resolve, reject) => {
+    get(`http://${ip}:18080/`, (response) => response.on("data", (chunk) => resolve(String(chunk)))).on(
+      "error",
+      reject,
+    );
+  });
+  expect(page).toBe("pod-a web:1\n");
+  const never = new AbortController().signal;
+  const logs = await boxes.logs(id, { container: "web", follow: false, previous: false, timestamps: false }, never);
+  expect((await logs.toArray()).join("")).toContain("GET /");
+  const session = await boxes.exec(
+    id,
+    { container: "web", command: ["sh", "-c", "echo $GREETING; exit 3"], stdin: false, tty: false },
+    never,
+  );
+  expect((await session.stdout.toArray()).join("")).toBe("hello\n");
+  expect(await session.exit).toEqual({ exitCode: 3 });
+  await cloud.balancers.remove("b-1");
+  await boxes.close();
+  await cloud.close();
+});
