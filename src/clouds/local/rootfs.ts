@@ -15,7 +15,7 @@ export type RootfsSpec = {
   name: string;
   packages: readonly string[];
   /** mmdebstrap's own word for how much comes besides `packages`: `apt` adds apt and the essential packages. */
-  variant: "apt" | "essential" | "custom";
+  variant: "apt" | "essential" | "custom" | "extract";
   /** Put in place after the packages, before `customise` runs. */
   files?: readonly PlacedFile[];
   /** A shell script (sh -eu) that ends the build, run outside of the tree; `$1` is its root. */

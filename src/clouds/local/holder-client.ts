@@ -1,0 +1,211 @@
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { DroverError } from "../../base/errors.ts";
+import type { ProcessState, Spawn } from "./children.ts";
+import type { Ran } from "./command.ts";
+import { type Commands, connectCommands, connectTo } from "./command-socket.ts";
+import { attach, clusterFolder, ensureClusterFolder } from "./detached.ts";
+import {
+  commandLine,
+  lives,
+  networkNamespace,
+  type ProcessIdentity,
+  processesInNamespace,
+  signalProcess,
+} from "./identity.ts";
+import { firstLine } from "./lines.ts";
+import { withLock } from "./lock.ts";
+import { programPath } from "./program.ts";
+
+export type Log = { info(message: string): void; warn(message: string): void };
+
+/** The hand on a cluster's network namespace and on the processes in it, which all outlive this process. */
+export type Holder = {
+  /** A tap on the machines' bridge; may be repeated. The name: at most 15 lower-case letters, digits and dashes. */
+  addTap(name: string): Promise<void>;
+  removeTap(name: string): Promise<void>;
+  /** Starts a process in the namespace; while one of the same id runs, that one is the answer.
+   * @throws SETUP_MISSING when the program can't be started */
+  spawn(process: Spawn): Promise<{ pid: number }>;
+  /** Those that run, and up to 500 that have ended. */
+  processes(): Promise<ProcessState[]>;
+  /** Sends a signal (`SIGTERM`). A process that has ended, or never was, is no error. */
+  kill(id: string, signal: string): Promise<void>;
+  /** Runs a program in the namespace to its end; `timeoutMs` defaults to 20 s. A failure is a value. */
+  run(argv: readonly string[], options?: { input?: string; timeoutMs?: number }): Promise<Ran>;
+  /** The far ends (`IP:PORT`) of the TCP connections that these processes of the namespace hold. */
+  connections(pids: readonly number[]): Promise<string[]>;
+  /** A TCP connection made inside the namespace. @throws BOX_UNREACHABLE */
+  dial(address: string, port: number, signal?: AbortSignal): Promise<Duplex>;
+  /** A unix socket: `IP PORT\n` in, `OK\n` or `ERR reason\n` out, then the bytes of the connection. */
+  readonly dialPath: string;
+  /** A process of the namespace: `nsenter --net=/proc/PID/ns/net` shows what it sees. */
+  readonly pid: number;
+  /** Lets go; the holder and everything in it live on. */
+  close(): void;
+};
+
+export type HolderOptions = { home: string; cluster: string; clock: Clock; log: Log };
+
+const opening = new Map<string, Promise<Commands>>();
+
+/**
+ * Attaches to the holder of a cluster, and starts it when it does not live; then whatever a dead one left is ended.
+ * @throws SETUP_MISSING with the one command that lets this user have a network namespace
+ */
+export async function openHolder({ home, cluster, clock, log }: HolderOptions): Promise<Holder> {
+  const folder = ensureClusterFolder(home, cluster);
+  const open = async (): Promise<Commands> => {
+    const joined = opening.get(folder) ?? attachHolder(folder, clock, log).finally(() => opening.delete(folder));
+    opening.set(folder, joined);
+    return joined;
+  };
+  let commands = await open();
+  const { pid } = (await commands.call("hello")) as ProcessIdentity;
+  const call = async (command: string, given?: unknown, timeoutMs?: number): Promise<unknown> => {
+    if (!commands.connected()) commands = await open();
+    return commands.call(command, given, timeoutMs);
+  };
+  return {
+    addTap: async (name) => void (await call("addTap", name)),
+    removeTap: async (name) => void (await call("removeTap", name)),
+    spawn: async (wanted) => (await call("spawn", wanted)) as { pid: number },
+    processes: async () => (await call("processes")) as ProcessState[],
+    kill: async (id, signal) => void (await call("kill", { id, signal })),
+    run: async (argv, { input, timeoutMs = 20_000 } = {}) =>
+      (await call("run", { argv, input, timeoutMs }, timeoutMs + 5_000)) as Ran,
+    connections: async (pids) => (await call("connections", pids)) as string[],
+    dial: (address, port, signal) => dial(join(folder, "dial.sock"), address, port, signal),
+    dialPath: join(folder, "dial.sock"),
+    pid,
+    close: () => commands.close(),
+  };
+}
+
+const attachHolder = (folder: string, clock: Clock, log: Log): Promise<Commands> =>
+  withLock(join(folder, "holder.lock"), {}, () => attachAlone(folder, clock, log));
+
+async function attachAlone(folder: string, clock: Clock, log: Log): Promise<Commands> {
+  const living = readRecord(folder);
+  if (living !== undefined && !lives(living)) {
+    const ended = await endProcesses(living.children, clock);
+    if (ended.length > 0) log.warn(`The machines' holder had died; ended what it left: ${ended.join(", ")}.`);
+    rmSync(join(folder, "holder.json"), { force: true });
+  }
+  const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
+  return attach(
+    {
+      argv: ["unshare", ...user, "--net", "--", process.execPath, programPath("holder-main"), folder],
+      logPath: join(folder, "holder.log"),
+      socketPath: join(folder, "holder.sock"),
+      explain,
+    },
+    clock,
+  );
+}
+
+/** What to do so that a namespace can be made; the command is found out from the computer's own settings. */
+function explain(said: string): DroverError {
+  const reason = said.split("\n")[0] ?? "";
+  const setting = (path: string): string => (existsSync(path) ? readFileSync(path, "utf8").trim() : "");
+  const remedy =
+    setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1"
+      ? "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+      : setting("/proc/sys/kernel/unprivileged_userns_clone") === "0"
+        ? "sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        : setting("/proc/sys/user/max_user_namespaces") === "0"
+          ? "sudo sysctl -w user.max_user_namespaces=10000"
+          : undefined;
+  if (remedy !== undefined && /unshare/.test(reason)) {
+    return new DroverError("SETUP_MISSING", `The machines get no network of their own (${reason}); \`${remedy}\`.`);
+  }
+  if (/SETUP_MISSING|unshare|apt-get|chmod/.test(reason)) {
+    return new DroverError("SETUP_MISSING", `The machines get no network of their own: ${reason}`);
+  }
+  return new DroverError("CLOUD_UNAVAILABLE", `The machines' holder did not start: ${reason || "it said nothing"}`);
+}
+
+async function dial(path: string, address: string, port: number, signal?: AbortSignal): Promise<Duplex> {
+  signal?.throwIfAborted();
+  const unreachable = (reason: string, cause?: unknown) =>
+    new DroverError("BOX_UNREACHABLE", `${address}:${port} can't be reached: ${reason}.`, { address, port }, cause);
+  const socket = await connectTo(path).catch((cause: Error) => {
+    throw unreachable(cause.message, cause);
+  });
+  const abort = () => socket.destroy(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    socket.write(`${address} ${port}\n`);
+    const reply = await firstLine(socket, 1_000);
+    if (reply !== "OK") throw unreachable(reply.replace(/^ERR /, ""));
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    signal?.throwIfAborted();
+    throw error instanceof DroverError ? error : unreachable(error instanceof Error ? error.message : String(error));
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+type HolderRecord = ProcessIdentity & { namespace: string; children: (ProcessIdentity & { id: string })[] };
+
+/** What the holder last wrote about itself; undefined when there was none or it ended in order. */
+export function readRecord(folder: string): HolderRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(join(folder, "holder.json"), "utf8")) as HolderRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ends exactly these processes: TERM, then KILL after 3 s. Answers with the ids of those that ran. */
+async function endProcesses(processes: readonly (ProcessIdentity & { id: string })[], clock: Clock): Promise<string[]> {
+  const ended = processes.filter((one) => signalProcess(one, "SIGTERM")).map(({ id }) => id);
+  const deadlineMs = clock.monotonicMs() + 3_000;
+  while (processes.some(lives) && clock.monotonicMs() < deadlineMs) await clock.sleep(20);
+  for (const one of processes) signalProcess(one, "SIGKILL");
+  while (processes.some(lives) && clock.monotonicMs() < deadlineMs + 2_000) await clock.sleep(20);
+  return ended;
+}
+
+/**
+ * Ends every process of the cluster's namespace and the holder itself, by which the namespace, its bridge and its taps
+ * go too. Works on a dead holder's leftovers as well. Answers with what was ended: ids, or command lines of strangers.
+ */
+export async function endHolder(home: string, cluster: string): Promise<string[]> {
+  const folder = clusterFolder(home, cluster);
+  const record = readRecord(folder);
+  if (record === undefined) return [];
+  const holder = { ...record, id: "holder" };
+  const known = [holder, ...record.children];
+  const pin = pinNamespace(known, record.namespace);
+  const named = () =>
+    (pin === undefined ? [] : processesInNamespace(record.namespace)).map((one) => nameOf(known, one));
+  const before = named();
+  const commands = await connectCommands(join(folder, "holder.sock"), systemClock).catch(() => undefined);
+  await commands?.call("end").catch(() => undefined);
+  commands?.close();
+  const ended = [...before.map(({ id }) => id), ...(await endProcesses(known, systemClock))];
+  // Whoever was started meanwhile; a process that can't be ended in three rounds is left to be seen.
+  for (let round = 0; round < 3; round++) ended.push(...(await endProcesses(named(), systemClock)));
+  if (pin !== undefined) closeSync(pin);
+  for (const name of ["holder.sock", "dial.sock", "holder.json"]) rmSync(join(folder, name), { force: true });
+  return [...new Set(ended)];
+}
+
+const nameOf = (known: readonly (ProcessIdentity & { id: string })[], found: ProcessIdentity) => ({
+  ...found,
+  id: known.find(({ pid }) => pid === found.pid)?.id ?? commandLine(found.pid),
+});
+
+/**
+ * Keeps the namespace's name from being given to another one while this is open: as long as one process that is surely
+ * ours is in it, everybody else in it is ours too.
+ */
+function pinNamespace(known: readonly ProcessIdentity[], namespace: string): number | undefined {
+  const anchor = known.find((one) => lives(one) && networkNamespace(one.pid) === namespace);
+  return anchor === undefined ? undefined : openSync(`/proc/${anchor.pid}/ns/net`, "r");
+}

@@ -1,0 +1,52 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { systemClock } from "../../../src/base/clock.ts";
+import { endHolder, type Holder, openHolder } from "../../../src/clouds/local/holder-client.ts";
+
+/** Lines that the code under test logged. */
+export type Lines = { info(message: string): void; warn(message: string): void; lines: string[] };
+
+export function capture(): Lines {
+  const lines: string[] = [];
+  return { lines, info: (line) => void lines.push(line), warn: (line) => void lines.push(line) };
+}
+
+/** The processes that outlive drover run from `dist/`, also when everything else runs from the sources. */
+export function build(): void {
+  spawnSync("npx", ["tsc", "-p", "tsconfig.build.json"], { stdio: "ignore" });
+}
+
+/** A home in a folder of its own; `forget` ends whatever lives for it. */
+export function makeHome(): { home: string; forget: () => Promise<void> } {
+  const home = mkdtempSync(join(tmpdir(), "dh-"));
+  return {
+    home,
+    forget: async () => {
+      await endHolder(home, "test");
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A holder of this test alone, ended with it. */
+export async function startHolder(): Promise<{ holder: Holder; home: string; log: Lines }> {
+  const { home, forget } = makeHome();
+  onTestFinished(forget);
+  const log = capture();
+  const holder = await openHolder({ home, cluster: "test", clock: systemClock, log });
+  return { holder, home, log };
+}
+
+/** Waits for `check` to give something else than undefined or false. */
+export async function eventually<T>(check: () => Promise<T> | T, withinMs = 5_000): Promise<NonNullable<T>> {
+  const deadlineMs = performance.now() + withinMs;
+  for (;;) {
+    const found = await check();
+    if (found !== undefined && found !== null && found !== false) return found;
+    if (performance.now() > deadlineMs) throw new Error(`nothing within ${withinMs} ms: ${check}`);
+    await systemClock.sleep(20);
+  }
+}
