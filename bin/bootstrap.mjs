@@ -1,0 +1,69 @@
+// Set-up that every entry point shares: the right Node, npm's packages, the compiled sources. Plain JavaScript, because
+// it runs before anything is installed. Idempotent; what is up to date costs a few stat calls.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const stamps = join(root, "node_modules", ".drover");
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`drover needs Node 20.19 or newer, this is ${process.versions.node}.`);
+  process.exit(1);
+}
+
+/** Runs a command in the checkout with its output shown on stderr; ends the process when it fails. */
+export function run(command, args, what) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
+  if (status === 0) return;
+  console.error(`${what} failed${error ? `: ${error.message}` : ` (exit ${status})`}: ${command} ${args.join(" ")}`);
+  process.exit(1);
+}
+
+const digest = (texts) => texts.reduce((hash, text) => hash.update(text), createHash("sha256")).digest("hex");
+const isCurrent = (name, hash) => existsSync(join(stamps, name)) && readFileSync(join(stamps, name), "utf8") === hash;
+function stamp(name, hash) {
+  mkdirSync(stamps, { recursive: true });
+  writeFileSync(join(stamps, name), hash);
+}
+
+/** npm's packages, exactly as locked; `dev` with the tools for tests and checks. */
+function installPackages(dev) {
+  const hash = digest([readFileSync(join(root, "package-lock.json"))]);
+  if (isCurrent("packages", `${hash} dev`) || (!dev && isCurrent("packages", hash))) return;
+  console.error("drover: installing npm packages");
+  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], "npm ci");
+  stamp("packages", `${hash} dev`);
+}
+
+/** Every file below a folder of the checkout, sorted. */
+function filesBelow(folder) {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name))
+    .filter((name) => statSync(join(root, name)).isFile())
+    .sort();
+}
+
+/** `dist/` from `src/`: the compiled modules and the data they read. */
+export function build() {
+  const sources = filesBelow("src");
+  const inputs = [...sources, "tsconfig.json", "tsconfig.build.json"];
+  const hash = digest(inputs.flatMap((name) => [name, readFileSync(join(root, name))]));
+  if (existsSync(join(root, "dist/cli/main.js")) && isCurrent("build", hash)) return;
+  rmSync(join(root, "dist"), { recursive: true, force: true });
+  run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], "the build");
+  for (const name of sources.filter((each) => each.endsWith(".json"))) {
+    cpSync(join(root, name), join(root, name.replace(/^src/, "dist")));
+  }
+  stamp("build", hash);
+}
+
+/** Everything a command of drover needs that npm and the compiler can give. Outside a checkout there is nothing to do. */
+export function bootstrap({ dev = true } = {}) {
+  if (!existsSync(join(root, "src")) || !existsSync(join(root, "package-lock.json"))) return;
+  installPackages(dev);
+  build();
+}

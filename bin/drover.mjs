@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { bootstrap } from "./bootstrap.mjs";
+
+bootstrap();
+await import("../dist/cli/main.js");

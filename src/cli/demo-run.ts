@@ -1,0 +1,137 @@
+import type { Deployment, Pod, Service } from "../api/types.gen.ts";
+import type { Clock } from "../base/clock.ts";
+import { DroverError } from "../base/errors.ts";
+import type { Api } from "./kube.ts";
+import { type LoadReport, startLoad } from "./load.ts";
+import { applyObjects, pathOf, readManifests } from "./manifests.ts";
+import { isReady, podLines } from "./pods-progress.ts";
+import type { Terminal } from "./print.ts";
+
+export type DemoReport = {
+  sent: number;
+  lost: number;
+  retried: number;
+  firstReadySeconds: number;
+  allReadySeconds: number;
+  rolloutSeconds: number;
+};
+
+type Demo = { api: Api; io: Terminal; clock: Clock };
+
+const stepTimeoutMs = 600_000;
+const ratePerSecond = 60;
+const tenths = (ms: number): number => Math.round(ms / 100) / 10;
+
+/** Applies the manifest, waits until it serves, rolls its template under load and says how it went. */
+export async function runDemo({ manifest, ...demo }: Demo & { manifest: string }): Promise<DemoReport> {
+  const { api, io, clock } = demo;
+  const objects = readManifests(manifest);
+  await removeEarlier(demo, objects);
+  io.say(io.strong("Applying manifests/web.yaml"));
+  const appliedMs = clock.monotonicMs();
+  await applyObjects(api, objects);
+  let firstMs = 0;
+  await pods(demo, (present) => {
+    const ready = present.filter(isReady).length;
+    if (ready > 0 && firstMs === 0) firstMs = clock.monotonicMs() - appliedMs;
+    return present.length > 0 && ready === present.length;
+  });
+  const allMs = clock.monotonicMs() - appliedMs;
+  const url = await address(demo);
+  io.say(`The page, through the load balancer at ${url}:`);
+  io.say(io.faint((await page(url)).trim()));
+
+  io.say(io.strong(`Rolling to web:2 under ${ratePerSecond} requests a second`));
+  const load = startLoad({ clock, url, ratePerSecond, slow: { path: "/slow", everyMs: 2_000 } });
+  await clock.sleep(1_000);
+  const rolledMs = clock.monotonicMs();
+  await roll(demo, "web:2");
+  const rolloutMs = clock.monotonicMs() - rolledMs;
+  await clock.sleep(1_000);
+  const found = await load.stop();
+  report(io, { firstMs, allMs, rolloutMs }, found);
+  const { sent, lost, retried } = found;
+  const times = {
+    firstReadySeconds: tenths(firstMs),
+    allReadySeconds: tenths(allMs),
+    rolloutSeconds: tenths(rolloutMs),
+  };
+  return { sent, lost, retried, ...times };
+}
+
+/** An earlier run's Deployment goes first, so that the times are those of a first apply. */
+async function removeEarlier(demo: Demo, objects: readonly Parameters<typeof pathOf>[0][]): Promise<void> {
+  const [deployment] = objects.filter(({ kind }) => kind === "Deployment");
+  if (!deployment) return;
+  const { status } = await demo.api.request("DELETE", pathOf(deployment, true), { propagationPolicy: "Background" });
+  if (status === 404) return;
+  demo.io.say("Removing the Pods of an earlier run");
+  await pods(demo, (present) => present.length === 0);
+}
+
+/** Shows the Pods until `done` likes what it sees. @throws CLOUD_UNAVAILABLE when they don't get there in time */
+async function pods(
+  { api, io, clock }: Demo,
+  done: (present: readonly Pod[]) => boolean | Promise<boolean>,
+): Promise<void> {
+  const untilMs = clock.monotonicMs() + stepTimeoutMs;
+  while (clock.monotonicMs() < untilMs) {
+    const { body } = await api.request("GET", "/api/v1/namespaces/default/pods?labelSelector=app%3Dweb");
+    const present = (body["items"] ?? []) as Pod[];
+    io.live(podLines(present, clock.wallMs()));
+    if (await done(present)) return io.settle();
+    await clock.sleep(200);
+  }
+  throw new DroverError(
+    "CLOUD_UNAVAILABLE",
+    "the Pods did not get there in 10 minutes: kubectl describe pods -l app=web",
+  );
+}
+
+async function address({ api, clock }: Demo): Promise<string> {
+  const untilMs = clock.monotonicMs() + stepTimeoutMs;
+  while (clock.monotonicMs() < untilMs) {
+    const { body } = await api.request("GET", "/api/v1/namespaces/default/services/web");
+    const [ingress] = (body as Service).status?.loadBalancer?.ingress ?? [];
+    const host = ingress?.ip ?? ingress?.hostname;
+    if (host !== undefined) return `http://${host}:80`;
+    await clock.sleep(200);
+  }
+  throw new DroverError(
+    "CLOUD_UNAVAILABLE",
+    "the load balancer has no address after 10 minutes: kubectl describe service web",
+  );
+}
+
+const page = async (url: string): Promise<string> => (await fetch(url)).text();
+
+/** Changes the image and waits until only new Pods are there and available. */
+async function roll(demo: Demo, image: string): Promise<void> {
+  const path = "/apis/apps/v1/namespaces/default/deployments/web";
+  const patch = { spec: { template: { spec: { containers: [{ name: "web", image }] } } } };
+  const { status, body } = await demo.api.request("PATCH", path, patch, "application/strategic-merge-patch+json");
+  if (status >= 300) throw new DroverError("USAGE", `the rollout was refused: ${String(body["message"])}`);
+  await pods(demo, async (present) => {
+    const { body: read } = await demo.api.request("GET", path);
+    const deployment = read as Deployment;
+    const { replicas = 1 } = deployment.spec ?? {};
+    const state = deployment.status ?? {};
+    const seen = (state.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0);
+    const rolled =
+      state.updatedReplicas === replicas && state.availableReplicas === replicas && state.replicas === replicas;
+    return seen && rolled && present.length === replicas;
+  });
+}
+
+function report(io: Terminal, times: { firstMs: number; allMs: number; rolloutMs: number }, load: LoadReport): void {
+  io.say("");
+  io.say(`first Pod Ready    ${tenths(times.firstMs)} s`);
+  io.say(`all Pods Ready     ${tenths(times.allMs)} s`);
+  io.say(`rolling update     ${tenths(times.rolloutMs)} s`);
+  io.say(
+    `requests           ${load.sent} sent, ${load.lost} lost, ${load.slow} of them slow; p50 ${load.p50Ms} ms, p99 ${load.p99Ms} ms`,
+  );
+  if (load.retried > 0)
+    io.say(`                   ${load.retried} repeated because a kept-alive connection had just been closed`);
+  for (const [loss, count] of Object.entries(load.losses)) io.say(`                   lost: ${count} × ${loss}`);
+}
