@@ -1,0 +1,121 @@
+import type { ApiError } from "../status.ts";
+import { goText } from "./go-text.ts";
+import { isObject, type JsonObject, own } from "./json-values.ts";
+import { type MergeRule, ruleOfItems, serverError } from "./merge-rules.ts";
+import { directive, orderPrefix, withoutDirectives } from "./strategic-directives.ts";
+
+/** What merging items of a list needs of merging objects. */
+export type ListMerge = {
+  mergeObject: (original: JsonObject, patch: JsonObject, rule: MergeRule) => JsonObject;
+  unknownDirective: (patch: JsonObject) => ApiError;
+};
+
+/** A list whose strategy is `merge`: items with the same key merge, texts and numbers join. */
+export function mergeList(before: unknown[], patch: unknown[], rule: MergeRule, with_: ListMerge): unknown[] {
+  const items = [...before, ...patch];
+  if (items.length === 0) return before;
+  if (!items.every(isObject)) {
+    if (items.some(isObject)) throw serverError("list element types are not identical");
+    const joined = [...new Set(items)];
+    return elementOrder.apply(joined, patch, before, "");
+  }
+  if (rule.mergeKey === "") throw serverError("cannot merge lists without merge key");
+  const { kept, changes } = obeyDirectives(before.filter(isObject), patch.filter(isObject), rule.mergeKey, with_);
+  const merged: JsonObject[] = [...kept];
+  const places = firstPlaces(merged, rule.mergeKey);
+  for (const change of changes) {
+    const key = keyText(change, rule.mergeKey);
+    const at = places.get(key) ?? merged.length;
+    const found = merged[at];
+    const item = found ? with_.mergeObject(found, change, ruleOfItems(rule)) : withoutDirectives(change);
+    if (isObject(item)) merged[at] = item;
+    places.set(key, at);
+  }
+  return elementOrder.apply(merged, changes, kept, rule.mergeKey);
+}
+
+/** Does `$patch: delete` and `$patch: replace` items; `changes` are the ordinary ones. */
+function obeyDirectives(before: JsonObject[], patch: JsonObject[], mergeKey: string, { unknownDirective }: ListMerge) {
+  let kept = before;
+  let replace = false;
+  const changes: JsonObject[] = [];
+  for (const item of patch) {
+    const word = own(item, directive);
+    if (word === undefined) changes.push(item);
+    else if (word === "replace") replace = true;
+    else if (word === "merge") throw serverError("merging lists cannot yet be specified in the patch");
+    else if (word !== "delete") throw unknownDirective(item);
+    else {
+      const key = keyText(item, mergeKey);
+      kept = kept.filter((other) => keyText(other, mergeKey) !== key);
+    }
+  }
+  return replace ? { kept: [], changes } : { kept, changes };
+}
+
+/** What two items must share to be the same one: their merge key, or themselves where they have none. */
+function keyText(item: unknown, mergeKey: string): string {
+  if (mergeKey === "") return JSON.stringify(item);
+  if (!isObject(item)) throw serverError("list element types are not identical");
+  const key = own(item, mergeKey);
+  if (key === undefined) throw serverError(`map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
+  return JSON.stringify(key);
+}
+
+/** Index of the first item with each key. */
+function firstPlaces(items: readonly unknown[], mergeKey: string): Map<string, number> {
+  const places = new Map<string, number>();
+  for (const [index, item] of items.entries()) {
+    const key = keyText(item, mergeKey);
+    if (!places.has(key)) places.set(key, index);
+  }
+  return places;
+}
+
+/** Items of a list of texts or numbers without those of another. */
+export function withoutItems(items: readonly unknown[], gone: readonly unknown[]): unknown[] {
+  const places = firstPlaces(gone, "");
+  return items.filter((item) => !places.has(keyText(item, "")));
+}
+
+export const elementOrder = {
+  /**
+   * Puts the items that `order` names into its order. The others keep their order on the server and stand before a
+   * named item only where both were on the server and in that order.
+   */
+  apply(items: readonly unknown[], order: readonly unknown[], server: readonly unknown[], mergeKey: string): unknown[] {
+    const [orderPlaces, serverPlaces] = [firstPlaces(order, mergeKey), firstPlaces(server, mergeKey)];
+    const placed = items.map((item) => {
+      const key = keyText(item, mergeKey);
+      return { item, named: orderPlaces.get(key), server: serverPlaces.get(key) };
+    });
+    const named = placed.filter((one) => one.named !== undefined).sort((a, b) => (a.named ?? 0) - (b.named ?? 0));
+    const others = placed.filter((one) => one.named === undefined).sort((a, b) => (a.server ?? 0) - (b.server ?? 0));
+    const result: unknown[] = [];
+    let [nextNamed, nextOther] = [0, 0];
+    while (nextNamed < named.length || nextOther < others.length) {
+      const [one, other] = [named[nextNamed], others[nextOther]];
+      if (other && (!one || (other.server ?? Infinity) < (one.server ?? -1))) {
+        result.push(other.item);
+        nextOther++;
+      } else {
+        result.push(one?.item);
+        nextNamed++;
+      }
+    }
+    return result;
+  },
+
+  /** @throws ApiError 500 when `patch` has items that `order` does not name in the same sequence */
+  check(patch: readonly unknown[], order: readonly unknown[], mergeKey: string): void {
+    const changed = patch.filter((item) => !isObject(item) || own(item, directive) === undefined);
+    let found = 0;
+    for (const item of order) {
+      if (found < changed.length && keyText(item, mergeKey) === keyText(changed[found], mergeKey)) found++;
+    }
+    if (found === changed.length) return;
+    throw serverError(
+      `The order in patch list:\n${goText(patch)}\n doesn't match ${orderPrefix} list:\n${goText(order)}\n`,
+    );
+  },
+};
