@@ -1,0 +1,101 @@
+import { applyDefaults } from "../api/defaults.ts";
+import type { Kind } from "../api/kinds.ts";
+import type { KubeObject } from "../api/object.ts";
+import { ApiError, alreadyExists, invalid } from "../api/status.ts";
+import { validateObject } from "../api/validate.ts";
+import { rfc3339 } from "../base/clock.ts";
+import { suffix, uuid } from "../base/random.ts";
+import { accept, place } from "./accept.ts";
+import { admitCreate } from "./admission.ts";
+import { type Context, commit, subjectOf, unstored } from "./context.ts";
+import { isInternal } from "./kind-table.ts";
+import type { RequestOptions } from "./requests.ts";
+import { recordUpdate } from "./rules.ts";
+import type { Stored } from "./stored.ts";
+import { convert } from "./versions.ts";
+
+/** A generated name that is taken is drawn again so often. */
+const namesMax = 8;
+/** So that a generated name stays a valid one whatever the base. */
+const baseLengthMax = 58;
+
+export type Created = { stored: Stored; warnings: string[] };
+
+/** As a POST. @throws ApiError */
+export async function create(
+  context: Context,
+  kind: Kind,
+  namespace: string,
+  value: unknown,
+  options: RequestOptions,
+): Promise<Created> {
+  for (let attempt = 1; ; attempt++) {
+    const { object, warnings } = accept(kind, value, options);
+    const created = await createOnce(context, kind, namespace, object, options);
+    if (created !== undefined) return { stored: created, warnings };
+    const { name } = object.metadata;
+    if (attempt < namesMax && isGenerated(value)) continue;
+    const there = context.cache.find(context.kinds.storedAs(kind).resource, namespace, name);
+    throw alreadyExists(subjectOf(kind, name), there?.object.metadata.deletionTimestamp !== undefined);
+  }
+}
+
+const isGenerated = (value: unknown): boolean => {
+  const { metadata } = value as { metadata?: { name?: string; generateName?: string } }; // Decoded just before.
+  return (metadata?.name ?? "") === "" && (metadata?.generateName ?? "") !== "";
+};
+
+/** `undefined`: the name is taken. */
+async function createOnce(
+  context: Context,
+  requested: Kind,
+  namespace: string,
+  body: KubeObject,
+  options: RequestOptions,
+): Promise<Stored | undefined> {
+  if (body.metadata.resourceVersion !== undefined) {
+    throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
+  }
+  place(requested, body, namespace);
+  claim(context, body);
+  if (!isInternal(requested)) applyDefaults(requested, body, "defaults");
+  const managedFields = isInternal(requested)
+    ? undefined
+    : recordUpdate(requested, undefined, body, who(context, options));
+  const kind = context.kinds.storedAs(requested);
+  const object = convert(body, kind);
+  if (managedFields !== undefined) object.metadata.managedFields = managedFields;
+  const undo = admitCreate(context, kind, object, options);
+  try {
+    if (!isInternal(kind)) {
+      applyDefaults(kind, object, "strategy");
+      const problems = validateObject(kind, object);
+      if (problems.length > 0) throw invalid(kind.group, kind.kind, object.metadata.name ?? "", problems);
+    }
+    const { name } = object.metadata;
+    if (context.cache.find(kind.resource, namespace, name) !== undefined) return undefined;
+    if (options.dryRun) return unstored(kind, object, 0);
+    const revision = await commit(context, [{ kind, namespace, name, object, expect: "absent" }]);
+    return revision === undefined ? undefined : unstored(kind, object, revision);
+  } finally {
+    undo();
+  }
+}
+
+/** What only the server may say of a new object. */
+function claim(context: Context, { metadata }: KubeObject): void {
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.selfLink;
+  metadata.uid ??= uuid(context.random);
+  metadata.creationTimestamp = rfc3339(context.clock.wallMs());
+  if ((metadata.name ?? "") === "" && metadata.generateName !== undefined) {
+    metadata.name = metadata.generateName.slice(0, baseLengthMax) + suffix(context.random);
+  }
+}
+
+export const who = (context: Context, options: RequestOptions & { subresource?: string }) => ({
+  manager: options.manager,
+  time: rfc3339(context.clock.wallMs()),
+  ...(options.subresource !== undefined && { subresource: options.subresource }),
+});

@@ -1,0 +1,27 @@
+import type { Kind } from "../api/kinds.ts";
+import type { KubeObject } from "../api/object.ts";
+import { ApiError, notFound } from "../api/status.ts";
+import { type Context, subjectOf } from "./context.ts";
+
+/** Nothing new begins in a namespace that is absent or ending. @throws ApiError 404, 403 */
+export function admitIntoNamespace(context: Context, kind: Kind, object: KubeObject): void {
+  if (!kind.namespaced) return;
+  const { namespace = "", name } = object.metadata;
+  const home = context.cache.get("namespaces", "", namespace);
+  if (home === undefined) throw notFound({ group: "", resource: "namespaces", name: namespace });
+  if (home.metadata.deletionTimestamp === undefined) return;
+  const message = `namespace ${namespace} is being terminated`;
+  const subject = subjectOf(kind, name);
+  const qualified = subject.group === "" ? subject.resource : `${subject.resource}.${subject.group}`;
+  throw new ApiError(
+    403,
+    "Forbidden",
+    `${qualified} "${name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
+    {
+      name,
+      ...(subject.group !== "" && { group: subject.group }),
+      kind: subject.resource,
+      causes: [{ reason: "NamespaceTerminating", message, field: "metadata.namespace" }],
+    },
+  );
+}

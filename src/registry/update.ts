@@ -1,0 +1,108 @@
+import { applyDefaults } from "../api/defaults.ts";
+import type { Kind } from "../api/kinds.ts";
+import type { KubeObject } from "../api/object.ts";
+import { badRequest, conflict, invalid, notFound, objectModified } from "../api/status.ts";
+import { validateUpdate } from "../api/validate.ts";
+import { accept, place } from "./accept.ts";
+import { type Context, commit, subjectOf, unstored } from "./context.ts";
+import { create, who } from "./create.ts";
+import { isEnded } from "./finalizers.ts";
+import { isInternal } from "./kind-table.ts";
+import { prepareUpdate } from "./prepare.ts";
+import type { UpdateOptions } from "./requests.ts";
+import { recordUpdate } from "./rules.ts";
+import { encode, type Stored } from "./stored.ts";
+import { convert } from "./versions.ts";
+
+/** Every attempt that fails is one that another writer won. */
+const attemptsMax = 100;
+
+export type Updated = { stored: Stored; created: boolean; warnings: string[] };
+/** Makes the next version from a private copy of the present one, in the version of the kind that was asked for. */
+export type ChangeObject = (current: KubeObject) => unknown;
+
+/** As a PUT or PATCH. @throws ApiError */
+export async function update(
+  context: Context,
+  kind: Kind,
+  namespace: string,
+  name: string,
+  change: ChangeObject,
+  options: UpdateOptions,
+): Promise<Updated> {
+  const { resource } = context.kinds.storedAs(kind);
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const current = context.cache.find(resource, namespace, name);
+    if (current === undefined) {
+      if (options.createAllowed !== true) throw notFound(subjectOf(kind, name));
+      return createInstead(context, kind, namespace, name, change, options);
+    }
+    const updated = await updateOnce(context, kind, current, change, options);
+    if (updated !== undefined) return updated;
+  }
+  throw conflict(subjectOf(kind, name), objectModified);
+}
+
+async function createInstead(
+  context: Context,
+  kind: Kind,
+  namespace: string,
+  name: string,
+  change: ChangeObject,
+  options: UpdateOptions,
+): Promise<Updated> {
+  const metadata = { name, ...(kind.namespaced && { namespace }) };
+  const value = change({ apiVersion: kind.apiVersion, kind: kind.kind, metadata });
+  return { ...(await create(context, kind, namespace, value, options)), created: true };
+}
+
+/** `undefined`: another writer was first. */
+async function updateOnce(
+  context: Context,
+  requested: Kind,
+  current: Stored,
+  change: ChangeObject,
+  options: UpdateOptions,
+): Promise<Updated | undefined> {
+  const kind = context.kinds.storedAs(requested);
+  const before: KubeObject = JSON.parse(current.json.toString());
+  const { object: body, warnings } = accept(requested, change(convert(before, requested)), options);
+  const { name, namespace = "" } = current.object.metadata;
+  checkIdentity(requested, body, current.object);
+  if (!isInternal(requested)) applyDefaults(requested, body, "defaults");
+  const object = prepareUpdate(kind, convert(body, kind), current.object, options.subresource);
+  manage(context, kind, object, current.object, options);
+  if (!isInternal(kind)) refuse(kind, object, current.object, options.subresource);
+  const same = encode(object).equals(encode(current.object));
+  if (same) return { stored: current, created: false, warnings };
+  const ended = isEnded(kind, object);
+  if (options.dryRun) return { stored: unstored(kind, object, current.revision), created: false, warnings };
+  const write = { kind, namespace, name, expect: current.revision, ...(!ended && { object }) };
+  const revision = await commit(context, [write]);
+  return revision === undefined ? undefined : { stored: unstored(kind, object, revision), created: false, warnings };
+}
+
+function checkIdentity(kind: Kind, body: KubeObject, { metadata: current }: KubeObject): void {
+  const { metadata } = body;
+  if (metadata.name === undefined || metadata.name === "") metadata.name = current.name;
+  if (metadata.name !== current.name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${current.name})`);
+  }
+  place(kind, body, current.namespace ?? "");
+  const given = metadata.resourceVersion ?? "";
+  if (given !== "" && given !== "0" && given !== current.resourceVersion) {
+    throw conflict(subjectOf(kind, current.name), objectModified);
+  }
+}
+
+function manage(context: Context, kind: Kind, object: KubeObject, current: KubeObject, options: UpdateOptions): void {
+  if (isInternal(kind) || options.fieldsManaged === true) return;
+  const managedFields = recordUpdate(kind, current, object, who(context, options));
+  if (managedFields === undefined || managedFields.length === 0) delete object.metadata.managedFields;
+  else object.metadata.managedFields = managedFields;
+}
+
+function refuse(kind: Kind, object: KubeObject, current: KubeObject, subresource: string | undefined): void {
+  const problems = validateUpdate(kind, object, current, subresource);
+  if (problems.length > 0) throw invalid(kind.group, kind.kind, object.metadata.name, problems);
+}
