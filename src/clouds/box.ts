@@ -27,7 +27,9 @@ export type BoundProbe = {
         headers: readonly [string, string][];
       }
     | { kind: "tcp"; host?: string; port: number }
-    | { kind: "grpc"; port: number; service: string };
+    | { kind: "grpc"; host?: string; port: number; service: string };
+  /** Of a container that this probe ends; absent: the Pod's own. */
+  graceSeconds?: number;
   initialDelaySeconds: number;
   periodSeconds: number;
   timeoutSeconds: number;
@@ -53,6 +55,9 @@ export type BoundContainer = {
   user?: string;
   privileged: boolean;
   readOnlyRoot: boolean;
+  /** The runtime's own filter of system calls; absent: none, which is Kubernetes' default. */
+  seccompDefault?: boolean;
+  noNewPrivileges?: boolean;
   capabilitiesAdd: readonly string[];
   capabilitiesDrop: readonly string[];
   tty: boolean;
@@ -65,7 +70,9 @@ export type BoundContainer = {
   postStart?: BoundHandler;
   preStop?: BoundHandler;
   terminationMessagePath: string;
-  /** A reason and a message for the Pod where the container can't be made (a missing ConfigMap); it waits with it. */
+  /** A container that failed without a message of its own is explained by the end of its log. */
+  messageFromLog?: boolean;
+  /** `Reason: message` for the Pod where the container can't be made (a missing ConfigMap); it waits with it. */
   configError?: string;
 };
 
@@ -78,6 +85,13 @@ export type Binding = {
   hostname: string;
   nameservers: readonly string[];
   searchDomains: readonly string[];
+  /** Lines of resolv.conf's `options`; absent: `ndots:5`. */
+  resolverOptions?: readonly string[];
+  /** Extra groups of every process. */
+  groups?: readonly number[];
+  /** The group that owns the volumes' files. */
+  fsGroup?: number;
+  /** Lines of /etc/hosts, the Pod's own address among them. */
   hostAliases: readonly { ip: string; hostnames: readonly string[] }[];
   restartPolicy: "Always" | "OnFailure" | "Never";
   graceSeconds: number;

@@ -1,0 +1,1188 @@
+#!/usr/bin/python3
+"""drover's agent. It takes one Pod, once and for ever, keeps it on the disk and runs it: containers in Kubernetes'
+order, restarts with back-off, probes, hooks, logs. Nothing here needs drover to be in reach.
+
+It listens on /run/drover/agent.sock, reached through SSH. A client sends one line of JSON, {"op": ...}, and gets one
+line back, {"ok": true} or {"error": {"code", "message"}}; after it come reports (watch) or bytes (logs).
+
+Python's start is slow on an emulated machine, so imports are few and sockets are used bare. DROVER_ROOT moves every
+path below another root; what leaves that root is done by commands found through PATH.
+"""
+import binascii
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+VERSION = "1"
+ROOT = os.environ.get("DROVER_ROOT", "")
+STATE = ROOT + "/var/lib/drover"
+RUN = ROOT + "/run/drover"
+UNBOUND_SECONDS = 900
+HEARTBEAT_SECONDS = 10
+BACKOFF_SECONDS = (0, 10, 20, 40, 80, 160, 300)
+CALM_SECONDS = 600
+LOG_BYTES, LOG_FILES = 10 << 20, 5
+MESSAGE_BYTES = 4096
+# What Kubernetes' runtimes grant and podman does not.
+EXTRA_CAPABILITIES = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
+
+
+class Refused(Exception):
+    """An answer that is not a success; `code` is in drover's catalogue."""
+
+    def __init__(self, message, code="BOX_REFUSED"):
+        super().__init__(message)
+        self.code = code
+
+
+class Broken(Exception):
+    """A container that can't be made; `reason` is Kubernetes' word for it."""
+
+    def __init__(self, reason, message):
+        super().__init__(message)
+        self.reason = reason
+
+
+def log(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def stamp(at=None):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def spawn(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def read(path, otherwise=""):
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return otherwise
+
+
+def write(path, data, mode=0o600):
+    """Whole or not at all, and on the disk."""
+    fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(fd, "wb") as file:
+        os.fchmod(fd, mode)
+        file.write(data if isinstance(data, bytes) else data.encode())
+        file.flush()
+        os.fsync(fd)
+    os.rename(path + ".new", path)
+
+
+def remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        for name in os.listdir(path):
+            remove(os.path.join(path, name))
+        os.rmdir(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def run(*command, timeout=None):
+    """(exit code, standard output, standard error), both stripped."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
+    except FileNotFoundError:
+        return 127, "", command[0] + " is not installed"
+    return done.returncode, done.stdout.decode("utf-8", "replace").strip(), done.stderr.decode("utf-8", "replace").strip()
+
+
+def found(program):
+    return any(os.access(os.path.join(folder, program), os.X_OK) for folder in os.environ.get("PATH", "").split(":"))
+
+
+def last_line(text):
+    return text.rsplit("\n", 1)[-1].removeprefix("Error: ")
+
+
+# --- Images
+
+
+def canonical(reference):
+    """The whole name of an image: registry, path, and tag or digest."""
+    name, at, digest = reference.partition("@")
+    first, slash, rest = name.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        registry, path = first, rest
+    else:
+        registry, path = "docker.io", name if slash else "library/" + name
+    folder, tagged, tag = path.rpartition(":")
+    if "/" in tag or not tagged:
+        folder, tag = path, "latest"
+    letters = set("abcdefghijklmnopqrstuvwxyz0123456789._-/")
+    if not folder or folder.endswith("/") or not set(folder) <= letters or " " in reference or not tag:
+        raise Broken("InvalidImageName", 'couldn\'t parse image name "%s": invalid reference format' % reference)
+    return "%s/%s%s" % (registry, folder, at + digest if at else ":" + tag)
+
+
+class Images:
+    """What is here is remembered by id, so that a start asks nobody and a digest is never pulled twice."""
+
+    def __init__(self, kept, save):
+        self.kept, self.save, self.turn = kept, save, threading.Lock()
+
+    def known(self, name):
+        return self.kept.get(name)
+
+    def pull(self, name, mirror):
+        """The image's id. The mirror is asked first, under the image's whole name."""
+        with self.turn:
+            sources = [["--tls-verify=false", mirror + "/" + name]] if mirror else []
+            for source in [*sources, [name]]:
+                code, out, error = run("podman", "pull", "--quiet", *source)
+                if code == 0:
+                    image = out.rsplit("\n", 1)[-1]
+                    if source != [name] and "@" not in name:
+                        run("podman", "tag", image, name)
+                    self.kept[name] = image
+                    self.save()
+                    return image
+            raise Broken("ErrImagePull", error)
+
+
+# --- Volumes
+
+
+def inside(folder, path):
+    """A path below `folder`, refused when it leads out of it."""
+    whole = os.path.normpath(os.path.join(folder, path))
+    if os.path.isabs(path) or not (os.path.realpath(whole) + "/").startswith(os.path.realpath(folder) + "/"):
+        raise Broken("CreateContainerConfigError", "%s leads out of its volume" % path)
+    return whole
+
+
+def write_files(folder, files, group):
+    """Replaces all files in one step: names are links into `..data`, a link to the folder of this version."""
+    version = "..%d" % time.time_ns()
+    fresh = os.path.join(folder, version)
+    os.makedirs(fresh, 0o755)
+    for file in files:
+        path = inside(fresh, file["path"])
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        mode = file["mode"] | (0o440 if group is not None else 0)
+        write(path, binascii.a2b_base64(file["contentBase64"]), mode)
+        if group is not None:
+            os.chown(path, -1, group)
+    swap = os.path.join(folder, "..data_new")
+    remove(swap)
+    os.symlink(version, swap)
+    os.rename(swap, os.path.join(folder, "..data"))
+    names = set(os.listdir(fresh))
+    for name in names:
+        link = os.path.join(folder, name)
+        if not os.path.lexists(link):
+            os.symlink("..data/" + name, link)
+    for name in os.listdir(folder):
+        if name not in names and name not in (version, "..data"):
+            remove(os.path.join(folder, name))
+
+
+def prepare_volume(volume, group):
+    folder = volume["path"] if volume["kind"] == "host" else "%s/volumes/%s" % (STATE, volume["name"])
+    os.makedirs(folder, exist_ok=True)
+    if volume["kind"] == "files":
+        write_files(folder, volume["files"], group)
+    elif volume["kind"] == "empty":
+        if volume["medium"] == "memory" and " %s tmpfs " % folder not in read("/proc/mounts"):
+            size = ["-o", "size=%d" % volume["sizeBytes"]] if volume.get("sizeBytes") else []
+            code, _, error = run("mount", "-t", "tmpfs", *size, "drover", folder)
+            if code:
+                raise Broken("CreateContainerConfigError", error)
+        if group is None:
+            os.chmod(folder, 0o777)
+        else:
+            os.chown(folder, -1, group)
+            os.chmod(folder, 0o2777)
+    return folder
+
+
+# --- Probes and hooks: None, or why it failed
+
+
+def http(action, seconds):
+    host, port = action.get("host") or "127.0.0.1", action["port"]
+    url = "%s://%s:%d%s" % (action["scheme"].lower(), host, port, action["path"])
+    until = time.monotonic() + seconds
+    try:
+        with socket.create_connection((host, port), seconds) as plain:
+            link = plain
+            if action["scheme"] == "HTTPS":
+                import ssl
+
+                link = ssl._create_unverified_context().wrap_socket(plain)
+            headers = {"Host": "%s:%d" % (host, port), "User-Agent": "kube-probe/drover", "Accept": "*/*"}
+            headers.update({name: value for name, value in action["headers"]})
+            lines = ["GET %s HTTP/1.1" % (action["path"] or "/"), "Connection: close"]
+            lines += ["%s: %s" % pair for pair in headers.items()]
+            link.sendall(("\r\n".join(" ".join(line.splitlines()) for line in lines) + "\r\n\r\n").encode())
+            head = b""
+            while b"\n" not in head and len(head) < 4096:
+                link.settimeout(max(0.001, until - time.monotonic()))
+                more = link.recv(1024)
+                if not more:
+                    return 'Get "%s": EOF' % url
+                head += more
+            code = int(head.split(None, 2)[1])
+            return None if 200 <= code < 400 else "HTTP probe failed with statuscode: %d" % code
+    except socket.timeout:
+        return 'Get "%s": context deadline exceeded (Client.Timeout exceeded while awaiting headers)' % url
+    except (OSError, ValueError, IndexError) as error:
+        return 'Get "%s": %s' % (url, getattr(error, "strerror", None) or error)
+
+
+def tcp(action, seconds):
+    host, port = action.get("host") or "127.0.0.1", action["port"]
+    try:
+        socket.create_connection((host, port), seconds).close()
+    except OSError as error:
+        return "dial tcp %s:%d: %s" % (host, port, getattr(error, "strerror", None) or error)
+
+
+def frame(kind, flags, stream, payload):
+    """One frame of HTTP/2."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def grpc(action, seconds):
+    """grpc.health.v1.Health/Check in the few frames that one call takes."""
+    host, port = action.get("host") or "127.0.0.1", action["port"]
+    service = action["service"].encode()[:127]
+    message = b"\x0a" + bytes([len(service)]) + service if service else b""
+    authority = ("%s:%d" % (host, port)).encode()
+    pairs = [(b":authority", authority), (b":path", b"/grpc.health.v1.Health/Check"), (b"te", b"trailers"),
+             (b"content-type", b"application/grpc")]
+    # 0x83 and 0x86 are `:method POST` and `:scheme http` in HPACK's table; the rest goes as literals.
+    block = b"\x83\x86" + b"".join(b"\x00" + bytes([len(n)]) + n + bytes([len(v)]) + v for n, v in pairs)
+    until = time.monotonic() + seconds
+    try:
+        with socket.create_connection((host, port), seconds) as link:
+            link.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, block)
+                         + frame(0, 1, 1, b"\x00" + len(message).to_bytes(4, "big") + message))
+            data = b""
+            while True:
+                link.settimeout(max(0.001, until - time.monotonic()))
+                more = link.recv(4096)
+                if not more:
+                    return "connection closed before an answer"
+                data += more
+                while len(data) >= 9 and len(data) >= 9 + int.from_bytes(data[:3], "big"):
+                    size, kind, flags = int.from_bytes(data[:3], "big"), data[3], data[4]
+                    payload, data = data[9:9 + size], data[9 + size:]
+                    if kind == 4 and not flags & 1:
+                        link.sendall(frame(4, 1, 0, b""))
+                    elif kind == 0 and payload:
+                        status = payload[6] if len(payload) > 6 and payload[5] == 8 else 0
+                        return None if status == 1 else "service unhealthy (responded with %d)" % status
+                    elif kind in (3, 7) or (kind == 1 and flags & 1):
+                        return "the server has no health service or refused the call"
+    except OSError as error:
+        return "timeout: failed to connect service %s:%d: %s" % (host, port, error)
+
+
+class Container:
+    """One container of the Pod and the thread that keeps it as it should be."""
+
+    def __init__(self, box, spec, kind):
+        self.box, self.spec, self.kind, self.name = box, spec, kind, spec["name"]
+        self.kept = box.kept["containers"].setdefault(self.name, {"restarts": 0, "crashes": 0, "done": False})
+        self.handle = "c-" + self.name
+        self.wake = threading.Event()
+        self.finished = threading.Event()
+        self.ended = threading.Event()
+        self.deadline = None
+        self.misses = 0
+        if self.kept.get("boot") != box.boot and kind != "main":
+            self.kept["done"] = False
+        self.kept.update(ready=False)
+        if "state" not in self.kept:
+            before = kind == "main" and bool(box.binding["initContainers"])
+            self.kept["state"] = {"waiting": {"reason": "PodInitializing" if before else "ContainerCreating"}}
+
+    # What is told
+
+    def status(self):
+        kept = self.kept
+        reference = self.spec["image"]
+        status = {"name": self.name, "state": kept["state"], "lastState": kept.get("last", {}), "ready": kept["ready"],
+                  "started": kept.get("started", False), "restartCount": kept["restarts"],
+                  "image": kept.get("image", reference), "imageID": kept.get("imageID", "")}
+        if kept.get("id"):
+            status["containerID"] = "drover://" + kept["id"]
+        return status
+
+    def event(self, reason, message, kind="Normal"):
+        self.box.event(reason, message, kind, self.name)
+
+    def set(self, **fields):
+        with self.box.lock:
+            self.kept.update(fields)
+            self.box.changed(save=True)
+
+    def wait_with(self, reason, message=None):
+        state = {"reason": reason, **({"message": message} if message else {})}
+        self.set(state={"waiting": state}, ready=False, started=False)
+
+    # Its life
+
+    def live(self):
+        try:
+            if self.kept["done"] or (not self.adopt() and self.lost()):
+                return
+            while not self.box.stopping() or self.kept.get("pid"):
+                if not self.kept.get("pid") and not self.launch():
+                    continue
+                self.tend()
+                if self.settle():
+                    return
+        finally:
+            self.set(done=True)
+            self.finished.set()
+            self.wake.set()
+
+    def adopt(self):
+        """After a restart of the agent alone, the process is still there."""
+        if self.kept.get("pid") and self.kept.get("boot") == self.box.boot:
+            if started_ticks(self.kept["pid"]) == self.kept.get("ticks"):
+                return True
+            self.conclude()
+        return False
+
+    def lost(self):
+        """What ran when the machine went down has ended with it. True where that was its last run."""
+        if "running" not in self.kept["state"]:
+            return "terminated" in self.kept["state"] and self.kept.get("boot") == self.box.boot and self.settle()
+        began = self.kept["state"]["running"].get("startedAt")
+        ended = {"exitCode": 255, "reason": "Unknown", "message": "The machine was restarted.", "startedAt": began,
+                 "finishedAt": stamp(), "containerID": "drover://" + self.kept.get("id", "")}
+        self.set(state={"terminated": ended}, pid=None, crashes=0)
+        return self.kind == "main" and self.box.binding["restartPolicy"] == "Never"
+
+    def hold(self, seconds):
+        """Waits; False when the Pod is to stop."""
+        self.wake.wait(seconds)
+        self.wake.clear()
+        return not self.box.stopping()
+
+    def launch(self):
+        """True once its process runs, or has run; else the reason is told and the time until the next try is over."""
+        try:
+            if self.spec.get("configError"):
+                raise Broken(*self.spec["configError"].split(": ", 1))
+            image = self.image()
+            self.create(image)
+            self.misses = 0
+            return True
+        except Broken as broken:
+            self.complain(broken)
+        except OSError as error:
+            self.complain(Broken("CreateContainerError", str(error)))
+        return False
+
+    def complain(self, broken):
+        self.misses += 1
+        seconds = BACKOFF_SECONDS[min(self.misses, len(BACKOFF_SECONDS) - 1)]
+        self.wait_with(broken.reason, str(broken))
+        pulling = broken.reason == "ErrImagePull"
+        if broken.reason != "ContainerCreating":
+            prefix = 'Failed to pull image "%s": ' % self.spec["image"] if pulling else "Error: "
+            self.event("Failed", prefix + str(broken), "Warning")
+        if pulling and self.hold(2):
+            self.wait_with("ImagePullBackOff", 'Back-off pulling image "%s": %s' % (self.spec["image"], broken))
+            self.event("BackOff", 'Back-off pulling image "%s"' % self.spec["image"])
+        if not self.box.stopping():
+            self.hold(seconds)
+
+    def image(self):
+        """What to hand to podman: an id that is known to be here, or a name that may be."""
+        name, policy, images = canonical(self.spec["image"]), self.spec["pullPolicy"], self.box.images
+        self.kept["image"] = name
+        known = images.known(name)
+        if known and (policy != "Always" or "@" in name):
+            self.event("Pulled", 'Container image "%s" already present on machine' % self.spec["image"])
+            return known
+        return self.pull(name) if policy == "Always" else name
+
+    def pull(self, name):
+        self.event("Pulling", 'Pulling image "%s"' % self.spec["image"])
+        began = time.monotonic()
+        image = self.box.images.pull(name, self.box.binding.get("registryMirror"))
+        took = time.monotonic() - began
+        self.event("Pulled", 'Successfully pulled image "%s" in %.3gs' % (self.spec["image"], took))
+        return image
+
+    def create(self, image):
+        kept, name = self.kept, canonical(self.spec["image"])
+        if "terminated" in kept["state"] or "terminated" in kept.get("last", {}):
+            self.kept["restarts"] += 1
+        arguments = self.arguments()
+        if self.box.stopping():
+            return
+        code, out, error = run("podman", "run", *arguments, image, *(self.spec.get("args") or ()))
+        if code == 125 and ("not known" in error or "no such image" in error):
+            if self.spec["pullPolicy"] == "Never":
+                text = 'Container image "%s" is not present with pull policy of Never' % self.spec["image"]
+                raise Broken("ErrImageNeverPull", text)
+            code, out, error = run("podman", "run", *arguments, self.pull(name), *(self.spec.get("args") or ()))
+        if code in (126, 127):
+            return self.refuse(last_line(error))
+        if code:
+            raise Broken("CreateContainerError", last_line(error))
+        self.event("Created", "Created container: " + self.name)
+        self.began(out.rsplit("\n", 1)[-1])
+
+    def refuse(self, message):
+        """The image is fine, its command is not: that counts as a run that ended at once."""
+        ended = {"exitCode": 128, "reason": "StartError", "message": message, "startedAt": "1970-01-01T00:00:00Z",
+                 "finishedAt": stamp()}
+        self.event("Failed", "Error: " + message, "Warning")
+        self.turn(state={"terminated": ended}, pid=None)
+
+    def turn(self, **fields):
+        """A new state; what has ended becomes the last one."""
+        with self.box.lock:
+            if "terminated" in self.kept["state"]:
+                self.kept["last"] = self.kept["state"]
+            self.set(**fields)
+
+    def began(self, container_id):
+        try:
+            pid = int(read(self.path("pid")) or 0)
+        except ValueError:
+            pid = 0
+        self.ended.clear()
+        self.deadline = None
+        self.turn(state={"running": {"startedAt": stamp()}}, id=container_id, pid=pid, boot=self.box.boot, ready=False,
+                  ticks=started_ticks(pid), started=False)
+        self.event("Started", "Started container " + self.name)
+
+    def path(self, ending):
+        return "%s/containers/%s.%s" % (RUN, self.name, ending)
+
+    def log_path(self, restarts):
+        return "%s/logs/%s/%d.log" % (STATE, self.name, restarts)
+
+    def arguments(self):
+        spec, box = self.spec, self.box
+        log_path = self.log_path(self.kept["restarts"])
+        os.makedirs(os.path.dirname(log_path), exist_ok=True)
+        for name in os.listdir(os.path.dirname(log_path)):
+            if int(name.split(".")[0]) < self.kept["restarts"] - 1:
+                os.unlink(os.path.join(os.path.dirname(log_path), name))
+        remove(self.path("pid"))
+        message = self.path("message")
+        write(message, b"", 0o666)
+        flags = ["--detach", "--replace", "--name=" + self.handle, "--pull=never", "--network=host", "--uts=host",
+                 "--ipc=host", "--no-hosts", "--http-proxy=false", "--pids-limit=-1", "--pidfile=" + self.path("pid"),
+                 "--log-driver=k8s-file", "--log-opt=path=" + log_path, "--log-opt=max-size=%d" % LOG_BYTES,
+                 "--volume=%s/hosts:/etc/hosts" % RUN, "--volume=%s/resolv.conf:/etc/resolv.conf" % RUN,
+                 "--volume=%s:%s" % (message, spec["terminationMessagePath"])]
+        for mount in spec["mounts"]:
+            source = box.folders[mount["volume"]]
+            if mount.get("subPath"):
+                source = os.path.realpath(inside(source, mount["subPath"]))
+                if not os.path.exists(source):
+                    os.makedirs(source)
+            flags.append("--volume=%s:%s:%s" % (source, mount["path"], "ro" if mount["readOnly"] else "rw"))
+        flags += ["--env=%s=%s" % (name, value) for name, value in [("HOSTNAME", box.binding["hostname"]), *spec["env"]]]
+        if spec["cpuMillisMax"]:
+            flags.append("--cpus=%.3f" % (spec["cpuMillisMax"] / 1000))
+        if spec["memoryBytesMax"]:
+            flags += ["--memory=%d" % spec["memoryBytesMax"], "--memory-swap=%d" % spec["memoryBytesMax"]]
+        return flags + self.privileges() + self.command()
+
+    def privileges(self):
+        spec, drops = self.spec, self.spec["capabilitiesDrop"]
+        if spec["privileged"]:
+            flags = ["--privileged"]
+        else:
+            extra = () if "ALL" in drops else [name for name in EXTRA_CAPABILITIES if name not in drops]
+            flags = ["--cap-drop=" + name for name in drops]
+            flags += ["--cap-add=" + name for name in dict.fromkeys([*extra, *spec["capabilitiesAdd"]])]
+            # Kubernetes' own default, too; the machine is the wall here.
+            flags += [] if spec.get("seccompDefault") else ["--security-opt=seccomp=unconfined"]
+        if spec.get("noNewPrivileges"):
+            flags.append("--security-opt=no-new-privileges")
+        if spec.get("user"):
+            flags.append("--user=" + spec["user"])
+        flags += ["--group-add=%d" % group for group in self.box.binding.get("groups") or ()]
+        return flags + (["--read-only", "--read-only-tmpfs=false"] if spec["readOnlyRoot"] else [])
+
+    def command(self):
+        spec, flags = self.spec, []
+        if spec.get("command"):
+            flags.append("--entrypoint=" + json.dumps(spec["command"]))
+        if spec.get("workingDir"):
+            flags.append("--workdir=" + spec["workingDir"])
+        return flags + (["--tty"] if spec["tty"] else []) + (["--interactive"] if spec["stdin"] else [])
+
+    def tend(self):
+        """From its start, or the agent's, to its end."""
+        pid, ended = self.kept.get("pid"), self.ended
+        if pid:
+            try:
+                self.pidfd = os.pidfd_open(pid)
+                if started_ticks(pid) == self.kept.get("ticks"):
+                    spawn(self.details)
+                    spawn(self.accompany)
+                    if self.box.stopping():
+                        spawn(self.end)
+                    poll = select.poll()
+                    poll.register(self.pidfd, select.POLLIN)
+                    poll.poll()
+                os.close(self.pidfd)
+            except ProcessLookupError:
+                pass
+        ended.set()
+        if "running" in self.kept["state"]:
+            self.conclude()
+
+    def details(self):
+        """What podman knows of the container and a status shows."""
+        code, out, _ = run("podman", "container", "inspect", self.handle)
+        facts = json.loads(out)[0] if code == 0 else {}
+        digest = facts.get("ImageDigest")
+        image = self.kept.get("image", "")
+        repository = image.partition("@")[0] if "@" in image else image.rpartition(":")[0]
+        if facts.get("Image"):
+            self.box.images.kept[image] = facts["Image"]
+        self.set(imageID="%s@%s" % (repository, digest) if digest else facts.get("Image", ""),
+                 signal=facts.get("Config", {}).get("StopSignal", 15))
+
+    def accompany(self):
+        hook = self.spec.get("postStart")
+        failure = self.act(hook, self.box.binding["graceSeconds"] or 30) if hook else None
+        if failure is not None:
+            self.event("FailedPostStartHook", "PostStartHook failed: " + failure, "Warning")
+            return self.end(self.box.binding["graceSeconds"])
+        if not self.spec.get("startup"):
+            self.set(started=True, ready=not self.spec.get("readiness"))
+        for kind in ("startup", "readiness", "liveness"):
+            if self.spec.get(kind):
+                spawn(self.probe, kind, self.spec[kind], self.ended, time.monotonic())
+        self.wake.set()
+        self.box.pulse()
+
+    def probe(self, kind, probe, ended, began):
+        """Counts as Kubernetes does. Before the first success a cheap probe is tried every second too: a machine that
+        serves is not kept waiting for the next period, and such a try never counts as a failure."""
+        failures = successes = 0
+        eager = kind != "liveness" and probe["action"]["kind"] != "exec" and probe["successThreshold"] == 1
+        due = began + probe["initialDelaySeconds"]
+        while not ended.wait(max(0, due - time.monotonic())):
+            if kind != "startup" and not self.kept.get("started"):
+                due = time.monotonic() + 0.2
+                continue
+            due = time.monotonic() + probe["periodSeconds"]
+            failure = self.act(probe["action"], probe["timeoutSeconds"])
+            while eager and failure is not None and time.monotonic() + 1 < due and not ended.wait(1):
+                failure = self.act(probe["action"], probe["timeoutSeconds"])
+            if ended.is_set():
+                return
+            successes, failures = (successes + 1, 0) if failure is None else (0, failures + 1)
+            if failure is not None:
+                self.event("Unhealthy", "%s probe failed: %s" % (kind.capitalize(), failure), "Warning")
+            if successes >= probe["successThreshold"]:
+                eager = False
+                if kind == "startup":
+                    self.set(started=True, ready=not self.spec.get("readiness"))
+                    return self.box.pulse()
+                if kind == "readiness" and not self.kept["ready"] and self.deadline is None:
+                    self.set(ready=True)
+            elif failures >= probe["failureThreshold"]:
+                if kind != "readiness":
+                    text = "Container %s failed %s probe, will be restarted" % (self.name, kind)
+                    self.event("Killing", text)
+                    return self.end(probe.get("graceSeconds") or self.box.binding["graceSeconds"])
+                if self.kept["ready"]:
+                    self.set(ready=False)
+
+    def act(self, action, seconds):
+        kind = action["kind"]
+        if kind == "exec":
+            try:
+                code, out, error = run("podman", "exec", self.handle, *action["command"], timeout=seconds)
+            except subprocess.TimeoutExpired:
+                return 'command timed out: "%s" timed out after %gs' % (" ".join(action["command"]), seconds)
+            return None if code == 0 else (out + error)[-1024:] or "command exited with %d" % code
+        if kind == "sleep":
+            self.ended.wait(min(action["seconds"], seconds))
+            return None
+        return {"http": http, "tcp": tcp, "grpc": grpc}[kind](action, seconds)
+
+    # Its end
+
+    def end(self, seconds=None):
+        """preStop, the stop signal, SIGKILL. Once begun, another call can only shorten it. Returns when it is over."""
+        until = time.monotonic() + (self.box.grace_left() if seconds is None else seconds)
+        with self.box.lock:
+            first = self.deadline is None
+            self.deadline = until if first else min(until, self.deadline)
+        if first and self.kept.get("pid"):
+            self.set(ready=False)
+            if self.spec.get("preStop"):
+                hook = spawn(self.hook)
+                while hook.is_alive() and time.monotonic() < self.deadline and not self.ended.is_set():
+                    hook.join(0.1)
+                # A hook that took all the time leaves the process a moment to end by itself.
+                self.deadline = max(self.deadline, time.monotonic() + 2) if self.deadline > until - 0.01 else self.deadline
+            self.signal(number(self.kept.get("signal", 15)))
+            while not self.ended.wait(max(0, min(0.1, self.deadline - time.monotonic()))):
+                if time.monotonic() >= self.deadline:
+                    self.signal(signal.SIGKILL)
+                    break
+        self.ended.wait()
+
+    def hook(self):
+        failure = self.act(self.spec["preStop"], max(1, self.deadline - time.monotonic()))
+        if failure is not None:
+            self.event("FailedPreStopHook", "PreStopHook failed: " + failure, "Warning")
+
+    def signal(self, which):
+        try:
+            signal.pidfd_send_signal(self.pidfd, which)
+        except (OSError, AttributeError):
+            pass
+
+    def conclude(self):
+        """Asks podman how it ended, which may know a moment after the kernel."""
+        facts = {}
+        for _ in range(50):
+            code, out, _ = run("podman", "container", "inspect", "--format={{json .State}}", self.handle)
+            facts = json.loads(out) if code == 0 else {}
+            if facts.get("Status") not in ("running", "stopping"):
+                break
+            time.sleep(0.2)
+        code = facts.get("ExitCode", 255)
+        began = self.kept["state"].get("running", {}).get("startedAt")
+        killed = bool(facts.get("OOMKilled"))
+        message = read(self.path("message"))[:MESSAGE_BYTES]
+        if not message and code and self.spec.get("messageFromLog"):
+            message = b"".join(entries(self.log_path(self.kept["restarts"]), 80)).decode("utf-8", "replace")[-2048:]
+        ended = {"exitCode": code, "reason": "OOMKilled" if killed else "Error" if code else "Completed",
+                 "startedAt": began, "finishedAt": stamp(), "containerID": "drover://" + self.kept.get("id", "")}
+        if message:
+            ended["message"] = message
+        self.set(state={"terminated": ended}, pid=None, ready=False, started=False)
+
+    def settle(self):
+        """Whether this was its last run; if not, the time until the next one is over."""
+        ended = self.kept["state"].get("terminated", {})
+        policy = self.box.binding["restartPolicy"]
+        failed = ended.get("exitCode") != 0
+        again = self.kind == "sidecar" or (failed and policy != "Never") or (policy == "Always" and self.kind == "main")
+        if not again or self.box.stopping():
+            return True
+        calm = self.kept.get("id") and seconds_between(ended.get("startedAt"), ended.get("finishedAt")) >= CALM_SECONDS
+        level = 0 if calm else self.kept["crashes"]
+        self.kept["crashes"] = level + 1
+        seconds = BACKOFF_SECONDS[min(level, len(BACKOFF_SECONDS) - 1)]
+        if seconds:
+            binding = self.box.binding
+            whose = "container=%s pod=%s_%s(%s)" % (self.name, binding["name"], binding["namespace"], binding["uid"])
+            self.turn(state={"waiting": {"reason": "CrashLoopBackOff",
+                                         "message": "back-off %ds restarting failed %s" % (
+                                             300 if seconds == 300 else seconds, whose)}})
+            self.event("BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)" % (
+                self.name, binding["name"], binding["namespace"], binding["uid"]), "Warning")
+            return not self.hold(seconds)
+        return False
+
+
+def seconds_between(start, end):
+    try:
+        return time.mktime(time.strptime(end, "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(
+            time.strptime(start, "%Y-%m-%dT%H:%M:%SZ"))
+    except (TypeError, ValueError):
+        return 0
+
+
+def started_ticks(pid):
+    """When a process began, in ticks since boot: tells it from a later one with the same number."""
+    fields = read("/proc/%s/stat" % pid).rpartition(")")[2].split()
+    return int(fields[19]) if fields and fields[0] not in "ZX" else None
+
+
+def number(name):
+    if isinstance(name, int):
+        return name
+    return getattr(signal, name, signal.SIGTERM) if not name.isdigit() else int(name)
+
+
+# --- Logs
+
+
+def entries(path, last=None):
+    """The lines of one run as conmon wrote them: time, stream, P or F, text."""
+    parts = rotated(path)
+    lines = []
+    for part in parts:
+        with open(part, "rb") as file:
+            for line in file:
+                lines.append(line.split(b" ", 3)[-1])
+                if last and len(lines) > 2 * last:
+                    del lines[:-last]
+    return lines[-last:] if last else lines
+
+
+def rotated(path):
+    """The files of one run, oldest first. conmon begins a new file when one is full; a hard link keeps the old one."""
+    folder, base = os.path.split(path)
+    try:
+        links = sorted((name for name in os.listdir(folder) if name.startswith(base + ".") and name[-1].isdigit()),
+                       key=lambda name: int(name.rsplit(".", 1)[1]))
+    except FileNotFoundError:
+        return []
+    files, seen = [], set()
+    for name in [*links, base]:
+        try:
+            inode = os.stat(os.path.join(folder, name)).st_ino
+        except FileNotFoundError:
+            continue
+        if inode not in seen:
+            seen.add(inode)
+            files.append(os.path.join(folder, name))
+    return files
+
+
+def keep_rotated(path):
+    files = rotated(path)
+    folder, base = os.path.split(path)
+    if files and files[-1] == path:
+        links = [int(name.rsplit(".", 1)[1]) for name in map(os.path.basename, files[:-1])]
+        os.link(path, "%s.%d" % (path, max(links, default=0) + 1))
+        for old in files[:-LOG_FILES]:
+            os.unlink(old)
+
+
+def follow(path, alive):
+    """Every whole line of a run, and None whenever there is no more for now; ends after the container has."""
+    done = set()
+    while True:
+        last = not alive()
+        files = rotated(path)
+        for part in files:
+            inode = os.stat(part).st_ino
+            if inode in done:
+                continue
+            with open(part, "rb") as file:
+                rest = b""
+                while True:
+                    line = file.readline()
+                    if line.endswith(b"\n"):
+                        yield rest + line
+                        rest = b""
+                        continue
+                    rest += line
+                    if rotated(path)[-1:] != [part] and os.stat(rotated(path)[-1]).st_ino != inode:
+                        break
+                    if last:
+                        return
+                    last = not alive()
+                    yield None
+            done.add(inode)
+        if last and not files:
+            return
+        if not files:
+            yield None
+
+
+def picked(line, request, since):
+    """(the bytes a client sees of one line) or None when it is too old."""
+    at, _, tag, text = (line.split(b" ", 3) + [b"", b"", b""])[:4]
+    at = at.replace(b"+00:00", b"").rstrip(b"Z")
+    if since and at < since:
+        return None
+    if tag == b"P":
+        text = text.rstrip(b"\n")
+    return at + b"Z " + text if request.get("timestamps") else text
+
+
+def since_of(request):
+    if request.get("sinceTime"):
+        return request["sinceTime"].rstrip("Z").encode()
+    if request.get("sinceSeconds"):
+        return stamp(time.time() - request["sinceSeconds"]).rstrip("Z").encode()
+    return None
+
+
+def send_logs(link, path, alive, request):
+    left = request.get("limitBytes") or 1 << 62
+    since = since_of(request)
+    tail = request.get("tailLines")
+    waiting = []
+    caught_up = tail is None
+    for line in follow(path, alive if request.get("follow") else lambda: False):
+        out = b"" if line is None else picked(line, request, since)
+        if not caught_up:
+            if line is not None:
+                if out is not None and tail > 0:
+                    waiting.append(out)
+                    del waiting[:-tail]
+                continue
+            caught_up, out, waiting = True, b"".join(waiting), []
+            line = b""
+        if out:
+            link.sendall(out[:left])
+            left -= len(out)
+        if left <= 0:
+            return
+        if not out and line is None:
+            if gone(link):
+                return
+            time.sleep(0.2)
+    if waiting:
+        link.sendall(b"".join(waiting)[:left])
+
+
+def gone(link):
+    ready, _, _ = select.select([link], [], [], 0)
+    return bool(ready) and link.recv(1, socket.MSG_PEEK) == b""
+
+
+# --- The machine
+
+
+class Box:
+    def __init__(self):
+        for folder in (STATE + "/volumes", STATE + "/logs", RUN + "/containers"):
+            os.makedirs(folder, 0o700, exist_ok=True)
+        # Containers look into some of what is below; nobody else may look in at all.
+        os.chmod(STATE, 0o711)
+        self.lock = threading.RLock()
+        self.news = threading.Condition(self.lock)
+        self.version = 0
+        self.boot = (read(ROOT + "/proc/sys/kernel/random/boot_id") or read("/proc/sys/kernel/random/boot_id")).strip()
+        self.kept = {"containers": {}, "images": {}, "events": [], "nextEvent": 1, "stopping": False, "finished": False}
+        self.kept.update(json.loads(read(STATE + "/state.json") or "{}"))
+        self.images = Images(self.kept["images"], lambda: self.changed(save=True))
+        self.binding = json.loads(read(STATE + "/binding.json") or "null")
+        self.bound = threading.Event()
+        self.idle_until = time.monotonic() + UNBOUND_SECONDS
+        self.stop_at = None
+        self.folders = {}
+        self.inits, self.mains = [], []
+
+    # State and reports
+
+    def changed(self, save=False):
+        with self.lock:
+            self.version += 1
+            if save:
+                write(STATE + "/state.json", json.dumps(self.kept))
+            self.news.notify_all()
+
+    def pulse(self):
+        with self.lock:
+            self.news.notify_all()
+
+    def event(self, reason, message, kind="Normal", container=None):
+        with self.lock:
+            event = {"id": self.kept["nextEvent"], "type": kind, "reason": reason, "message": message,
+                     "atMs": int(time.time() * 1000)}
+            if container:
+                event["container"] = container
+            self.kept["nextEvent"] += 1
+            self.kept["events"] = [*self.kept["events"], event][-50:]
+            self.changed()
+
+    def report(self):
+        with self.lock:
+            report = {"version": 1, "agentVersion": VERSION, "bootId": self.boot,
+                      "initContainerStatuses": [container.status() for container in self.inits],
+                      "containerStatuses": [container.status() for container in self.mains],
+                      "finished": self.kept["finished"], "stopping": self.stopping(), "events": self.kept["events"]}
+            if self.binding:
+                report["uid"] = self.binding["uid"]
+            if self.kept.get("reason"):
+                report["reason"] = self.kept["reason"]
+            return json.dumps(report)
+
+    def stopping(self):
+        return self.kept["stopping"]
+
+    def grace_left(self):
+        return max(0, (self.stop_at or 0) - time.monotonic())
+
+    # The Pod
+
+    def bind(self, binding):
+        with self.lock:
+            if self.binding and self.binding["uid"] != binding["uid"]:
+                raise Refused("this machine belongs to the Pod " + self.binding["uid"], "BOX_TAKEN")
+            if self.binding == binding:
+                return
+            first = self.binding is None
+            if not first:
+                # What was refused may be complete now; what runs stays as it was.
+                fresh = {spec["name"]: spec for spec in [*binding["initContainers"], *binding["containers"]]}
+                for container in [*self.inits, *self.mains]:
+                    if container.spec.get("configError") and container.name in fresh:
+                        container.spec.clear()
+                        container.spec.update(fresh[container.name])
+                        container.misses = 0
+                        container.wake.set()
+                self.binding["volumes"] = binding["volumes"]
+            else:
+                self.binding = binding
+                self.kept["boundAt"] = time.time()
+            write(STATE + "/binding.json", json.dumps(self.binding))
+            self.prepare()
+            self.changed(save=True)
+            if first:
+                self.begin()
+
+    def begin(self):
+        self.bound.set()
+        self.inits = [Container(self, spec, "sidecar" if spec["sidecar"] else "init")
+                      for spec in self.binding["initContainers"]]
+        self.mains = [Container(self, spec, "main") for spec in self.binding["containers"]]
+        spawn(self.live)
+        spawn(self.rotate)
+        if self.binding["activeDeadlineSeconds"]:
+            spawn(self.expire)
+
+    def prepare(self):
+        binding = self.binding
+        for volume in binding["volumes"]:
+            try:
+                self.folders[volume["name"]] = prepare_volume(volume, binding.get("fsGroup"))
+            except (OSError, Broken) as error:
+                self.event("FailedMount", 'volume "%s": %s' % (volume["name"], error), "Warning")
+        hosts = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+        hosts += ["%s %s" % (alias["ip"], " ".join(alias["hostnames"])) for alias in binding["hostAliases"]]
+        write(RUN + "/hosts", "\n".join(hosts) + "\n", 0o644)
+        servers = binding["nameservers"] or [line.split()[1] for line in read("/etc/resolv.conf").splitlines()
+                                             if line.startswith("nameserver ")]
+        lines = ["nameserver " + server for server in servers]
+        lines += ["search " + " ".join(binding["searchDomains"])] if binding["searchDomains"] else []
+        write(RUN + "/resolv.conf", "\n".join([*lines, "options " + " ".join(binding.get("resolverOptions") or ["ndots:5"])]) + "\n", 0o644)
+        os.makedirs(ROOT + "/etc", exist_ok=True)
+        write(ROOT + "/etc/hostname", binding["hostname"] + "\n", 0o644)
+        run("hostname", binding["hostname"])
+
+    def live(self):
+        while not found("podman"):
+            time.sleep(1)
+        waiting = []
+        for container in self.inits:
+            if self.stopping():
+                break
+            spawn(container.live)
+            if container.kind == "sidecar":
+                with self.news:
+                    while not (container.kept.get("started") or container.finished.is_set() or self.stopping()):
+                        self.news.wait(1)
+                waiting.append(container)
+                continue
+            container.finished.wait()
+            if container.kept["state"].get("terminated", {}).get("exitCode") != 0:
+                break
+            container.set(ready=True)
+        else:
+            for container in self.mains:
+                if "waiting" in container.kept["state"]:
+                    container.wait_with("ContainerCreating")
+                spawn(container.live)
+            for container in self.mains:
+                container.finished.wait()
+        if not self.stopping():
+            self.stop(self.binding["graceSeconds"], over=True)
+        for container in waiting:
+            container.finished.wait()
+        with self.lock:
+            self.kept["finished"] = True
+            self.changed(save=True)
+
+    def stop(self, seconds, reason=None, over=False):
+        """`over`: the containers have ended by themselves and only sidecars are left."""
+        with self.lock:
+            until = time.monotonic() + seconds
+            first = self.stop_at is None
+            self.stop_at = until if first else min(until, self.stop_at)
+            if not first:
+                for container in [*self.inits, *self.mains]:
+                    if container.deadline is not None:
+                        container.deadline = min(container.deadline, self.stop_at)
+                return
+            if not over:
+                for container in [*self.inits, *self.mains]:
+                    if container.kept.get("pid"):
+                        container.event("Killing", "Stopping container " + container.name)
+            self.kept["ended" if over else "told"] = True
+            self.kept["stopping"] = True
+            if reason:
+                self.kept["reason"] = reason
+            self.changed(save=True)
+        spawn(self.drain)
+
+    def drain(self):
+        for container in [*self.inits, *self.mains]:
+            container.wake.set()
+        plain = [spawn(container.end) for container in [*self.inits, *self.mains]
+                 if container.kind != "sidecar" and container.kept.get("pid")]
+        for thread in plain:
+            thread.join()
+        for container in reversed(self.inits):
+            if container.kind == "sidecar" and container.kept.get("pid"):
+                container.end(max(2, self.grace_left()))
+
+    def update(self, volumes):
+        with self.lock:
+            if not self.binding:
+                raise Refused("no Pod is bound to this machine")
+            fresh = {volume["name"]: volume for volume in volumes}
+            self.binding["volumes"] = [fresh.get(volume["name"], volume) for volume in self.binding["volumes"]]
+            write(STATE + "/binding.json", json.dumps(self.binding))
+            for volume in volumes:
+                self.folders[volume["name"]] = prepare_volume(volume, self.binding.get("fsGroup"))
+
+    def expire(self):
+        left = self.kept["boundAt"] + self.binding["activeDeadlineSeconds"] - time.time()
+        time.sleep(max(0, left))
+        if not self.stopping():
+            self.event("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+            self.stop(self.binding["graceSeconds"], "DeadlineExceeded")
+
+    def rotate(self):
+        while True:
+            for container in [*self.inits, *self.mains]:
+                path = container.log_path(container.kept["restarts"])
+                if os.path.exists(path):
+                    keep_rotated(path)
+            time.sleep(5)
+
+    def idle(self):
+        """A machine that nobody wants costs money: it powers itself off."""
+        while not self.bound.wait(max(0, self.idle_until - time.monotonic())):
+            if time.monotonic() >= self.idle_until:
+                log("no Pod came within %d s" % UNBOUND_SECONDS)
+                run("systemctl", "poweroff")
+                return
+
+    # Requests
+
+    def serve(self, link):
+        with link:
+            try:
+                line = link.makefile("rb").readline()
+                request = json.loads(line)
+                getattr(self, "on_" + request["op"])(link, request)
+            except (Refused, Broken) as error:
+                answer(link, error={"code": getattr(error, "code", "BOX_REFUSED"), "message": str(error)})
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            except Exception as error:
+                answer(link, error={"code": "BOX_REFUSED", "message": "%s: %s" % (type(error).__name__, error)})
+
+    def on_bind(self, link, request):
+        self.bind(request["binding"])
+        answer(link)
+
+    def on_update(self, link, request):
+        self.update(request["volumes"])
+        answer(link)
+
+    def on_stop(self, link, request):
+        if not self.binding:
+            raise Refused("no Pod is bound to this machine")
+        self.stop(request["graceSeconds"])
+        answer(link)
+
+    def on_fetch(self, link, request):
+        """Images ahead of a Pod, for a machine that is to be copied."""
+        self.idle_until = time.monotonic() + UNBOUND_SECONDS
+        while not found("podman"):
+            time.sleep(1)
+        for image in request["images"]:
+            if not self.images.known(canonical(image)):
+                self.images.pull(canonical(image), request.get("registryMirror"))
+        answer(link)
+
+    def on_watch(self, link, _):
+        answer(link)
+        told = None
+        while True:
+            with self.lock:
+                if self.version == told:
+                    self.news.wait(HEARTBEAT_SECONDS)
+                changed, told = self.version != told, self.version
+                text = self.report() if changed else ""
+            link.sendall(text.encode() + b"\n")
+            time.sleep(0.05)
+
+    def on_logs(self, link, request):
+        containers = {container.name: container for container in [*self.inits, *self.mains]}
+        container = containers.get(request["container"])
+        if not container:
+            raise Refused("container %s is not valid for this Pod" % request["container"])
+        restarts = container.kept["restarts"]
+        path = container.log_path(restarts - 1 if request.get("previous") else restarts)
+        if not rotated(path):
+            whose = 'container "%s" in pod "%s"' % (container.name, self.binding["name"])
+            waiting = container.kept["state"].get("waiting", {})
+            if request.get("previous"):
+                raise Refused('previous terminated container "%s" in pod "%s" not found' % (
+                    container.name, self.binding["name"]))
+            if waiting.get("reason") != "CrashLoopBackOff":
+                raise Refused("%s is waiting to start: %s" % (whose, waiting.get("message") or waiting.get("reason", "")))
+        answer(link)
+        live = lambda: not request.get("previous") and container.kept["restarts"] == restarts and bool(
+            container.kept.get("pid"))
+        send_logs(link, path, live, request)
+
+
+def answer(link, error=None):
+    try:
+        link.sendall((json.dumps({"error": error} if error else {"ok": True}) + "\n").encode())
+    except OSError:
+        pass
+
+
+def show_host_key():
+    """On the console, where drover reads it before the first connection; cloud-init shows it too, but later."""
+    try:
+        import hashlib
+
+        key = read(ROOT + "/etc/ssh/ssh_host_ed25519_key.pub").split()
+        digest = binascii.b2a_base64(hashlib.sha256(binascii.a2b_base64(key[1])).digest()).decode().strip().rstrip("=")
+        with open(ROOT + "/dev/console", "w") as console:
+            console.write("\n-----BEGIN SSH HOST KEY FINGERPRINTS-----\n256 SHA256:%s (ED25519)\n"
+                          "-----END SSH HOST KEY FINGERPRINTS-----\n" % digest)
+    except (OSError, IndexError, ValueError):
+        pass
+
+
+def main():
+    box = Box()
+    path = RUN + "/agent.sock"
+    remove(path)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    os.chmod(path, 0o600)
+    server.listen(64)
+    spawn(show_host_key)
+    if box.binding:
+        box.prepare()
+        box.begin()
+    else:
+        spawn(box.idle)
+    while True:
+        link, _ = server.accept()
+        spawn(box.serve, link)
+
+
+if __name__ == "__main__":
+    main()

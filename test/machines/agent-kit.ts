@@ -1,0 +1,210 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+import type { Binding, BoundContainer, BoundProbe, Report } from "../../src/clouds/box.ts";
+
+/** The real agent below a root of its own, with a podman that runs plain processes. */
+export type TestAgent = {
+  root: string;
+  /** Of the stand-in: `registry`, `images`, `calls`. */
+  podman: string;
+  socket: string;
+  env: Record<string, string>;
+  /** One request, and the line that answers it. */
+  ask(request: object): Promise<{ ok?: true; error?: { code: string; message: string } }>;
+  /** What follows the answer of one request, until the agent closes. */
+  read(request: object): Promise<string>;
+  bind(binding: Binding): Promise<void>;
+  /** The newest report. */
+  report(): Report;
+  /** Resolves with the first report that `check` accepts. */
+  until(check: (report: Report) => boolean, withinMs?: number): Promise<Report>;
+  /** Ends the agent alone, or everything as a power cut does, and starts the agent again. */
+  restart(what: "agent" | "machine"): Promise<void>;
+  volume(name: string, path: string): string;
+  calls(): string[][];
+};
+
+const tools = fileURLToPath(new URL("./bin", import.meta.url));
+const program = fileURLToPath(new URL("../../templates/agent.py", import.meta.url));
+const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Images that the stand-in for a registry holds, by their whole names. */
+const registry = {
+  "docker.io/library/tool:1": { id: "a".repeat(64), cmd: ["sleep", "1000"] },
+  "docker.io/library/other:latest": {
+    id: "b".repeat(64),
+    entrypoint: ["sh", "-c"],
+    cmd: ["sleep 1000"],
+    stopSignal: 10,
+  },
+  "mirror.test:5000/docker.io/library/mirrored:1": { id: "c".repeat(64), cmd: ["sleep", "1000"] },
+};
+
+export async function startAgent(): Promise<TestAgent> {
+  const root = mkdtempSync(join(tmpdir(), "box-"));
+  const podman = join(root, "podman");
+  const env = { DROVER_ROOT: root, FAKE_PODMAN: podman, PATH: `${tools}:/usr/local/bin:/usr/bin:/bin` };
+  for (const folder of ["registry", "images", "containers"]) mkdirSync(join(podman, folder), { recursive: true });
+  for (const [name, image] of Object.entries(registry)) {
+    writeFileSync(join(podman, "registry", name.replaceAll("/", "%")), JSON.stringify(image));
+  }
+  mkdirSync(join(root, "proc/sys/kernel/random"), { recursive: true });
+  const setBoot = (id: string) => writeFileSync(join(root, "proc/sys/kernel/random/boot_id"), `${id}\n`);
+  setBoot("boot-1");
+  const socket = join(root, "run/drover/agent.sock");
+  let child: ChildProcess;
+  let latest: Report | undefined;
+  let boots = 1;
+
+  const start = async () => {
+    latest = undefined;
+    child = spawn("/usr/bin/python3", ["-S", "-E", program], { env, stdio: ["ignore", "inherit", "inherit"] });
+    const link = await connected(socket);
+    link.write(`${JSON.stringify({ op: "watch" })}\n`);
+    createInterface({ input: link }).on("line", (line) => {
+      if (line.startsWith('{"version"')) latest = JSON.parse(line);
+    });
+    link.on("error", () => undefined);
+  };
+  const read = async (request: object) => {
+    const link = await connected(socket);
+    link.end(`${JSON.stringify(request)}\n`);
+    const chunks: Buffer[] = [];
+    for await (const chunk of link) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
+  };
+  const endContainers = () => {
+    for (const pid of pidsBelow(podman)) {
+      try {
+        process.kill(-pid, "SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+    }
+  };
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    endContainers();
+    await delay(50);
+    rmSync(root, { recursive: true, force: true, maxRetries: 5 });
+  });
+  await start();
+  const agent: TestAgent = {
+    root,
+    podman,
+    socket,
+    env,
+    ask: async (request) => JSON.parse((await read(request)).split("\n")[0] ?? ""),
+    read: async (request) => {
+      const text = await read(request);
+      return text.slice(text.indexOf("\n") + 1);
+    },
+    async bind(binding) {
+      const { error } = await agent.ask({ op: "bind", binding });
+      if (error) throw new Error(error.message);
+    },
+    report: () => latest ?? ({} as Report),
+    async until(check, withinMs = 8000) {
+      for (const start = performance.now(); performance.now() - start < withinMs; await delay(20)) {
+        if (latest && check(latest)) return latest;
+      }
+      throw new Error(`not seen within ${withinMs} ms, but ${JSON.stringify(latest, undefined, 1)}`);
+    },
+    async restart(what) {
+      child.kill("SIGKILL");
+      if (what === "machine") {
+        endContainers();
+        setBoot(`boot-${++boots}`);
+        rmSync(join(root, "run"), { recursive: true });
+      }
+      rmSync(socket, { force: true });
+      await start();
+    },
+    volume: (name, path) => join(root, "var/lib/drover/volumes", name, path),
+    calls: () =>
+      readFileSync(join(podman, "calls"), "utf8")
+        .split("\n")
+        .flatMap((line) => (line === "" ? [] : [JSON.parse(line)])),
+  };
+  return agent;
+}
+
+async function connected(path: string) {
+  for (const start = performance.now(); performance.now() - start < 5000; await delay(10)) {
+    const link = connect({ path });
+    const open = await new Promise<boolean>((resolve) => {
+      link.once("connect", () => resolve(true));
+      link.once("error", () => resolve(false));
+    });
+    if (open) return link;
+  }
+  throw new Error(`nothing listens on ${path}`);
+}
+
+function pidsBelow(podman: string): number[] {
+  const names = new Set<string>();
+  const calls = readFileSync(join(podman, "calls"), { encoding: "utf8", flag: "a+" });
+  for (const match of calls.matchAll(/"--name=([^"]+)"/g)) names.add(match[1] ?? "");
+  return [...names].flatMap((name) => {
+    try {
+      const { pid } = JSON.parse(readFileSync(join(podman, "containers", name), "utf8"));
+      return pid > 0 ? [pid as number] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+export const container = (name: string, script?: string, more: Partial<BoundContainer> = {}): BoundContainer => ({
+  name,
+  image: "tool:1",
+  pullPolicy: "IfNotPresent",
+  ...(script !== undefined && { command: ["sh", "-c", script] }),
+  env: [],
+  mounts: [],
+  cpuMillisMax: 0,
+  memoryBytesMax: 0,
+  privileged: false,
+  readOnlyRoot: false,
+  capabilitiesAdd: [],
+  capabilitiesDrop: [],
+  tty: false,
+  stdin: false,
+  sidecar: false,
+  terminationMessagePath: "/dev/termination-log",
+  ...more,
+});
+
+export const probe = (action: BoundProbe["action"], more: Partial<BoundProbe> = {}): BoundProbe => ({
+  action,
+  initialDelaySeconds: 0,
+  periodSeconds: 1,
+  timeoutSeconds: 1,
+  successThreshold: 1,
+  failureThreshold: 1,
+  ...more,
+});
+
+export const binding = (containers: BoundContainer[], more: Partial<Binding> = {}): Binding => ({
+  version: 1,
+  uid: "uid-1",
+  namespace: "default",
+  name: "web-0",
+  hostname: "web-0",
+  nameservers: ["10.0.0.2"],
+  searchDomains: ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"],
+  hostAliases: [],
+  restartPolicy: "Always",
+  graceSeconds: 5,
+  activeDeadlineSeconds: 0,
+  volumes: [],
+  initContainers: [],
+  containers,
+  ...more,
+});
