@@ -22,7 +22,8 @@ export type RootfsSpec = {
   customise?: string;
 };
 
-type Watching = { signal?: AbortSignal; progress?: (line: string) => void };
+/** How a long piece of work is ended and followed. */
+export type Watching = { signal?: AbortSignal; progress?: (line: string) => void };
 
 /** Where drover keeps what it can build again: `$DROVER_HOME/cache`, by default `~/.drover/cache`. */
 export const cacheDirectory = (): string => join(process.env["DROVER_HOME"] ?? join(homedir(), ".drover"), "cache");
