@@ -72,7 +72,8 @@ export const expired = (message: string): ApiError => new ApiError(410, "Expired
 
 /** 422 with one cause a problem. `kind` is the Kind, not the resource. */
 export function invalid(group: string, kind: string, name: string, problems: readonly FieldProblem[]): ApiError {
-  const texts = problems.map(({ field, message }) => `${field}: ${message}`);
+  // The same complaint found by two rules is said once, but counted twice among the causes.
+  const texts = [...new Set(problems.map(({ field, message }) => `${field}: ${message}`))];
   const what = `${group === "" ? kind : `${kind}.${group}`} "${name}" is invalid: `;
   const details = { ...(name !== "" && { name }), ...(group !== "" && { group }), kind, causes: [...problems] };
   return new ApiError(422, "Invalid", what + (texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`), details);

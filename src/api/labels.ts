@@ -1,0 +1,155 @@
+import { badRequest } from "./status.ts";
+import type { LabelSelector } from "./types.gen.ts";
+
+/** Whether an object's labels satisfy a selector. */
+export type LabelMatcher = (labels: Record<string, string> | undefined) => boolean;
+
+type Requirement = { key: string; operator: string; values: ReadonlySet<string> };
+
+const operators = "in, notin, =, ==, !=, gt, lt";
+
+function satisfies({ key, operator, values }: Requirement, labels: Record<string, string>): boolean {
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  switch (operator) {
+    case "in":
+      return value !== undefined && values.has(value);
+    case "notin":
+      return value === undefined || !values.has(value);
+    case "exists":
+      return value !== undefined;
+    case "absent":
+      return value === undefined;
+    default: {
+      const [bound] = values;
+      if (value === undefined || !/^-?\d+$/.test(value)) return false;
+      return operator === "gt" ? Number(value) > Number(bound) : Number(value) < Number(bound);
+    }
+  }
+}
+
+const matcher = (requirements: readonly Requirement[]): LabelMatcher => {
+  const none = {};
+  return (labels = none) => requirements.every((requirement) => satisfies(requirement, labels));
+};
+
+/** The words of the query syntax; a word is anything without space and without a sign of the syntax. */
+const words = (text: string): string[] => text.match(/==|!=|[=!(),<>]|[^\s=!(),<>]+/g) ?? [];
+const isWord = (token: string | undefined): token is string => token !== undefined && !/^[=!(),<>]/.test(token);
+const unparsable = (why: string) => badRequest(`unable to parse requirement: ${why}`);
+const shown = (token: string | undefined): string => token ?? "";
+
+const keyForm = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const valueForm = /^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$/;
+const keyRule =
+  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric " +
+  "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is " +
+  "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const valueRule =
+  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and " +
+  "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is " +
+  "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+/** The words of a query and how far they have been read. */
+type Reading = { tokens: readonly string[]; next: number };
+const peek = (reading: Reading): string | undefined => reading.tokens[reading.next];
+const take = (reading: Reading): string | undefined => reading.tokens[reading.next++];
+
+function readRequirements(text: string): Requirement[] {
+  const reading = { tokens: words(text), next: 0 };
+  const found: Requirement[] = [];
+  while (peek(reading) !== undefined) {
+    found.push(readRequirement(reading));
+    const token = take(reading);
+    if (token === undefined) break;
+    if (token !== ",") throw badRequest(`found '${token}', expected: ',' or 'end of string'`);
+    if (!isWord(peek(reading)) && peek(reading) !== "!") {
+      throw badRequest(`found '${shown(peek(reading))}', expected: identifier after ','`);
+    }
+  }
+  return found;
+}
+
+function readKey(reading: Reading): string {
+  const key = take(reading);
+  if (!isWord(key)) throw unparsable(`found '${shown(key)}', expected: !, identifier, or 'end of string'`);
+  if (!keyForm.test(key)) throw unparsable(`<nil>: Invalid value: ${JSON.stringify(key)}: ${keyRule}`);
+  return key;
+}
+
+function readRequirement(reading: Reading): Requirement {
+  if (peek(reading) === "!") {
+    take(reading);
+    return { key: readKey(reading), operator: "absent", values: new Set() };
+  }
+  const key = readKey(reading);
+  const token = peek(reading);
+  if (token === undefined || token === ",") return { key, operator: "exists", values: new Set() };
+  take(reading);
+  switch (token) {
+    case "=":
+    case "==":
+      return { key, operator: "in", values: readValue(reading, key) };
+    case "!=":
+      return { key, operator: "notin", values: readValue(reading, key) };
+    case "<":
+    case ">":
+      return { key, operator: token === ">" ? "gt" : "lt", values: readValue(reading, key) };
+    case "in":
+    case "notin":
+      return { key, operator: token, values: readValues(reading, key) };
+    default:
+      throw unparsable(`found '${token}', expected: ${operators}`);
+  }
+}
+
+function checked(key: string, value: string): string {
+  if (valueForm.test(value)) return value;
+  throw unparsable(`values[0][${key}]: Invalid value: ${JSON.stringify(value)}: ${valueRule}`);
+}
+
+function readValue(reading: Reading, key: string): ReadonlySet<string> {
+  const token = peek(reading);
+  if (token === undefined || token === ",") return new Set([""]);
+  if (!isWord(token)) throw unparsable(`found '${token}', expected: identifier`);
+  take(reading);
+  return new Set([checked(key, token)]);
+}
+
+function readValues(reading: Reading, key: string): ReadonlySet<string> {
+  const open = take(reading);
+  if (open !== "(") throw unparsable(`found '${shown(open)}' expected: '('`);
+  const values = new Set<string>();
+  for (let last = ","; ; ) {
+    const token = take(reading);
+    if (isWord(token)) values.add(checked(key, token));
+    else if (token === "," || token === ")") {
+      if (last === ",") values.add("");
+      if (token === ")") return values;
+    } else throw unparsable(`found '${shown(token)}', expected: ',', or ')'`);
+    last = token;
+  }
+}
+
+/**
+ * The query syntax: `a=b,c!=d,e in (f,g),h,!i`. An empty text selects everything.
+ * @throws ApiError 400 in Kubernetes' words.
+ */
+export const parseLabelSelector = (text: string): LabelMatcher => matcher(readRequirements(text));
+
+const queryOperator: Record<string, string> = { In: "in", NotIn: "notin", Exists: "exists", DoesNotExist: "absent" };
+
+/** A selector as objects carry it: absent selects nothing, an empty one everything. */
+export function labelSelectorMatcher(selector: LabelSelector | undefined): LabelMatcher {
+  if (!selector) return () => false;
+  const equal = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => ({
+    key,
+    operator: "in",
+    values: new Set([value]),
+  }));
+  const expressions = (selector.matchExpressions ?? []).map(({ key, operator, values }) => ({
+    key,
+    operator: queryOperator[operator] ?? "in",
+    values: new Set(values),
+  }));
+  return matcher([...equal, ...expressions]);
+}
