@@ -22,7 +22,7 @@ export interface Client {
   update<R extends Resource>(
     key: KeyOf<R>,
     change: (current: ShapeOf<R>) => ShapeOf<R> | undefined,
-    options: WriteOptions & { subresource?: "status" | "scale" | "finalize" },
+    options: WriteOptions & { subresource?: "status" | "scale" | "finalize" | "binding" },
   ): Promise<ShapeOf<R> | undefined>;
   /** As an HTTP DELETE with these options; a missing object is a success. */
   delete(key: KeyOf<Resource>, options: Omit<DeleteOptions, "apiVersion" | "kind">): Promise<void>;

@@ -4,12 +4,20 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { storeKey } from "../store/keys.ts";
 import type { Store, Write } from "../store/store.ts";
+import type { AddressBook } from "./address-book.ts";
 import type { Cache } from "./cache.ts";
 import type { KindTable } from "./kind-table.ts";
 import { encode, Stored } from "./stored.ts";
 
 /** What every operation of the registry works with. */
-export type Context = { store: Store; cache: Cache; clock: Clock; random: Random; kinds: KindTable };
+export type Context = {
+  store: Store;
+  cache: Cache;
+  addresses: AddressBook;
+  clock: Clock;
+  random: Random;
+  kinds: KindTable;
+};
 
 /** The refusals' name for an object. */
 export const subjectOf = (kind: Kind, name?: string): { group: string; resource: string; name?: string } => ({

@@ -6,11 +6,12 @@ import { validateObject } from "../api/validate.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { suffix, uuid } from "../base/random.ts";
 import { accept, place } from "./accept.ts";
-import { admitCreate } from "./admission.ts";
+import { admit } from "./admission.ts";
 import { type Context, commit, subjectOf, unstored } from "./context.ts";
 import { isInternal } from "./kind-table.ts";
 import type { RequestOptions } from "./requests.ts";
 import { recordUpdate } from "./rules.ts";
+import { allocateAddresses } from "./services.ts";
 import type { Stored } from "./stored.ts";
 import { convert } from "./versions.ts";
 
@@ -65,20 +66,22 @@ async function createOnce(
   const kind = context.kinds.storedAs(requested);
   const object = convert(body, kind);
   if (managedFields !== undefined) object.metadata.managedFields = managedFields;
-  const undo = admitCreate(context, kind, object, options);
+  admit(context, kind, object);
+  if (!isInternal(kind)) {
+    applyDefaults(kind, object, "strategy");
+    const problems = validateObject(kind, object);
+    if (problems.length > 0) throw invalid(kind.group, kind.kind, object.metadata.name ?? "", problems);
+  }
+  const { name } = object.metadata;
+  if (context.cache.find(kind.resource, object.metadata.namespace ?? "", name) !== undefined) return undefined;
+  const settle = allocateAddresses(context, kind, object);
   try {
-    if (!isInternal(kind)) {
-      applyDefaults(kind, object, "strategy");
-      const problems = validateObject(kind, object);
-      if (problems.length > 0) throw invalid(kind.group, kind.kind, object.metadata.name ?? "", problems);
-    }
-    const { name } = object.metadata;
-    if (context.cache.find(kind.resource, namespace, name) !== undefined) return undefined;
-    if (options.dryRun) return unstored(kind, object, 0);
-    const revision = await commit(context, [{ kind, namespace, name, object, expect: "absent" }]);
-    return revision === undefined ? undefined : unstored(kind, object, revision);
+    if (options.dryRun) return unstored(requested, convert(object, requested), 0);
+    const write = { kind, namespace: object.metadata.namespace ?? "", name, object, expect: "absent" } as const;
+    const revision = await commit(context, [write]);
+    return revision === undefined ? undefined : unstored(requested, convert(object, requested), revision);
   } finally {
-    undo();
+    settle();
   }
 }
 

@@ -2,6 +2,7 @@ import type { Kind } from "../api/kinds.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Store } from "../store/store.ts";
+import { AddressBook } from "./address-book.ts";
 import { Cache } from "./cache.ts";
 import type { Client } from "./client.ts";
 import type { Context } from "./context.ts";
@@ -57,7 +58,7 @@ export type Registry = {
 export async function openRegistry(o: { store: Store; clock: Clock; random: Random }): Promise<Registry> {
   const cache = new Cache(o.store);
   await cache.open();
-  const context: Context = { ...o, cache, kinds: kindTable() };
+  const context: Context = { ...o, cache, addresses: new AddressBook(cache), kinds: kindTable() };
   const hub = new WatchHub(context);
   await ensureFirstNamespaces(context);
   return {

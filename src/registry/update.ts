@@ -2,17 +2,18 @@ import { applyDefaults } from "../api/defaults.ts";
 import type { Kind } from "../api/kinds.ts";
 import type { KubeObject } from "../api/object.ts";
 import { badRequest, conflict, invalid, notFound, objectModified } from "../api/status.ts";
+import { prepareUpdate } from "../api/strategy.ts";
 import { validateUpdate } from "../api/validate.ts";
 import { accept, place } from "./accept.ts";
 import { type Context, commit, subjectOf, unstored } from "./context.ts";
 import { create, who } from "./create.ts";
 import { isEnded } from "./finalizers.ts";
 import { isInternal } from "./kind-table.ts";
-import { prepareUpdate } from "./prepare.ts";
 import type { UpdateOptions } from "./requests.ts";
 import { recordUpdate } from "./rules.ts";
+import { allocateAddresses } from "./services.ts";
 import { encode, type Stored } from "./stored.ts";
-import { convert } from "./versions.ts";
+import { asVersion, convert } from "./versions.ts";
 
 /** Every attempt that fails is one that another writer won. */
 const attemptsMax = 100;
@@ -70,16 +71,32 @@ async function updateOnce(
   const { name, namespace = "" } = current.object.metadata;
   checkIdentity(requested, body, current.object);
   if (!isInternal(requested)) applyDefaults(requested, body, "defaults");
-  const object = prepareUpdate(kind, convert(body, kind), current.object, options.subresource);
+  const object = prepare(kind, convert(body, kind), current.object, options.subresource);
   manage(context, kind, object, current.object, options);
   if (!isInternal(kind)) refuse(kind, object, current.object, options.subresource);
-  const same = encode(object).equals(encode(current.object));
-  if (same) return { stored: current, created: false, warnings };
-  const ended = isEnded(kind, object);
-  if (options.dryRun) return { stored: unstored(kind, object, current.revision), created: false, warnings };
-  const write = { kind, namespace, name, expect: current.revision, ...(!ended && { object }) };
-  const revision = await commit(context, [write]);
-  return revision === undefined ? undefined : { stored: unstored(kind, object, revision), created: false, warnings };
+  const settle = allocateAddresses(context, kind, object);
+  try {
+    if (encode(object).equals(encode(current.object))) {
+      return { stored: asVersion(current, requested), created: false, warnings };
+    }
+    const answer = (revision: number): Updated => {
+      const stored = unstored(requested, convert(object, requested), revision);
+      return { stored, created: false, warnings };
+    };
+    if (options.dryRun) return answer(current.revision);
+    const ended = isEnded(kind, object);
+    const write = { kind, namespace, name, expect: current.revision, ...(!ended && { object }) };
+    const revision = await commit(context, [write]);
+    return revision === undefined ? undefined : answer(revision);
+  } finally {
+    settle();
+  }
+}
+
+/** What the writer may decide; a binding is decided by the server, as the whole object. */
+function prepare(kind: Kind, next: KubeObject, current: KubeObject, subresource: string | undefined): KubeObject {
+  if (subresource === "binding") return { ...next, metadata: current.metadata };
+  return prepareUpdate(kind, next, current, subresource);
 }
 
 function checkIdentity(kind: Kind, body: KubeObject, { metadata: current }: KubeObject): void {
