@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
 import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { join } from "node:path";
 import { type Clock, parseTimeMs } from "../base/clock.ts";
 import { issue, type KeyPair, makeAuthority } from "./certificates.ts";
@@ -57,7 +58,7 @@ export async function openIdentity(options: {
 
   const names = [...new Set([...ownNames, ...(options.names ?? [])])];
   const covers = (certificate: X509Certificate) =>
-    names.every((name) => (certificate.checkIP(name) ?? certificate.checkHost(name)) !== undefined);
+    names.every((name) => (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined);
   const leaf = { nowMs, days: leafDays };
   const server = await keep(
     pair("server"),

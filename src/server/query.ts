@@ -109,16 +109,12 @@ export function listParameters(query: Query): Reading {
 }
 
 export type Watching = {
-  /** Undefined: from the state of now, which is sent first. */
-  from?: number;
+  /** The resourceVersion as it was given. */
+  from: string;
   initialEvents: boolean;
   bookmarks: boolean;
   /** Undefined: the server's own choice. */
   timeoutSeconds?: number;
-  /** The end of the initial events is marked by a bookmark. */
-  marksInitialEnd: boolean;
-  /** The state sent first must be at least this new. */
-  notOlderThan?: number;
 };
 
 /** What a watch may ask. @throws 422; 500 for a resourceVersion that is no number, as Kubernetes does */
@@ -138,16 +134,11 @@ export function watchParameters(query: Query): Watching {
   if (problems.length > 0) throw optionProblems("ListOptions", problems);
   if (!isVersion(resourceVersion)) throw new ApiError(500, "", badVersion(resourceVersion));
   const timeoutSeconds = integer(query, "timeoutSeconds");
-  const version = Number(resourceVersion);
   const asked = sending !== null && flag(query, "sendInitialEvents");
-  const initialEvents = asked || (sending === null && version === 0);
-  const bookmarks = flag(query, "allowWatchBookmarks");
   return {
-    ...(!initialEvents && version > 0 && { from: version }),
-    ...(asked && version > 0 && { notOlderThan: version }),
-    initialEvents,
-    bookmarks,
-    marksInitialEnd: bookmarks && initialEvents,
+    from: resourceVersion,
+    initialEvents: asked || (sending === null && Number(resourceVersion) === 0),
+    bookmarks: flag(query, "allowWatchBookmarks"),
     ...(timeoutSeconds !== undefined && timeoutSeconds > 0 && { timeoutSeconds }),
   };
 }

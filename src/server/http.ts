@@ -1,0 +1,132 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { ApiError } from "../api/status.ts";
+import { DroverError } from "../base/errors.ts";
+import { systemRandom } from "../base/random.ts";
+import { anonymous, authenticator } from "./authenticate.ts";
+import { type Call, callOf } from "./call.ts";
+import { failureOf, isUnexpected } from "./failure.ts";
+import { sendValue } from "./reply.ts";
+import { router } from "./router.ts";
+import type { Services } from "./services.ts";
+
+export type ServerOptions = Services & {
+  /** 0: any free one. */
+  port: number;
+  /** Loopback unless the user wants otherwise. */
+  host?: string;
+};
+
+export type Server = {
+  port: number;
+  /** Ends watches and open requests and frees the port. */
+  close(): Promise<void>;
+};
+
+/** Go clients keep connections for 90 s and do not repeat a POST on one that was closed under them. */
+const keepAliveMs = 120_000;
+const headersMs = 30_000;
+/** For the whole request; a log or a watch is an answer and may take longer. */
+const requestMs = 60_000;
+const headerBytesMax = 65_536;
+/** Requests that are being answered at once, watches and streams left out. */
+const inFlightMax = 2_000;
+const closeMs = 2_000;
+
+/** Serves the API over HTTPS. @throws SETUP_MISSING when the port can't be had */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { identity, log, clock } = options;
+  const closing = new AbortController();
+  const authenticate = authenticator(identity, options.registry.view, clock);
+  const route = router({ ...options, closing: closing.signal, random: systemRandom });
+  let inFlight = 0;
+
+  async function serve(request: IncomingMessage, response: ServerResponse) {
+    const startedMs = clock.monotonicMs();
+    let call = callOf(request, response, anonymous);
+    inFlight++;
+    try {
+      call = { ...call, user: authenticate(request) };
+      if (inFlight > inFlightMax) throw tooMany();
+      await route.request(call);
+    } catch (error) {
+      await fail(call, error);
+    } finally {
+      inFlight--;
+      const ms = Math.round(clock.monotonicMs() - startedMs);
+      log.debug(
+        { method: call.method, url: request.url, code: response.statusCode, user: call.user.name, ms },
+        "request",
+      );
+    }
+  }
+
+  async function fail(call: Call, error: unknown) {
+    const gone = call.response.destroyed || call.response.socket === null;
+    if (isUnexpected(error) && !gone) log.error({ err: error, method: call.method, url: call.path }, "request failed");
+    if (call.response.headersSent) return void call.response.destroy();
+    const { status } = failureOf(error);
+    if (!call.request.complete) call.response.setHeader("Connection", "close");
+    const retrySeconds = status.details?.retryAfterSeconds;
+    if (retrySeconds !== undefined) call.response.setHeader("Retry-After", String(retrySeconds));
+    await sendValue(call, status.code, status);
+  }
+
+  const server = createServer(
+    {
+      key: identity.server.key,
+      cert: identity.server.certificate,
+      ca: identity.authority,
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: "TLSv1.2",
+      ALPNProtocols: ["http/1.1"],
+      keepAliveTimeout: keepAliveMs,
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      maxHeaderSize: headerBytesMax,
+      noDelay: true,
+    },
+    (request, response) => void serve(request, response),
+  );
+  server.on("tlsClientError", (error) => log.debug({ err: error }, "TLS handshake failed"));
+
+  const port = await listen(server, options.port, options.host ?? "127.0.0.1");
+  return {
+    port,
+    async close() {
+      closing.abort(new Error("the server is closing"));
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const late = new AbortController();
+      const force = clock.sleep(closeMs, late.signal).then(
+        () => server.closeAllConnections(),
+        () => undefined,
+      );
+      await closed;
+      late.abort();
+      await force;
+    },
+  };
+}
+
+const tooMany = (): ApiError =>
+  new ApiError(429, "TooManyRequests", "too many requests, please try again later", { retryAfterSeconds: 1 });
+
+function listen(server: ReturnType<typeof createServer>, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => {
+      reject(
+        new DroverError("SETUP_MISSING", `${host}:${port} can't be listened on: ${error.message}`, { port }, error),
+      );
+    });
+    server.listen({ port, host, backlog: 1_024 }, () => {
+      const address = server.address();
+      resolve(isAddress(address) ? address.port : port);
+    });
+  });
+}
+
+const isAddress = (address: AddressInfo | string | null): address is AddressInfo =>
+  address !== null && typeof address === "object";
