@@ -90,13 +90,15 @@ async function dial(client: Socket, line: string): Promise<void> {
   const [host = "", port = ""] = line.trim().split(" ");
   if (!isIPv4(host) || !/^\d{1,5}$/.test(port)) throw new Error("expected an IPv4 address and a port");
   const far = socketConnect({ host, port: Number(port), allowHalfOpen: true, noDelay: true });
-  client.once("close", () => far.destroy());
+  const leave = () => far.destroy();
+  client.once("close", leave);
   await new Promise<void>((resolve, reject) => {
     far.setTimeout(dialTimeoutMs, () => far.destroy(new Error(`no answer within ${dialTimeoutMs / 1000} s`)));
     far.once("connect", resolve);
     far.once("error", reject);
   });
   far.setTimeout(0);
+  client.off("close", leave);
   client.write("OK\n");
   splice(client, far);
 }
