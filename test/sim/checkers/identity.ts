@@ -1,0 +1,21 @@
+import type { Simulation } from "../simulation.ts";
+
+/** At most one machine per Pod UID, ever: counted over launches' slots and over what boxes were bound to. */
+export function oneMachinePerPod({ world }: Simulation): string[] {
+  const machines = new Map<string, Set<string>>();
+  for (const { id, box } of world.machines.values()) {
+    const uid = box.binding()?.uid;
+    if (uid !== undefined) machines.set(uid, (machines.get(uid) ?? new Set()).add(id));
+  }
+  return [...machines]
+    .filter(([, ids]) => ids.size > 1)
+    .map(([uid, ids]) => `Pod ${uid} is on ${[...ids].join(" and ")}`);
+}
+
+/** A machine that the store has no record of is left alone. */
+export function strangersLive({ world, strangers }: Simulation): string[] {
+  return strangers
+    .map((id) => world.machines.get(id))
+    .filter((machine) => machine !== undefined && Number.isFinite(machine.stoppingAtMs))
+    .map((machine) => `unclaimed machine ${machine?.id} was ended`);
+}

@@ -1,0 +1,110 @@
+import type { KubeObject } from "../../src/api/object.ts";
+import type { Deployment, Node, Pod, Service } from "../../src/api/types.gen.ts";
+import type { Random } from "../../src/base/random.ts";
+import type { Simulation } from "./simulation.ts";
+
+const manager = "user";
+const at = <T>(items: readonly T[], random: Random): T | undefined => items[Math.floor(random.next() * items.length)];
+
+/** A Deployment as a manifest has it; defaulting is the server's work. */
+export const deployment = (name: string, replicas: number, image: string, random: Random): Deployment => {
+  const strategy = at(
+    [
+      { maxSurge: 1, maxUnavailable: 0 },
+      { maxSurge: "25%", maxUnavailable: "25%" },
+      { maxSurge: 0, maxUnavailable: 1 },
+    ],
+    random,
+  );
+  const object: KubeObject = {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name, namespace: "default" },
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: name } },
+      strategy: { type: "RollingUpdate", rollingUpdate: strategy },
+      template: {
+        metadata: { labels: { app: name } },
+        spec: {
+          containers: [{ name: "web", image, ports: [{ containerPort: 80 }] }],
+          terminationGracePeriodSeconds: 10,
+        },
+      },
+    },
+  };
+  return object as Deployment;
+};
+
+const service = (name: string, type: string): Service =>
+  ({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name, namespace: "default" },
+    spec: { type, selector: { app: name }, ports: [{ port: 80 }] },
+  }) as Service;
+
+const key = (name: string) => ({ resource: "deployments.apps", namespace: "default", name }) as const;
+const image = (random: Random): string => `web:${1 + Math.floor(random.next() * 4)}`;
+
+/** What a person may do next; each is drawn by the seed. Those that take machines or Pods away make the run disturbed. */
+export const deeds: Readonly<Record<string, (simulation: Simulation) => Promise<void>>> = {
+  async deploy({ client, random, names }) {
+    const name = `app-${names.length}`;
+    if (names.length >= 2) return;
+    names.push(name);
+    await client.create("services", service(name, random.next() < 0.6 ? "LoadBalancer" : "ClusterIP"), { manager });
+    await client.create(
+      "deployments.apps",
+      deployment(name, 1 + Math.floor(random.next() * 5), image(random), random),
+      { manager },
+    );
+  },
+  async scale({ client, random, names }) {
+    const replicas = Math.floor(random.next() * 6);
+    await client.update(
+      key(at(names, random) ?? ""),
+      (current) => ({ ...current, spec: { ...current.spec, replicas } }),
+      { manager },
+    );
+  },
+  async roll({ client, random, names }) {
+    await client.update(
+      key(at(names, random) ?? ""),
+      (current) => {
+        const next = structuredClone(current);
+        const container = next.spec.template.spec?.containers[0];
+        if (container) container.image = image(random);
+        return next;
+      },
+      { manager },
+    );
+  },
+  async deletePod(simulation) {
+    simulation.disturbed = true;
+    const pod: Pod | undefined = at(simulation.view.list("pods"), simulation.random);
+    if (!pod) return;
+    await simulation.client.delete({ resource: "pods", namespace: "default", name: pod.metadata.name }, {});
+  },
+  async deleteNode(simulation) {
+    simulation.disturbed = true;
+    const node: Node | undefined = at(simulation.view.list("nodes"), simulation.random);
+    if (node) await simulation.client.delete({ resource: "nodes", namespace: "", name: node.metadata.name }, {});
+  },
+  async killMachine(simulation) {
+    simulation.disturbed = true;
+    const machine = at(
+      simulation.world.living().filter(({ id }) => !simulation.strangers.includes(id)),
+      simulation.random,
+    );
+    if (machine) simulation.world.end(machine, "Client.InstanceInitiatedShutdown");
+  },
+  async remove(simulation) {
+    const { client, random, names } = simulation;
+    const name = at(names, random);
+    if (name === undefined || random.next() < 0.5) return;
+    await client.delete(key(name), { propagationPolicy: "Background" });
+    await client.delete({ resource: "services", namespace: "default", name }, {});
+    names.splice(names.indexOf(name), 1);
+  },
+};
