@@ -1,0 +1,83 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { type Clock, fasterClock } from "../base/clock.ts";
+import { seededRandom, systemRandom } from "../base/random.ts";
+import type { Boxes } from "../clouds/box.ts";
+import type { Cloud } from "../clouds/cloud.ts";
+import { openLocalCloud } from "../clouds/local/cloud.ts";
+import { openSimCloud } from "../clouds/sim/open.ts";
+import { startControllers } from "../controllers/start.ts";
+import { sshBoxes } from "../machines/ssh/boxes.ts";
+import { openSshKey } from "../machines/ssh/key.ts";
+import { openRegistry } from "../registry/registry.ts";
+import { startServer } from "../server/http.ts";
+import { type Identity, openIdentity } from "../server/identity.ts";
+import { openLmdb } from "../store/lmdb.ts";
+import type { CloudName, ClusterPaths } from "./home.ts";
+
+export type ControlPlaneOptions = {
+  paths: ClusterPaths;
+  cloud: CloudName;
+  port: number;
+  /** How fast simulated time passes. */
+  speed: number;
+  /** Boot every machine instead of cloning a saved one. */
+  cold: boolean;
+  clock: Clock;
+  log: Logger;
+};
+
+export type ControlPlane = {
+  port: number;
+  identity: Identity;
+  /** Ends the process's own work; machines, balancers and names go on. */
+  close(): Promise<void>;
+};
+
+/** The whole of drover in one process: store, registry, cloud, controllers and the API in front of them. */
+export async function openControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { paths, clock, log } = options;
+  mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
+  const store = await openLmdb(paths.data, clock);
+  const identity = await openIdentity({ directory: paths.identity, clock });
+  const sshKey = openSshKey(paths.identity);
+  const { cloud, boxes } = await openProvider(options, sshKey.privateKey);
+  const registry = await openRegistry({ store, clock, random: systemRandom });
+  const controllers = startControllers({
+    client: registry.client(),
+    cloud,
+    boxes,
+    clock,
+    random: systemRandom,
+    cluster: paths.cluster,
+    log,
+    authorizedKey: sshKey.publicKey,
+    rootCertificate: identity.authority,
+  });
+  const server = await startServer({ registry, boxes, identity, clock, log, port: options.port });
+  return {
+    port: server.port,
+    identity,
+    async close() {
+      await server.close();
+      await controllers.stop();
+      await boxes.close();
+      await cloud.close();
+      registry.close();
+      await store.close();
+    },
+  };
+}
+
+async function openProvider(options: ControlPlaneOptions, privateKey: string): Promise<{ cloud: Cloud; boxes: Boxes }> {
+  const { paths, clock, log, cold, speed } = options;
+  if (options.cloud === "sim") {
+    const file = join(paths.data, "sim.json");
+    return openSimCloud({ clock: fasterClock(clock, speed), random: seededRandom(1), publish: true, file });
+  }
+  const { home, cluster } = paths;
+  const cloud = await openLocalCloud({ home, cluster, clock, random: systemRandom, log, cold });
+  const boxes = sshBoxes({ reach: cloud.reach, console: (id) => cloud.machines.console(id), privateKey, clock, log });
+  return { cloud, boxes };
+}

@@ -1,0 +1,31 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { systemClock } from "../base/clock.ts";
+import { endCluster } from "./end-cluster.ts";
+import { clusterPaths, homeFolder } from "./home.ts";
+import { columns, terminal } from "./print.ts";
+import { findServing } from "./serving.ts";
+
+/** Lists what drover has made on this computer, and ends what the user names. */
+export const gcCommand = (): Command =>
+  new Command("gc")
+    .description(
+      "List the clusters on this computer and what of them still runs; --end ends one with everything in it.",
+    )
+    .option("--end <cluster>", "end this cluster: its server, machines, balancers, network and files")
+    .action(async ({ end }: { end?: string }) => {
+      const io = terminal();
+      if (end !== undefined) for (const line of await endCluster(clusterPaths(end), systemClock)) io.say(line);
+      for (const line of columns([["CLUSTER", "SERVED BY"], ...clusters().map(describe)])) io.out(line);
+    });
+
+function clusters(): string[] {
+  const folder = join(homeFolder(), "clusters");
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
+}
+
+function describe(cluster: string): string[] {
+  const serving = findServing(clusterPaths(cluster));
+  return [cluster, serving === undefined ? "nobody" : `process ${serving.pid}, port ${serving.port}`];
+}

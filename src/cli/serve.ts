@@ -1,0 +1,74 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { pino } from "pino";
+import { systemClock } from "../base/clock.ts";
+import { mergeIntoKubeconfig, writeKubeconfig } from "../server/kubeconfig.ts";
+import { openControlPlane } from "./control-plane.ts";
+import { type CloudName, cloudNames, clusterPaths } from "./home.ts";
+import { terminal } from "./print.ts";
+import { forgetServing, writeServing } from "./serving.ts";
+
+type Options = {
+  cloud: CloudName;
+  cluster?: string;
+  data?: string;
+  port: number;
+  kubeconfig?: string;
+  speed: number;
+  cold: boolean;
+  logLevel: string;
+};
+
+const number = (least: number, most: number) => (text: string) => {
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= least && value <= most) return value;
+  throw new InvalidArgumentError(`a number from ${least} to ${most} is expected.`);
+};
+
+export const serveCommand = (): Command =>
+  new Command("serve")
+    .description("Serve the Kubernetes API and realise what it is given as machines, until SIGINT or SIGTERM.")
+    .addOption(new Option("--cloud <name>", "where the machines are").choices(cloudNames).default("local"))
+    .option("--cluster <name>", "name of the cluster; by default the cloud's")
+    .option("--data <dir>", "where objects are kept; by default in ~/.drover/clusters")
+    .option("--port <number>", "port on 127.0.0.1, 0 for any free one", number(0, 65_535), 6_443)
+    .option("--kubeconfig <file>", "write a kubeconfig of its own here instead of a context into ~/.kube/config")
+    .option("--speed <factor>", "how fast simulated time passes (--cloud sim)", number(0.1, 10_000), 10)
+    .option("--cold", "boot every machine instead of cloning a saved one (--cloud local)", false)
+    .addOption(
+      new Option("--log-level <level>", "how much is logged")
+        .choices(["debug", "info", "warn", "error"])
+        .default("info"),
+    )
+    .action(serve);
+
+async function serve(options: Options): Promise<void> {
+  const io = terminal();
+  const { cloud, cluster = cloud, port, speed, cold } = options;
+  const paths = clusterPaths(cluster, options.data);
+  const log = pino({ level: options.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+  const plane = await openControlPlane({ paths, cloud, port, speed, cold, clock: systemClock, log });
+  const name = cluster === cloud ? `drover-${cloud}` : `drover-${cluster}`;
+  const access = { name, server: `https://127.0.0.1:${plane.port}`, identity: plane.identity };
+  const kubeconfig = options.kubeconfig ?? firstKubeconfig();
+  if (options.kubeconfig === undefined) await mergeIntoKubeconfig(kubeconfig, access, systemClock);
+  else await writeKubeconfig(kubeconfig, access);
+  writeServing(paths, { port: plane.port, cloud, kubeconfig });
+  io.out(
+    `drover is ready at ${access.server} (cloud ${cloud}, cluster ${cluster}): kubectl --kubeconfig ${kubeconfig} --context ${name}`,
+  );
+  await endSignal();
+  io.say("drover stops; its machines go on and serve. Start it again to adopt them.");
+  forgetServing(paths);
+  await plane.close();
+}
+
+/** The file that kubectl would write to. */
+const firstKubeconfig = (): string => process.env["KUBECONFIG"]?.split(":")[0] || join(homedir(), ".kube", "config");
+
+const endSignal = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.once("SIGINT", () => resolve());
+    process.once("SIGTERM", () => resolve());
+  });
