@@ -104,6 +104,12 @@ function absentOf({ shape, pointer, always }: Field): FieldDecoder["absent"] {
 }
 
 function fieldDecoder(field: Field): FieldDecoder {
+  // An empty list of owners means something: clear them.
+  if (field.name === "managedFields") return { ...plainDecoder(field), rest: "keep" };
+  return plainDecoder(field);
+}
+
+function plainDecoder(field: Field): FieldDecoder {
   const { shape, pointer, always } = field;
   const rest = shape.is === "list" || shape.is === "map" ? "empty" : pointer || always ? "keep" : "zero";
   const zero = shape.is === "scalar" ? scalarZeros[shape.type] : undefined;
@@ -213,4 +219,16 @@ export function decodeObject(kind: Kind, value: unknown): { object: KubeObject; 
 export function emptyField(kind: Kind, name: string): unknown {
   const field = structureOfKind(kind).byName.get(name);
   return field?.shape.is === "struct" ? zeroOf(field.shape) : undefined;
+}
+
+const empties = new Map<string, KubeObject>();
+
+/** An object of `kind` that says nothing. Shared: nobody may change it. */
+export function emptyObject(kind: Kind): KubeObject {
+  const id = `${kind.apiVersion}/${kind.kind}`;
+  const known = empties.get(id);
+  if (known) return known;
+  const { object } = decodeObject(kind, {});
+  empties.set(id, object);
+  return object;
 }

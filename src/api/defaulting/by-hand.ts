@@ -82,8 +82,10 @@ export const byHand: Readonly<Record<string, Rule | "elsewhere">> = {
   "*ResourceList [key]": "elsewhere",
   "core.v1.ConfigMap data": "elsewhere",
   "resource.v1.DeviceTaint timeAdded": "elsewhere",
-  // On update it depends on the old object: see strategy.ts.
-  'apps.v1.DaemonSet metadata.annotations["deprecated.daemonset.template.generation"]': "elsewhere",
+  // Counted when it is created and by strategy.ts when it is updated.
+  'apps.v1.DaemonSet metadata.annotations["deprecated.daemonset.template.generation"]': (set) => {
+    ensureChild(ensureChild(set, "metadata"), "annotations")["deprecated.daemonset.template.generation"] ??= "0";
+  },
   "core.v1.ReplicationController spec.selector": (controller) => {
     const labels = templateLabels(controller);
     const spec = ensureChild(controller, "spec");
