@@ -638,7 +638,7 @@ class Container:
                     hook.join(0.1)
                 # A hook that took all the time leaves the process a moment to end by itself.
                 self.deadline = max(self.deadline, time.monotonic() + 2) if self.deadline > until - 0.01 else self.deadline
-            self.signal(number(self.kept.get("signal", 15)))
+            self.signal(number(self.spec.get("stopSignal") or self.kept.get("signal", 15)))
             while not self.ended.wait(max(0, min(0.1, self.deadline - time.monotonic()))):
                 if time.monotonic() >= self.deadline:
                     self.signal(signal.SIGKILL)

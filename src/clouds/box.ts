@@ -69,6 +69,8 @@ export type BoundContainer = {
   liveness?: BoundProbe;
   postStart?: BoundHandler;
   preStop?: BoundHandler;
+  /** `SIGUSR1`; absent: the image's own, or else SIGTERM. */
+  stopSignal?: string;
   terminationMessagePath: string;
   /** A container that failed without a message of its own is explained by the end of its log. */
   messageFromLog?: boolean;

@@ -7,6 +7,7 @@ way of an identity: under software emulation each one costs a tenth of a second 
 
 Requests, by "do":
   ready     answers once cloud-init has ended, with its errors
+  agent     hands "request" to drover's agent and returns its answer
   run       runs "script" in a shell: "code" and the end of what it printed
   seal      forgets the present identity, so that the machine may be saved
   identity  becomes who the other fields say, prints the host key's fingerprint to the console, and ends
@@ -27,6 +28,8 @@ PORT = "/dev/virtio-ports/drover.identity"
 RESULT = "/run/cloud-init/result.json"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 INTERFACE = "eth0"
+AGENT = "/run/drover/agent.sock"
+AGENT_UNIT = "/etc/systemd/system/drover-agent.service"
 OUTPUT_BYTES = 4096
 
 RNDADDENTROPY = 0x40085203
@@ -84,6 +87,17 @@ def ready(_request):
         time.sleep(0.5)
     with open(RESULT) as file:
         return {"errors": json.load(file)["v1"]["errors"]}
+
+
+def agent(request):
+    if not os.path.exists(AGENT_UNIT):
+        return {"answer": None}
+    while not os.path.exists(AGENT):
+        time.sleep(0.1)
+    with socket.socket(socket.AF_UNIX) as link:
+        link.connect(AGENT)
+        link.sendall(json.dumps(request["request"]).encode() + b"\n")
+        return {"answer": json.loads(link.makefile("rb").readline())}
 
 
 def run(request):
@@ -169,7 +183,7 @@ def network_up(mac, address, netmask, gateway):
     interface_call(SIOCADDRT, route.ljust(120, b"\0"))
 
 
-ACTIONS = {"ready": ready, "run": run, "seal": seal, "identity": identity}
+ACTIONS = {"ready": ready, "agent": agent, "run": run, "seal": seal, "identity": identity}
 
 
 def main():
