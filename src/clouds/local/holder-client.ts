@@ -37,6 +37,8 @@ export type Holder = {
   run(argv: readonly string[], options?: { input?: string; timeoutMs?: number }): Promise<Ran>;
   /** The far ends (`IP:PORT`) of the TCP connections that these processes of the namespace hold. */
   connections(pids: readonly number[]): Promise<string[]>;
+  /** From now on the machines' names are answered from the cluster's `names.json`. */
+  loadNames(): Promise<void>;
   /** A TCP connection made inside the namespace. @throws BOX_UNREACHABLE */
   dial(address: string, port: number, signal?: AbortSignal): Promise<Duplex>;
   /** A unix socket: `IP PORT\n` in, `OK\n` or `ERR reason\n` out, then the bytes of the connection. */
@@ -77,6 +79,7 @@ export async function openHolder({ home, cluster, clock, log }: HolderOptions): 
     run: async (argv, { input, timeoutMs = 20_000 } = {}) =>
       (await call("run", { argv, input, timeoutMs }, timeoutMs + 5_000)) as Ran,
     connections: async (pids) => (await call("connections", pids)) as string[],
+    loadNames: async () => void (await call("loadNames")),
     dial: (address, port, signal) => dial(join(folder, "dial.sock"), address, port, signal),
     dialPath: join(folder, "dial.sock"),
     pid,

@@ -6,11 +6,14 @@ import { systemClock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
 import { Children, type Spawn } from "./children.ts";
 import { run } from "./command.ts";
-import { listenPrivately, serveCommands } from "./command-socket.ts";
+import { type Commands, connectCommands, listenPrivately, serveCommands } from "./command-socket.ts";
 import { connections } from "./connections.ts";
 import { identify, networkNamespace } from "./identity.ts";
 import { firstLine } from "./lines.ts";
-import { addTap, buildNetwork, removeTap, taps } from "./network.ts";
+import { readZone, zonePath } from "./names.ts";
+import { addTap, buildNetwork, gatewayAddress, removeTap, taps } from "./network.ts";
+import { type Forward, Resolver } from "./resolver.ts";
+import { serveResolver } from "./resolver-server.ts";
 import { splice } from "./splice.ts";
 
 /**
@@ -46,7 +49,13 @@ async function hold(folder: string): Promise<void> {
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
   process.on("SIGHUP", () => undefined);
+  // A holder that died of one bad message would take the hand from every machine.
+  process.on("uncaughtException", (error) => process.stderr.write(`${error.stack}\n`));
   await buildNetwork();
+  const resolver = new Resolver(forwarder(folder), () => systemClock.monotonicMs());
+  const loadNames = () => resolver.replace(readZone(zonePath(folder)) ?? { domain: "cluster.local", records: [] });
+  loadNames();
+  await serveResolver(resolver, gatewayAddress, 53);
   await serveDialer(join(folder, "dial.sock"));
   // This socket comes last: whoever can connect to it finds everything else in place.
   await serveCommands(join(folder, "holder.sock"), {
@@ -60,6 +69,7 @@ async function hold(folder: string): Promise<void> {
       children.kill(id, signal);
     },
     processes: () => children.states(),
+    loadNames,
     connections: (given) => connections(given as number[]),
     run: (given) => {
       const { argv, input, timeoutMs } = given as { argv: string[]; input?: string; timeoutMs: number };
@@ -73,6 +83,15 @@ async function hold(folder: string): Promise<void> {
 function text(given: unknown): string {
   if (typeof given !== "string") throw new DroverError("CLOUD_INVALID", "A name is expected.");
   return given;
+}
+
+/** Questions about foreign names go through the publisher, which sees the computer's own network and resolvers. */
+function forwarder(folder: string): Forward {
+  let publisher: Commands | undefined;
+  return async (query) => {
+    if (publisher?.connected() !== true) publisher = await connectCommands(join(folder, "publisher.sock"), systemClock);
+    return Buffer.from(String(await publisher.call("resolve", query.toString("base64"), 6_000)), "base64");
+  };
 }
 
 /** `IP PORT\n` in, `OK\n` or `ERR reason\n` out, then the bytes of that TCP connection both ways. */

@@ -8,6 +8,7 @@ import { connectTo, serveCommands } from "./command-socket.ts";
 import { identify } from "./identity.ts";
 import { type Publication, type Published, publicationAddresses } from "./publication.ts";
 import { splice } from "./splice.ts";
+import { askUpstream } from "./upstream.ts";
 
 /**
  * The publisher: the holder's twin outside of the namespace. It gives every published Service an address of its own on
@@ -67,6 +68,7 @@ async function publish(folder: string): Promise<void> {
         remember();
       }),
     list,
+    resolve: async (given) => (await askUpstream(Buffer.from(String(given), "base64"))).toString("base64"),
     end,
   });
   remember();
