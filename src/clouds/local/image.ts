@@ -16,13 +16,13 @@ import {
 import { runTool } from "./run-tool.ts";
 
 /** What every machine starts from. All paths are absolute; `disk` is a qcow2 that is never written again. */
-export type GuestImage = { hash: string; kernel: string; initrd: string; disk: string };
+export type GuestImage = { hash: string; kernel: string; initrd: string; disk: string; diskBytes: number };
 
 /** The only name of a machine image that the local cloud knows. */
 export const guestImageName = "debian-12";
 
 /** The disk's size as the guest sees it; empty blocks take no room on the host. */
-export const guestDiskBytes = 16 * 2 ** 30;
+const diskBytes = 8 * 2 ** 30;
 
 const packages = [
   ...["systemd-sysv", "udev", "kmod", "iproute2", "netbase", "ca-certificates", "busybox-static"],
@@ -53,7 +53,7 @@ export async function buildGuestImage(o: Watching = {}): Promise<GuestImage> {
   const customise = await readFile(join(templates, "customise.sh"), "utf8");
   const init = await readFile(join(templates, "initrd.sh"), "utf8");
   const files = await placedFiles(join(templates, "guest"));
-  const hash = inputsHash([packages, diskModules, guestDiskBytes, customise, init, files]);
+  const hash = inputsHash([packages, diskModules, diskBytes, customise, init, files]);
   const directory = await buildOnce(
     join(cacheDirectory(), "image", `${guestImageName}-${hash}`),
     o,
@@ -68,14 +68,14 @@ export async function buildGuestImage(o: Watching = {}): Promise<GuestImage> {
     },
   );
   const path = (name: string) => join(directory, name);
-  return { hash, kernel: path("vmlinuz"), initrd: path("initrd"), disk: path("disk.qcow2") };
+  return { hash, kernel: path("vmlinuz"), initrd: path("initrd"), disk: path("disk.qcow2"), diskBytes };
 }
 
 async function makeDisk(tree: string, directory: string, signal?: AbortSignal): Promise<void> {
   const o = signal ? { signal } : {};
   const raw = join(directory, "disk.raw");
   const features = "assume_storage_prezeroed=1,lazy_itable_init=1,root_owner=0:0";
-  const size = `${guestDiskBytes / 2 ** 20}M`;
+  const size = `${diskBytes / 2 ** 20}M`;
   const mke2fs = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-m", "0", "-O", "^metadata_csum,^64bit"];
   await runTool([...asTreeOwner(), ...mke2fs, "-J", "size=32", "-E", features, "-d", tree, raw, size], o);
   await runTool(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, join(directory, "disk.qcow2")], o);
