@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { listImages, loadImage } from "../clouds/local/registry.ts";
-import { clusterPaths } from "./home.ts";
+import { homeFolder } from "./home.ts";
 import { terminal } from "./print.ts";
 
 /** The registry that local machines pull from before they ask anybody else. */
@@ -11,18 +11,15 @@ export const imageCommand = (): Command => {
     .command("load <archive>")
     .description("Put an OCI or docker archive into the machines' registry under a name.")
     .requiredOption("--name <reference>", "the name that manifests use, e.g. web:1")
-    .option("--cluster <name>", "whose registry", "local")
-    .action(async (archive: string, { name, cluster }: { name: string; cluster: string }) => {
-      await loadImage({ home: clusterPaths(cluster).home, cluster, archive, reference: name, clock: systemClock });
+    .action(async (archive: string, { name }: { name: string }) => {
+      await loadImage({ home: homeFolder(), archive, reference: name, clock: systemClock });
       terminal().say(`loaded ${name}`);
     });
   image
     .command("list")
     .description("List the images in the machines' registry.")
-    .option("--cluster <name>", "whose registry", "local")
-    .action(async ({ cluster }: { cluster: string }) => {
-      for (const reference of await listImages({ home: clusterPaths(cluster).home, cluster }))
-        terminal().out(reference);
+    .action(async () => {
+      for (const reference of await listImages({ home: homeFolder() })) terminal().out(reference);
     });
   return image;
 };
