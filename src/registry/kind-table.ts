@@ -15,22 +15,23 @@ export type KindTable = {
 };
 
 /** What drover writes down for itself: visible to controllers, served to nobody. */
-const launches: Kind = {
+const internal = (kind: string): Kind => ({
   group: "drover.dev",
   version: "v1",
-  kind: "Launch",
+  kind,
   apiVersion: "drover.dev/v1",
   type: "",
-  listKind: "LaunchList",
-  plural: "launches",
-  singular: "launch",
+  listKind: `${kind}List`,
+  plural: pluralOf(kind),
+  singular: kind.toLowerCase(),
   shortNames: [],
   categories: [],
   namespaced: false,
   verbs: [],
-  subresources: { status: { kind: "drover.dev/v1/Launch", verbs: [] } },
-  resource: "launches.drover.dev",
-};
+  subresources: { status: { kind: `drover.dev/v1/${kind}`, verbs: [] } },
+  resource: `${pluralOf(kind)}.drover.dev`,
+});
+const pluralOf = (kind: string): string => `${kind.toLowerCase()}${kind.endsWith("ch") ? "es" : "s"}`;
 
 /** Kinds that are another form of a stored one, by `apiVersion/Kind`. */
 const storedElsewhere: Readonly<Record<string, string>> = {
@@ -46,7 +47,9 @@ const idOf = (kind: Kind): string => `${kind.apiVersion}/${kind.kind}`;
 export function kindTable(): KindTable {
   const served = [...kinds.values()];
   const byPath = new Map(served.map((kind) => [`${kind.group}/${kind.version}/${kind.plural}`, kind]));
-  const stored = [...served, launches].filter((kind) => storedElsewhere[idOf(kind)] === undefined);
+  const stored = [...served, internal("Launch"), internal("Frontend")].filter(
+    (kind) => storedElsewhere[idOf(kind)] === undefined,
+  );
   const byResource = new Map(stored.map((kind) => [kind.resource, kind]));
   return {
     find: (group, version, plural) => byPath.get(`${group}/${version}/${plural}`),

@@ -1,0 +1,178 @@
+import type { KubeObject } from "../api/object.ts";
+import { ApiError } from "../api/status.ts";
+import type { Pod } from "../api/types.gen.ts";
+import { assert } from "../base/assert.ts";
+import type { Clock } from "../base/clock.ts";
+import { DroverError } from "../base/errors.ts";
+import type { Binding, Boxes } from "../clouds/box.ts";
+import type { Cloud, Launch } from "../clouds/cloud.ts";
+import type { Client } from "../registry/client.ts";
+import type { BalancerBook } from "./balancer-book.ts";
+import { openBatch } from "./batch.ts";
+import { tell } from "./events.ts";
+import type { Memory } from "./memory.ts";
+import type { Poll } from "./poll.ts";
+import type { Action, Notice } from "./reconciler.ts";
+import type { Log } from "./run.ts";
+
+export type ActOptions = {
+  client: Client;
+  cloud: Cloud;
+  boxes: Boxes;
+  clock: Clock;
+  log: Log;
+  poll: Poll;
+  book: BalancerBook;
+  memory: Memory;
+  /** What a machine is told of its Pod. @throws DroverError */
+  bindingOf: (pod: Pod, machineId: string, address: string) => Promise<Binding>;
+};
+
+const manager = { manager: "kube-controller-manager" };
+/** Actions carried out side by side. */
+const togetherMax = 64;
+/** Refusals that say for certain that nothing was launched and that the same call is not to be repeated. */
+const finalCodes = new Set(["CLOUD_CAPACITY", "CLOUD_QUOTA", "CLOUD_INVALID"]);
+
+/** Carries out what controllers plan. Every action may be repeated after a crash. */
+export function openAct(options: ActOptions): (action: Action, signal: AbortSignal) => Promise<void> {
+  const { cloud, boxes, clock, poll, book, memory } = options;
+  const terminate = openBatch(clock, { windowMs: 100, itemsMax: 500 }, async (ids) => {
+    await cloud.machines.terminate(ids);
+    poll.kick();
+  });
+
+  async function act(action: Action, signal: AbortSignal): Promise<void> {
+    switch (action.do) {
+      case "create":
+        return create(options, action);
+      case "write":
+        return write(options, action);
+      case "delete":
+        return remove(options, action);
+      case "tell":
+        return say(options, action.notice);
+      case "tellReported":
+        memory.toldUpTo.set(action.machineId, action.upTo);
+        for (const notice of action.notices) await say(options, notice);
+        return;
+      case "together":
+        return together(action.actions, (each) => act(each, signal));
+      case "refreshOffers":
+        return poll.refreshOffers(signal);
+      case "launch":
+        return launch(options, action.recordName, action.launch, signal);
+      case "terminate":
+        memory.endAskedMs.set(action.machineId, clock.monotonicMs());
+        return terminate(action.machineId);
+      case "bind": {
+        const pod = action.pod as Pod; // Planned for Pods alone.
+        return boxes.bind(action.machineId, await options.bindingOf(pod, action.machineId, action.address), signal);
+      }
+      case "updateFiles": {
+        const pod = action.pod as Pod; // As above.
+        const { volumes } = await options.bindingOf(pod, action.machineId, action.address);
+        return boxes.update(action.machineId, volumes, signal);
+      }
+      case "stop":
+        return boxes.stop(action.machineId, action.graceSeconds, signal);
+      case "ensureBalancer": {
+        const call = book.ensuring(action.spec);
+        await cloud.balancers.ensure(action.spec, signal);
+        call.done();
+        return poll.kick();
+      }
+      case "removeBalancer": {
+        const call = book.removing(action.id);
+        await cloud.balancers.remove(action.id, signal);
+        call.done();
+        return poll.kick();
+      }
+      case "changeNames":
+        await cloud.names.change(action.records, signal);
+        for (const record of action.records) memory.namesWritten.set(record.name, JSON.stringify(record));
+        return;
+    }
+  }
+  return act;
+}
+
+/** Telling is a courtesy: when it fails (its namespace is ending), nothing else does. */
+async function say({ client, clock, log }: ActOptions, notice: Notice, inserted?: string): Promise<void> {
+  const message = inserted === undefined ? notice.message : notice.message.replace("{}", () => inserted);
+  try {
+    await tell(client, clock, { ...notice, message });
+  } catch (error) {
+    log.debug({ error }, `An Event could not be written: ${String(error)}`);
+  }
+}
+
+type Of<Do extends Action["do"]> = Extract<Action, { do: Do }>;
+
+async function create(options: ActOptions, { resource, object, told, refused }: Of<"create">): Promise<void> {
+  try {
+    const made: KubeObject = await options.client.create(resource, object, manager);
+    if (told) await say(options, told, made.metadata.name);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (refused) await say(options, refused, error.message);
+    // The object is there already: what watches it looks again.
+    if (error.status.reason !== "AlreadyExists") throw error;
+  }
+}
+
+async function write(options: ActOptions, { key, next, subresource, told }: Of<"write">): Promise<void> {
+  const seen = next.metadata.resourceVersion;
+  assert(seen !== undefined && seen !== "", "a write carries the version that was observed");
+  let isWritten = false;
+  const change = (current: KubeObject) => {
+    isWritten = current.metadata.resourceVersion === seen;
+    return isWritten ? next : undefined;
+  };
+  await options.client.update(key, change, { ...manager, ...(subresource && { subresource }) });
+  if (told && isWritten) await say(options, told);
+}
+
+async function remove(options: ActOptions, { key, uid, graceSeconds, orphan, told }: Of<"delete">): Promise<void> {
+  try {
+    await options.client.delete(key, {
+      preconditions: { uid },
+      ...(graceSeconds !== undefined && { gracePeriodSeconds: graceSeconds }),
+      propagationPolicy: orphan ? "Orphan" : "Background",
+    });
+    if (told) await say(options, told);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status.code === 409)) throw error; // Another object of this name.
+  }
+}
+
+async function together(actions: readonly Action[], act: (action: Action) => Promise<void>): Promise<void> {
+  const queue = [...actions];
+  const failures: unknown[] = [];
+  const worker = async () => {
+    for (let action = queue.shift(); action; action = queue.shift()) {
+      await act(action).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(togetherMax, actions.length) }, worker));
+  if (failures.length > 0) throw failures[0];
+}
+
+/** The call of a launch record; its answer, or its final refusal, is written into the record. */
+async function launch(options: ActOptions, name: string, call: Launch, signal: AbortSignal): Promise<void> {
+  const { client, cloud, poll } = options;
+  const key = { resource: "launches.drover.dev" as const, namespace: "", name };
+  const settle = (status: { done: boolean; machines: Awaited<ReturnType<Cloud["machines"]["launch"]>> } & object) =>
+    client.update(key, (record) => ({ ...record, status: { ...status, machines: [...status.machines] } }), {
+      ...manager,
+      subresource: "status",
+    });
+  try {
+    const machines = await cloud.machines.launch(call, signal);
+    await settle({ done: true, machines });
+    poll.kick();
+  } catch (error) {
+    if (!(error instanceof DroverError) || !finalCodes.has(error.code)) throw error;
+    await settle({ done: true, machines: [], ...{ failure: { code: error.code, message: error.message } } });
+  }
+}

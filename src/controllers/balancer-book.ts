@@ -1,0 +1,104 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../base/clock.ts";
+import type { BalancerSpec, BalancerState, TargetState } from "../clouds/cloud.ts";
+
+/**
+ * What balancers were told and what they said since, so that a machine is ended only after no balancer can send it a
+ * connection any more. Kept in memory: after a start nothing counts as drained before a complete observation.
+ */
+export type BalancerBook = {
+  /** Around every call that changes a balancer; a call that failed may have happened all the same. */
+  ensuring(spec: BalancerSpec): { done(): void };
+  removing(id: string): { done(): void };
+  observed(states: readonly BalancerState[], startedMs: number, complete: boolean): void;
+  /** Monotonic time at which the last complete observation began. */
+  completeMs(): number | undefined;
+  /** The last spec that was carried out without a failure, in this process. */
+  carriedOut(id: string): BalancerSpec | undefined;
+  state(id: string): BalancerState | undefined;
+  states(): readonly BalancerState[];
+  /** Of one balancer: a target that was last told to drain, or was left out, is seen to be drained or absent. */
+  releasedBy(id: string, machineId: string): boolean;
+  /** By every balancer there is. */
+  released(machineId: string): boolean;
+};
+
+type Page = {
+  /** Targets that may have been registered as active by a call that is not known to be superseded. */
+  maybeActive: Set<string>;
+  carriedOut?: BalancerSpec;
+  carriedOutMs: number;
+  state?: BalancerState;
+};
+
+const stateOf = (page: Page, machineId: string): TargetState | undefined =>
+  page.state?.targets.find((target) => target.machineId === machineId)?.state;
+
+export function openBalancerBook(clock: Clock): BalancerBook {
+  const pages = new Map<string, Page>();
+  let completeMs: number | undefined;
+
+  function page(id: string): Page {
+    const known = pages.get(id);
+    if (known) return known;
+    const fresh: Page = { maybeActive: new Set(), carriedOutMs: Number.NEGATIVE_INFINITY };
+    pages.set(id, fresh);
+    return fresh;
+  }
+
+  function releasedBy(id: string, machineId: string): boolean {
+    if (completeMs === undefined) return false;
+    const known = pages.get(id);
+    if (!known) return true;
+    if (known.maybeActive.has(machineId)) return false;
+    const mentioned = known.carriedOut?.targets.some((target) => target.machineId === machineId) ?? false;
+    if (mentioned && completeMs < known.carriedOutMs) return false;
+    const seen = stateOf(known, machineId);
+    return seen === undefined || seen === "drained";
+  }
+
+  return {
+    ensuring(spec) {
+      const entry = page(spec.id);
+      const active = spec.targets.filter(({ draining }) => !draining).map(({ machineId }) => machineId);
+      for (const machineId of active) entry.maybeActive.add(machineId);
+      return {
+        done() {
+          entry.maybeActive = new Set(active);
+          entry.carriedOut = spec;
+          entry.carriedOutMs = clock.monotonicMs();
+        },
+      };
+    },
+    removing(id) {
+      return {
+        done() {
+          const entry = page(id);
+          entry.maybeActive.clear();
+          delete entry.carriedOut;
+        },
+      };
+    },
+    observed(states, startedMs, complete) {
+      for (const state of states) page(state.id).state = state;
+      if (!complete) return;
+      completeMs = startedMs;
+      const present = new Set(states.map(({ id }) => id));
+      for (const [id, entry] of pages) {
+        if (present.has(id)) continue;
+        delete entry.state;
+        if (entry.carriedOut === undefined && entry.maybeActive.size === 0) pages.delete(id);
+      }
+    },
+    completeMs: () => completeMs,
+    carriedOut: (id) => pages.get(id)?.carriedOut,
+    state: (id) => pages.get(id)?.state,
+    states: () => [...pages.values()].flatMap(({ state }) => (state ? [state] : [])),
+    releasedBy,
+    released: (machineId) => completeMs !== undefined && [...pages.keys()].every((id) => releasedBy(id, machineId)),
+  };
+}
+
+/** Whether a balancer must be called to become `spec`. */
+export const differs = (book: BalancerBook, spec: BalancerSpec): boolean =>
+  !isDeepStrictEqual(book.carriedOut(spec.id), spec);

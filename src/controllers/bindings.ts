@@ -1,0 +1,31 @@
+import type { Pod, ServiceAccountTokenProjection } from "../api/types.gen.ts";
+import type { Binding } from "../clouds/box.ts";
+import type { Cloud, Surroundings } from "../clouds/cloud.ts";
+import { bindingFor } from "../machines/binding.ts";
+import type { Client } from "../registry/client.ts";
+
+export type BindingOptions = {
+  client: Client;
+  cloud: Cloud;
+  /** Last part of every Service's name. Default: `cluster.local`. */
+  clusterDomain?: string;
+  /** Makes a token of the Pod's service account. Without it the Pods' token files are empty. */
+  tokenFor?: (pod: Pod, projection: ServiceAccountTokenProjection) => string;
+};
+
+/** What each machine is told of its Pod, from the objects as they are when it is asked for. */
+export function openBindings({ client, cloud, clusterDomain = "cluster.local", tokenFor }: BindingOptions) {
+  let surroundings: Surroundings | undefined;
+  return async (pod: Pod, machineId: string, address: string): Promise<Binding> => {
+    surroundings ??= await cloud.surroundings();
+    return bindingFor({
+      pod,
+      address,
+      node: machineId,
+      view: client.view,
+      surroundings,
+      clusterDomain,
+      tokenFor: (projection) => tokenFor?.(pod, projection) ?? "",
+    });
+  };
+}

@@ -1,0 +1,30 @@
+import type { KubeObject, ObjectKey } from "../api/object.ts";
+import type { BalancerSpec } from "../clouds/cloud.ts";
+
+/** Drover's own record of what it has made at the provider for a Service, written down before it is made. */
+export const frontendResource = "frontends.drover.dev";
+
+export type Frontend = KubeObject & {
+  spec: {
+    service: { namespace: string; name: string; uid: string };
+    /** Absent: the Service has no balancer. */
+    balancer?: Omit<BalancerSpec, "targets">;
+    /** Names in the machines' network. */
+    names: readonly string[];
+  };
+};
+
+/** Also the id of the Service's balancer. */
+export const frontendName = (serviceUid: string): string => `svc-${serviceUid}`;
+
+/** Queues the Service and its record together; the namespace of this key tells where the Service is. */
+export const frontendKey = ({ namespace, name, uid }: Frontend["spec"]["service"]): ObjectKey => ({
+  resource: frontendResource,
+  namespace: `${namespace}/${name}`,
+  name: frontendName(uid),
+});
+
+export const serviceFrontendKey = ({ metadata }: Pick<KubeObject, "metadata">): ObjectKey =>
+  frontendKey({ namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid ?? "" });
+
+export const isFrontend = (object: KubeObject): object is Frontend => object.kind === "Frontend";

@@ -1,0 +1,220 @@
+import type { KubeObject, ObjectKey } from "../api/object.ts";
+import type { Pod } from "../api/types.gen.ts";
+import { rfc3339 } from "../base/clock.ts";
+import { type Random, suffix } from "../base/random.ts";
+import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
+import type { LaunchRecord, View } from "../registry/view.ts";
+import { condition, controllerOf, keyOf, timeMs } from "./owned.ts";
+import { type Demand, place, poolOf, type Wave } from "./placement.ts";
+import type { Poll } from "./poll.ts";
+import type { Action, Plan, Reconciler } from "./reconciler.ts";
+import type { Roster } from "./roster.ts";
+
+export const ownerAnnotation = "drover.dev/owner";
+/** The one key of the launcher: all Pods that wait are looked at together. */
+export const launcherKey: ObjectKey = { resource: "launcher", namespace: "", name: "all" };
+
+/** A Pod waits this long for others, so that they share a call; `gatherMaxMs` when they keep coming. */
+const gatherMs = 300;
+const gatherMaxMs = 1_500;
+/** Offers older than this are asked for again before anything is launched. */
+const offersAgeMaxMs = 1_000;
+/** A pool without capacity is left alone for so long. */
+const skipMs = 180_000;
+/** What found no room is tried again after this time at the latest. */
+const retryMs = 15_000;
+
+export type LauncherWorld = {
+  cluster: string;
+  waiting: readonly Demand[];
+  /** Pods of which no template can be made, and why. */
+  broken: readonly { pod: Pod; message: string }[];
+  offers?: { list: readonly Offer[]; ageMs: number } | undefined;
+  records: readonly LaunchRecord[];
+  /** Since the first and the last of the waiting Pods came. */
+  sinceFirstMs: number;
+  sinceLastMs: number;
+  /** Machines that the budget allows, counted with those there are. */
+  machinesMax: number;
+  /** Ids of new launches begin with this. */
+  idPrefix: string;
+};
+
+export type LauncherOptions = {
+  view: View;
+  roster: Roster;
+  poll: Pick<Poll, "offers">;
+  random: Random;
+  cluster: string;
+  machinesMax: number;
+  /** @throws DroverError when no machine can be made for this Pod */
+  templateOf: (pod: Pod) => MachineTemplate;
+  monotonicMs: () => number;
+};
+
+/** Writes launch records for the Pods that need a machine. */
+export function launcherReconciler(options: LauncherOptions): Reconciler<LauncherWorld> {
+  const { view, roster, poll, random, cluster, machinesMax, monotonicMs } = options;
+  const arrivals = new Map<string, number>();
+  return {
+    name: "launcher",
+    watches: {
+      pods: (object) => (roster.isWaiting(object.metadata.uid ?? "") ? [launcherKey] : []),
+      "launches.drover.dev": () => [launcherKey],
+    },
+    observe() {
+      const pods = [...roster.waiting()];
+      const nowMs = monotonicMs();
+      const uids = new Set(pods.map(({ metadata }) => metadata.uid ?? ""));
+      for (const uid of arrivals.keys()) if (!uids.has(uid)) arrivals.delete(uid);
+      for (const uid of uids) arrivals.set(uid, arrivals.get(uid) ?? nowMs);
+      const times = [...arrivals.values()];
+      const { waiting, broken } = demandsOf(pods, options.templateOf);
+      return {
+        cluster,
+        waiting,
+        broken,
+        offers: poll.offers(),
+        records: view.list("launches.drover.dev"),
+        sinceFirstMs: nowMs - Math.min(nowMs, ...times),
+        sinceLastMs: nowMs - Math.max(0, ...times),
+        machinesMax,
+        idPrefix: `l-${suffix(random, 10)}`,
+      };
+    },
+    plan: planLaunches,
+  };
+}
+
+function demandsOf(pods: readonly Pod[], templateOf: (pod: Pod) => MachineTemplate) {
+  const waiting: Demand[] = [];
+  const broken: { pod: Pod; message: string }[] = [];
+  for (const pod of pods) {
+    try {
+      const owner = controllerOf(pod.metadata)?.uid ?? pod.metadata.uid ?? "";
+      waiting.push({ pod, owner, template: templateOf(pod) });
+    } catch (error) {
+      broken.push({ pod, message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  return { waiting, broken };
+}
+
+export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
+  const refusedEarly = world.broken.flatMap(({ pod, message }) => refuse(pod, message, nowMs));
+  if (world.waiting.length === 0) return { actions: refusedEarly };
+  const gatherLeftMs = Math.min(gatherMs - world.sinceLastMs, gatherMaxMs - world.sinceFirstMs);
+  if (gatherLeftMs > 0) return { actions: refusedEarly, againInMs: gatherLeftMs };
+  if (!world.offers || world.offers.ageMs > offersAgeMaxMs) {
+    return { actions: [...refusedEarly, { do: "refreshOffers" }], againInMs: 0 };
+  }
+  const { resting, ready, againInMs } = backoff(world, nowMs);
+  const living = world.records.reduce((sum, record) => sum + machinesOf(record), 0);
+  const { waves, refused } = place({
+    demands: ready,
+    offers: reduced(world.offers.list, world.records),
+    skipped: skippedPools(world.records, nowMs),
+    zoneCounts: zoneCounts(world.records),
+    machinesLeft: world.machinesMax - living,
+  });
+  const actions = [
+    ...refusedEarly,
+    ...waves.map((wave, index) => recordOf(wave, world.cluster, `${world.idPrefix}-${index}`, nowMs)),
+    ...refused.flatMap(({ pod, message }) => refuse(pod, message, nowMs)),
+    ...resting.flatMap(({ pod, message }) => refuse(pod, message, nowMs)),
+  ];
+  const waits = [...(refused.length > 0 ? [retryMs] : []), ...(againInMs === undefined ? [] : [againInMs])];
+  return { actions, ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
+}
+
+const ownerOf = (record: LaunchRecord): string => record.metadata.annotations?.[ownerAnnotation] ?? "";
+/** Machines that a launch has given or may yet give. */
+const machinesOf = ({ spec, status }: LaunchRecord): number =>
+  status?.done ? status.machines.length : spec.slots.length;
+const requestedMs = ({ spec }: LaunchRecord): number => timeMs(spec.requestedAt);
+
+/** After n failed launches an owner rests 10 s, 20 s, 40 s … 300 s; another pool may be tried at once. */
+function backoff({ waiting, records }: LauncherWorld, nowMs: number) {
+  const failed = records.filter(({ status }) => status?.failure && status.failure.code !== "CLOUD_CAPACITY");
+  const untilOf = new Map<string, { untilMs: number; message: string }>();
+  for (const owner of new Set(failed.map(ownerOf))) {
+    const own = failed.filter((record) => ownerOf(record) === owner);
+    const restMs = Math.min(300_000, 10_000 * 2 ** (own.length - 1));
+    const last = own.reduce((a, b) => (requestedMs(a) >= requestedMs(b) ? a : b));
+    untilOf.set(owner, { untilMs: requestedMs(last) + restMs, message: last.status?.failure?.message ?? "" });
+  }
+  const rests = ({ owner }: Demand) => (untilOf.get(owner)?.untilMs ?? 0) > nowMs;
+  const resting = waiting
+    .filter(rests)
+    .map(({ pod, owner }) => ({ pod, message: `The last launch failed: ${untilOf.get(owner)?.message ?? ""}` }));
+  const waits = waiting.filter(rests).map(({ owner }) => (untilOf.get(owner)?.untilMs ?? 0) - nowMs);
+  return {
+    resting,
+    ready: waiting.filter((demand) => !rests(demand)),
+    againInMs: waits.length > 0 ? Math.min(...waits) : undefined,
+  };
+}
+
+/** Pools that had no capacity, or gave less than they were asked for. */
+function skippedPools(records: readonly LaunchRecord[], nowMs: number): Set<string> {
+  const poor = records.filter(({ spec, status }) => {
+    const isShort = status?.done === true && status.machines.length < spec.slots.length;
+    return isShort && timeMs(spec.requestedAt) + skipMs > nowMs;
+  });
+  return new Set(poor.map(({ spec }) => poolOf(spec.placement)));
+}
+
+/** Offers without what calls under way are about to take. */
+function reduced(offers: readonly Offer[], records: readonly LaunchRecord[]): Offer[] {
+  const open = records.filter(({ status }) => !status?.done);
+  return offers.map((offer) => {
+    const taken = open.filter(({ spec }) =>
+      offer.elastic ? spec.placement.type === offer.type : poolOf(spec.placement) === poolOf(offer),
+    );
+    const sum = (of: (record: LaunchRecord) => number) => taken.reduce((total, record) => total + of(record), 0);
+    const left = {
+      machines: offer.left.machines - sum(({ spec }) => spec.slots.length),
+      cpuMillis: offer.left.cpuMillis - sum(({ spec }) => spec.slots.length * spec.template.cpuMillis),
+      memoryBytes: offer.left.memoryBytes - sum(({ spec }) => spec.slots.length * spec.template.memoryBytes),
+    };
+    return { ...offer, left };
+  });
+}
+
+function zoneCounts(records: readonly LaunchRecord[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const record of records) {
+    const id = `${ownerOf(record)}/${record.spec.placement.zone}`;
+    counts.set(id, (counts.get(id) ?? 0) + machinesOf(record));
+  }
+  return counts;
+}
+
+function recordOf(wave: Wave, cluster: string, id: string, nowMs: number): Action {
+  const slots = wave.pods.map(({ metadata }) => metadata.uid ?? "");
+  const object: LaunchRecord & KubeObject = {
+    apiVersion: "drover.dev/v1",
+    kind: "Launch",
+    metadata: { name: id, annotations: { [ownerAnnotation]: wave.owner } },
+    spec: { id, cluster, template: wave.template, placement: wave.placement, slots, requestedAt: rfc3339(nowMs) },
+  };
+  return { do: "create", resource: "launches.drover.dev", object };
+}
+
+/** Says on the Pod why it waits, once per message. */
+function refuse(pod: Pod, message: string, nowMs: number): Action[] {
+  const current = condition(pod, "PodScheduled");
+  if (current?.status === "False" && current.message === message) return [];
+  const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
+  const lastTransitionTime = current?.status === "False" ? current.lastTransitionTime : rfc3339(nowMs);
+  const said = { type: "PodScheduled", status: "False", reason: "Unschedulable", message, lastTransitionTime };
+  const next = { ...pod, status: { ...pod.status, conditions: [...others, said] } };
+  const told = {
+    about: pod,
+    type: "Warning",
+    reason: "FailedScheduling",
+    message,
+    source: "default-scheduler",
+  } as const;
+  return [{ do: "write", key: keyOf("pods", pod), next, subresource: "status", told }];
+}

@@ -1,0 +1,39 @@
+import type { Pod } from "../api/types.gen.ts";
+import type { Contact } from "../clouds/box.ts";
+import type { Machine } from "../clouds/cloud.ts";
+import type { Action, Notice } from "./reconciler.ts";
+import type { Seat } from "./roster.ts";
+
+/** What a balancer says of a Pod's readiness gate. */
+export type GateState = { type: string; open: boolean; reason: string; message: string };
+
+/** Everything that decides what is done with a Pod. */
+export type PodWorld = {
+  pod: Pod;
+  seat?: Seat | undefined;
+  machine?: Machine | undefined;
+  /** The machine has certainly ended; `cause` is the provider's word. */
+  gone: boolean;
+  cause?: string | undefined;
+  hasNode: boolean;
+  contact?: Contact | undefined;
+  gates: readonly GateState[];
+  /** No balancer can send the machine a connection any more. */
+  released: boolean;
+  toldUpTo: number;
+};
+
+/** The machine's own events, each told once. */
+export function planReported({ pod, machine, contact, toldUpTo }: PodWorld): Action[] {
+  if (!machine || contact?.report?.uid !== pod.metadata.uid) return [];
+  const fresh = contact?.report?.events.filter(({ id }) => id > toldUpTo) ?? [];
+  const upTo = Math.max(toldUpTo, ...fresh.map(({ id }) => id));
+  if (upTo === toldUpTo) return [];
+  const initNames = new Set(pod.spec.initContainers?.map(({ name }) => name));
+  const notices = fresh.map(({ id, type, reason, message, container, atMs }): Notice => {
+    const list = initNames.has(container ?? "") ? "initContainers" : "containers";
+    const part = container === undefined ? {} : { fieldPath: `spec.${list}{${container}}` };
+    return { about: pod, type, reason, message, source: "kubelet", occurrence: { id, atMs }, ...part };
+  });
+  return [{ do: "tellReported", machineId: machine.id, upTo, notices }];
+}

@@ -1,0 +1,131 @@
+import type { KubeObject, ObjectKey } from "../api/object.ts";
+import type { Pod } from "../api/types.gen.ts";
+import type { Boxes } from "../clouds/box.ts";
+import type { View } from "../registry/view.ts";
+import type { BalancerBook } from "./balancer-book.ts";
+import { gatedService } from "./gates.ts";
+import type { Memory } from "./memory.ts";
+import { isFinished, isSame, keyOf } from "./owned.ts";
+import { planEnd } from "./pod-end.ts";
+import { lostStatus, nextStatus, stageNotice } from "./pod-status.ts";
+import { type GateState, type PodWorld, planReported } from "./pod-world.ts";
+import type { Poll } from "./poll.ts";
+import type { Action, Notice, Plan, Reconciler } from "./reconciler.ts";
+import type { Roster } from "./roster.ts";
+
+export type PodOptions = {
+  view: View;
+  roster: Roster;
+  poll: Pick<Poll, "sight">;
+  boxes: Pick<Boxes, "contact">;
+  book: BalancerBook;
+  memory: Memory;
+  balancerId: (serviceUid: string) => string;
+};
+
+/** Pods and their machines: binds, follows, tells, and sees to an orderly end. */
+export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
+  name: "pods",
+  watches: {
+    pods: (object) => [keyOf("pods", object)],
+    nodes: (object) => podOn(options.roster, object.metadata.name),
+    services: (object) => gatedPods(options.view, object),
+    "launches.drover.dev": (object) => seatedPods(options.roster, object),
+  },
+  observe(key) {
+    const { view, roster, poll, boxes, book, memory } = options;
+    const pod = view.get("pods", key.namespace, key.name);
+    if (!pod) return undefined;
+    const seat = roster.seatOf(pod.metadata.uid ?? "");
+    const machineId = seat?.machine?.id ?? "";
+    const { machine = seat?.machine, gone, cause } = poll.sight(machineId);
+    return {
+      pod,
+      seat,
+      machine,
+      gone,
+      cause,
+      hasNode: view.get("nodes", "", machineId) !== undefined,
+      contact: boxes.contact(machineId),
+      gates: gatesOf(pod, machineId, options),
+      released: seat?.machine === undefined || book.released(machineId),
+      toldUpTo: memory.toldUpTo.get(machineId) ?? 0,
+    };
+  },
+  plan: planPod,
+});
+
+/** The Pod that has this machine. */
+export function podOn(roster: Roster, machineId: string): ObjectKey[] {
+  const pod = roster.podByUid(roster.podUidOf(machineId) ?? "");
+  return pod ? [keyOf("pods", pod)] : [];
+}
+
+function seatedPods(roster: Roster, record: KubeObject): ObjectKey[] {
+  const { slots } = record.spec as { slots: readonly string[] }; // Our own record.
+  return slots.flatMap((uid) => roster.podByUid(uid) ?? []).map((pod) => keyOf("pods", pod));
+}
+
+const gatedPods = (view: View, service: KubeObject): ObjectKey[] =>
+  service.metadata.deletionTimestamp === undefined &&
+  view.get("services", service.metadata.namespace ?? "", service.metadata.name)
+    ? []
+    : view
+        .list("pods", service.metadata.namespace)
+        .filter(({ spec }) =>
+          spec.readinessGates?.some(({ conditionType }) => gatedService(conditionType) === service.metadata.uid),
+        )
+        .map((pod) => keyOf("pods", pod));
+
+/** What the balancers say of each gate; without a word from them a gate stays as it is. */
+function gatesOf({ spec, metadata }: Pod, machineId: string, { view, book, balancerId }: PodOptions): GateState[] {
+  const gates = spec.readinessGates ?? [];
+  if (gates.length === 0) return [];
+  const services = new Set(view.list("services", metadata.namespace).map((service) => service.metadata.uid));
+  return gates.flatMap(({ conditionType: type }): GateState[] => {
+    const uid = gatedService(type);
+    if (uid === undefined) return [];
+    if (!services.has(uid)) return [{ type, open: true, reason: "NoService", message: "The Service is gone." }];
+    const state = book.state(balancerId(uid))?.targets.find((target) => target.machineId === machineId)?.state;
+    if (state === "healthy") return [{ type, open: true, reason: "Healthy", message: "The balancer sends requests." }];
+    if (book.completeMs() === undefined) return [];
+    const reason = state === undefined ? "NotRegistered" : `Target${state[0]?.toUpperCase()}${state.slice(1)}`;
+    return [{ type, open: false, reason, message: `The balancer's target is ${state ?? "not registered"}.` }];
+  });
+}
+
+export function planPod(world: PodWorld, nowMs: number): Plan {
+  const { pod, seat, machine, contact } = world;
+  const key = keyOf("pods", pod);
+  if (pod.metadata.deletionTimestamp !== undefined) return planEnd(world, nowMs);
+  if (isFinished(pod)) return { actions: [] };
+  if (!seat?.machine && !seat) return { actions: [] };
+  if (world.gone) return planLost(world, nowMs);
+  const isRunning = machine?.state === "running" && machine.address !== undefined;
+  if (isRunning && world.hasNode && !pod.spec.nodeName) {
+    const next = { ...pod, spec: { ...pod.spec, nodeName: machine.id } };
+    const message = `Successfully assigned ${pod.metadata.namespace}/${pod.metadata.name} to ${machine.id}`;
+    const told: Notice = { about: pod, type: "Normal", reason: "Scheduled", message, source: "default-scheduler" };
+    return { actions: [{ do: "write", key, next, subresource: "binding", told }] };
+  }
+  const status = nextStatus(world, nowMs);
+  const told = stageNotice(pod, status);
+  const actions: Action[] = isSame(status, pod.status)
+    ? []
+    : [{ do: "write", key, next: { ...pod, status }, subresource: "status", ...(told && { told }) }];
+  actions.push(...planReported(world));
+  const isBlank = contact?.reachable === true && contact.report?.uid === undefined;
+  if (isRunning && pod.spec.nodeName && isBlank) {
+    actions.push({ do: "bind", machineId: machine.id, address: machine.address ?? "", pod });
+  }
+  return { actions };
+}
+
+/** The machine ended by itself: its Pod has failed, whatever it was doing. */
+function planLost(world: PodWorld, nowMs: number): Plan {
+  const { pod, machine, cause } = world;
+  const message = `Machine ${machine?.id ?? ""} ended by itself${cause === undefined ? "" : `: ${cause}`}`;
+  const status = lostStatus(pod, message, nowMs);
+  const told: Notice = { about: pod, type: "Warning", reason: "MachineLost", message, source: "drover" };
+  return { actions: [{ do: "write", key: keyOf("pods", pod), next: { ...pod, status }, subresource: "status", told }] };
+}

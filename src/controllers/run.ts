@@ -1,0 +1,77 @@
+import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Client } from "../registry/client.ts";
+import { openQueue } from "./queue.ts";
+import type { Action, Reconciler } from "./reconciler.ts";
+
+/** What controllers say to the log; pino has this shape. */
+export type Log = Record<"debug" | "info" | "warn" | "error", (fields: object, message: string) => void>;
+
+export type RunOptions = {
+  client: Client;
+  clock: Clock;
+  log: Log;
+  signal: AbortSignal;
+  /** Carries out one action. @throws what the store, the API or the cloud throws */
+  act: (action: Action, signal: AbortSignal) => Promise<void>;
+  /** Keys worked on at once. */
+  concurrency: number;
+};
+
+export type Runner = {
+  readonly name: string;
+  /** What it watches. */
+  readonly resources: readonly Resource[];
+  add(key: ObjectKey): void;
+  /** The changed object queues what the reconciler says. */
+  changed(resource: Resource, object: KubeObject): void;
+  idle(): boolean;
+  drained(): Promise<void>;
+};
+
+/** Resource of `watches` that stands for all. */
+export const anyResource = "any";
+
+/** Runs one reconciler: changes queue keys, a worker observes, plans and acts. Ends when `signal` aborts. */
+export function runReconciler<World>(reconciler: Reconciler<World>, options: RunOptions): Runner {
+  const { client, clock, log, signal, act, concurrency } = options;
+  const failures = new Map<string, string>();
+
+  async function work(key: ObjectKey): Promise<{ failed: boolean; againInMs?: number }> {
+    const id = `${key.resource}/${key.namespace}/${key.name}`;
+    try {
+      const world = reconciler.observe(key, failures.get(id));
+      if (world === undefined) {
+        failures.delete(id);
+        return { failed: false };
+      }
+      const { actions, againInMs } = reconciler.plan(world, clock.wallMs());
+      for (const action of actions) {
+        if (signal.aborted) return { failed: false };
+        await act(action, signal);
+      }
+      failures.delete(id);
+      return againInMs === undefined ? { failed: false } : { failed: false, againInMs };
+    } catch (error) {
+      if (signal.aborted) return { failed: false };
+      const message = error instanceof Error ? error.message : String(error);
+      failures.set(id, message);
+      log.warn({ controller: reconciler.name, key: id, error }, `${reconciler.name}: ${message}`);
+      return { failed: true };
+    }
+  }
+
+  const queue = openQueue({ clock, signal, concurrency, work });
+  return {
+    name: reconciler.name,
+    resources: Object.keys(reconciler.watches),
+    add: queue.add,
+    idle: queue.idle,
+    drained: queue.drained,
+    changed(resource, object) {
+      for (const watched of [resource, anyResource]) {
+        for (const key of reconciler.watches[watched]?.(object, client.view) ?? []) queue.add(key);
+      }
+    },
+  };
+}

@@ -1,0 +1,169 @@
+import { setMaxListeners } from "node:events";
+import type { Pod } from "../api/types.gen.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { Boxes } from "../clouds/box.ts";
+import { machineTemplate, type TemplateOptions } from "../machines/template.ts";
+import type { View } from "../registry/view.ts";
+import { openAct } from "./act.ts";
+import { type BalancerBook, openBalancerBook } from "./balancer-book.ts";
+import { type BindingOptions, openBindings } from "./bindings.ts";
+import { deploymentReconciler } from "./deployments.ts";
+import { frontendKey, frontendName, frontendResource, isFrontend } from "./frontend.ts";
+import { launcherKey, launcherReconciler } from "./launcher.ts";
+import { launchReconciler } from "./launches.ts";
+import { type Memory, openMemory } from "./memory.ts";
+import { namespaceReconciler } from "./namespaces.ts";
+import { nodeReconciler } from "./nodes.ts";
+import { keyOf } from "./owned.ts";
+import { podOn, podReconciler } from "./pods.ts";
+import { openPoll, type Poll, type PollChange } from "./poll.ts";
+import type { Reconciler } from "./reconciler.ts";
+import { replicaSetReconciler } from "./replicasets.ts";
+import { openRoster, type Roster } from "./roster.ts";
+import { type Log, type Runner, runReconciler } from "./run.ts";
+import { serviceReconciler } from "./services.ts";
+
+export type ControllerOptions = {
+  boxes: Boxes;
+  clock: Clock;
+  random: Random;
+  /** Tags everything at the provider. */
+  cluster: string;
+  log: Log;
+  /** PEM of the API's authority: for `kube-root-ca.crt` and the Pods' volumes. */
+  rootCertificate?: string;
+  /** Machines that there may be at once. Default: 1,000. */
+  machinesMax?: number;
+  /** Time between two looks at the provider while something is under way (default 500), and at rest (10,000). */
+  pollFastMs?: number;
+  pollSlowMs?: number;
+  /** How long the machine of a finished Pod is kept for its logs. Default: 600. */
+  finishedKeepSeconds?: number;
+} & TemplateOptions &
+  BindingOptions;
+
+export type Controllers = {
+  /** Nothing is being worked on; keys may wait for a time. */
+  idle(): boolean;
+  /** Begins nothing more and resolves when what was begun is over. Machines and balancers go on. */
+  stop(): Promise<void>;
+};
+
+/** Everything that turns objects into machines: starts at once, from what the store and the provider have. */
+export function startControllers(options: ControllerOptions): Controllers {
+  const { client, cloud, boxes, clock, log } = options;
+  const stop = new AbortController();
+  const { signal } = stop;
+  setMaxListeners(0, signal); // One a queue, and those of the calls under way.
+  const book = openBalancerBook(clock);
+  const memory = openMemory();
+  const roster = openRoster(client);
+  const runners: Runner[] = [];
+  const poll = openPoll({
+    clock,
+    cloud,
+    book,
+    log,
+    signal,
+    fastMs: options.pollFastMs ?? 500,
+    slowMs: options.pollSlowMs ?? 10_000,
+    busy: () => roster.isBusy() || runners.some((runner) => !runner.idle()),
+    expected: roster.machineIds,
+    onChange: (change) => route.polled(change),
+  });
+  const act = openAct({ client, cloud, boxes, clock, log, poll, book, memory, bindingOf: openBindings(options) });
+  const run: Run = (reconciler, concurrency) => {
+    const runner = runReconciler(reconciler, { client, clock, log, signal, act, concurrency });
+    runners.push(runner);
+    return runner;
+  };
+  const parts = { ...options, view: client.view, book, memory, roster, poll };
+  const route = openRoutes(parts, startAll(parts, run));
+  const unlisten = boxes.onChange(route.heard);
+  const unsubscribe = client.subscribe(({ key, before, after }) => {
+    for (const object of [before, after]) {
+      if (object) for (const runner of runners) runner.changed(key.resource, object);
+    }
+    if (roster.isBusy()) poll.kick();
+  });
+  for (const runner of runners) {
+    for (const resource of runner.resources) {
+      for (const object of client.view.list(resource)) runner.changed(resource, object);
+    }
+  }
+  poll.start();
+  return {
+    idle: () => runners.every((runner) => runner.idle()),
+    async stop() {
+      stop.abort();
+      unsubscribe();
+      unlisten();
+      roster.close();
+      await Promise.all(runners.map((runner) => runner.drained()));
+    },
+  };
+}
+
+type Run = <World>(reconciler: Reconciler<World>, concurrency: number) => Runner;
+type Parts = ControllerOptions & {
+  view: View;
+  book: BalancerBook;
+  memory: Memory;
+  roster: Roster;
+  poll: Poll;
+};
+
+/** One runner a reconciler; the numbers are the keys that each works on at once. */
+function startAll(parts: Parts, run: Run) {
+  const { view, clock, machinesMax = 1_000, finishedKeepSeconds = 600 } = parts;
+  const monotonicMs = clock.monotonicMs;
+  const templateOf = (pod: Pod) => machineTemplate(pod, parts);
+  run(namespaceReconciler(view, parts.rootCertificate ?? ""), 4);
+  run(deploymentReconciler(view), 8);
+  run(replicaSetReconciler(view), 8);
+  return {
+    pods: run(podReconciler({ ...parts, balancerId: frontendName }), 64),
+    nodes: run(nodeReconciler(parts), 16),
+    services: run(serviceReconciler(parts), 8),
+    launcher: run(launcherReconciler({ ...parts, machinesMax, templateOf, monotonicMs }), 1),
+    launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8),
+  };
+}
+
+/** What news from the provider and the machines queues. */
+function openRoutes({ view, roster, book, poll, boxes }: Parts, to: ReturnType<typeof startAll>) {
+  const nodeKey = (name: string) => ({ resource: "nodes", namespace: "", name });
+
+  function sighted(machineId: string): void {
+    to.nodes.add(nodeKey(machineId));
+    const uid = roster.podUidOf(machineId) ?? "";
+    const name = roster.seatOf(uid)?.recordName;
+    if (name) to.launches.add({ resource: "launches.drover.dev", namespace: "", name });
+    const pod = roster.podByUid(uid);
+    if (!pod) return;
+    to.pods.add(keyOf("pods", pod));
+    to.services.changed("pods", pod);
+  }
+
+  return {
+    /** A machine's inside has changed. */
+    heard(machineId: string): void {
+      for (const key of podOn(roster, machineId)) to.pods.add(key);
+      to.nodes.add(nodeKey(machineId));
+    },
+    polled({ machineIds, balancerIds }: PollChange): void {
+      for (const machineId of machineIds) sighted(machineId);
+      if (machineIds.length > 0) to.launcher.add(launcherKey);
+      const running = poll.machines().filter(({ state }) => state === "running");
+      boxes.follow(running.filter(({ id }) => roster.podUidOf(id) !== undefined));
+      for (const id of balancerIds) {
+        const record = view.get(frontendResource, "", id);
+        if (record && isFrontend(record)) to.services.add(frontendKey(record.spec.service));
+        for (const { machineId } of book.state(id)?.targets ?? []) {
+          for (const key of podOn(roster, machineId)) to.pods.add(key);
+        }
+      }
+    },
+  };
+}

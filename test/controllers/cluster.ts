@@ -1,0 +1,103 @@
+import type { KubeObject } from "../../src/api/object.ts";
+import type { Deployment, Pod } from "../../src/api/types.gen.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { VirtualClock } from "../../src/base/virtual.ts";
+import { openSimCloud } from "../../src/clouds/sim/open.ts";
+import { type Controllers, startControllers } from "../../src/controllers/start.ts";
+import { openRegistry } from "../../src/registry/registry.ts";
+import { memoryStore } from "../../src/store/memory.ts";
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const loud = {
+  debug() {},
+  info: (_: object, message: string) => console.log("info", message),
+  warn: (_: object, message: string) => console.log("warn", message),
+  error: (_: object, message: string) => console.log("error", message),
+};
+export const manager = { manager: "test" };
+
+/** A whole drover without HTTP on a simulated provider, in virtual time. */
+export async function openCluster(options: { seed?: number; machinesMax?: number; verbose?: boolean } = {}) {
+  const clock = new VirtualClock();
+  const random = seededRandom(options.seed ?? 1);
+  const sim = openSimCloud({ clock, random });
+  const store = memoryStore();
+  const registry = await openRegistry({ store, clock, random });
+  const client = registry.client();
+  const start = (sides: { cloud: typeof sim.cloud; boxes: typeof sim.boxes }): Controllers =>
+    startControllers({
+      client,
+      ...sides,
+      clock,
+      random,
+      cluster: "test",
+      log: options.verbose ? loud : quiet,
+      authorizedKey: "ssh-ed25519 AAAA test",
+      rootCertificate: "CA",
+      ...(options.machinesMax !== undefined && { machinesMax: options.machinesMax }),
+    });
+  let controllers = start(sim);
+  await clock.advance(0);
+
+  /** Lets time pass until `done`; fails after `limitSeconds`. */
+  async function until(what: string, done: () => boolean, limitSeconds = 900): Promise<number> {
+    const startMs = clock.monotonicMs();
+    while (!done()) {
+      if (clock.monotonicMs() - startMs > limitSeconds * 1_000)
+        throw new Error(`not within ${limitSeconds} s: ${what}`);
+      await clock.advance(250);
+    }
+    return clock.monotonicMs() - startMs;
+  }
+
+  return {
+    clock,
+    world: sim.world,
+    client,
+    view: client.view,
+    until,
+    pods: (): readonly Pod[] => client.view.list("pods", "default"),
+    deployment: (name: string): Deployment | undefined => client.view.get("deployments.apps", "default", name),
+    events: (reason: string): readonly string[] =>
+      client.view
+        .list("events")
+        .filter((event) => event.reason === reason)
+        .map(({ message }) => message ?? ""),
+    /** Machines that the provider has not ended. */
+    machines: () => sim.world.living(),
+    idle: () => controllers.idle(),
+    /** Ends this process's controllers and starts others on what is there. */
+    async restart(): Promise<void> {
+      await controllers.stop();
+      controllers = start(sim.connect());
+      await clock.advance(0);
+    },
+    async close(): Promise<void> {
+      await controllers.stop();
+      registry.close();
+      await store.close();
+    },
+  };
+}
+
+export const webDeployment = (replicas: number, image = "web:1", more: object = {}): KubeObject => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name: "web", namespace: "default" },
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: "web" } },
+    template: {
+      metadata: { labels: { app: "web" } },
+      spec: { containers: [{ name: "web", image, ports: [{ name: "http", containerPort: 8080 }] }] },
+    },
+    ...more,
+  },
+});
+
+export const webService = (type = "LoadBalancer"): KubeObject => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name: "web", namespace: "default" },
+  spec: { type, selector: { app: "web" }, ports: [{ port: 80, targetPort: "http" }] },
+});
