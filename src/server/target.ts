@@ -65,6 +65,8 @@ export function targetOf(path: ResourcePath, verb: string, table: KindTable): Ta
   if (verbs === undefined) throw noSuchResource();
   // A namespaced kind can only be read across namespaces.
   const acrossNamespaces = kind.namespaced && namespace === "" && verb !== "list" && verb !== "watch";
-  if (!verbs.includes(verb) || acrossNamespaces) throw methodNotAllowed();
+  const known = name === "" ? collectionVerbs : subresource === "" ? objectVerbs : subresourceVerbs;
+  const fits = verb === "watch" || Object.values(known).includes(verb);
+  if (!fits || !verbs.includes(verb) || acrossNamespaces) throw methodNotAllowed();
   return { kind, namespace, name, subresource, verb };
 }
