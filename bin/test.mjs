@@ -6,7 +6,7 @@ import { bootstrap, root, run } from "./bootstrap.mjs";
 
 bootstrap();
 const chosen = process.argv.slice(2);
-if (chosen.length === 0) run(process.execPath, [join(root, "bin/drover.mjs"), "setup", "--yes", "--tests"], "set-up");
+if (chosen.length === 0) run(process.execPath, [join(root, "bin/drover.mjs"), "setup", "--yes"], "set-up");
 mkdirSync(join(root, ".cache"), { recursive: true });
 const report = join(root, ".cache/tests.json");
 const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];

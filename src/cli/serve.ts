@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { systemClock } from "../base/clock.ts";
-import { mergeIntoKubeconfig, writeKubeconfig } from "../server/kubeconfig.ts";
+import { mergeKubeconfigFile, writeKubeconfigFile } from "../server/kubeconfig.ts";
 import { openControlPlane } from "./control-plane.ts";
 import { type CloudName, cloudNames, clusterPaths } from "./home.ts";
 import { terminal } from "./print.ts";
@@ -52,8 +52,8 @@ async function serve(options: Options): Promise<void> {
   const name = cluster === cloud ? `drover-${cloud}` : `drover-${cluster}`;
   const access = { name, server: `https://127.0.0.1:${plane.port}`, identity: plane.identity };
   const kubeconfig = options.kubeconfig ?? firstKubeconfig();
-  if (options.kubeconfig === undefined) await mergeIntoKubeconfig(kubeconfig, access, systemClock);
-  else await writeKubeconfig(kubeconfig, access);
+  if (options.kubeconfig === undefined) await mergeKubeconfigFile(kubeconfig, access, systemClock);
+  else await writeKubeconfigFile(kubeconfig, access);
   writeServing(paths, { port: plane.port, cloud, kubeconfig });
   io.out(
     `drover is ready at ${access.server} (cloud ${cloud}, cluster ${cluster}): kubectl --kubeconfig ${kubeconfig} --context ${name}`,

@@ -68,6 +68,8 @@ export class Simulation {
   readonly random: Random;
   readonly world: World;
   readonly names: string[] = [];
+  /** How many Deployments there have been. */
+  named = 0;
   readonly strangers: string[] = [];
   /** Machines or Pods were taken away by somebody: the floor of availability does not hold for a while. */
   disturbed = false;
@@ -142,7 +144,7 @@ export class Simulation {
     const callsLeft = lives ? 1 + Math.floor(random.next() * 400) : Number.POSITIVE_INFINITY;
     this.#mortality = { dead: false, callsLeft, afterEffect: random.next() < 0.5 };
     const ports = mortal({ client: this.#registry.client(), ...this.#connect() }, this.#mortality);
-    startControllers({ ...this.#bug(ports, this), clock, random, cluster: "sim", log: silent, ...controllerOptions });
+    startControllers({ ...this.#bug(ports, this), clock, random, cluster: "sim", log: silent, authorizedKey: "ssh-ed25519 AAAA sim" });
     await this.clock.advance(0);
   }
 

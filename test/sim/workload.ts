@@ -49,9 +49,10 @@ const image = (random: Random): string => `web:${1 + Math.floor(random.next() * 
 
 /** What a person may do next; each is drawn by the seed. Those that take machines or Pods away make the run disturbed. */
 export const deeds: Readonly<Record<string, (simulation: Simulation) => Promise<void>>> = {
-  async deploy({ client, random, names }) {
-    const name = `app-${names.length}`;
+  async deploy(simulation) {
+    const { client, random, names } = simulation;
     if (names.length >= 2) return;
+    const name = `app-${simulation.named++}`;
     names.push(name);
     await client.create("services", service(name, random.next() < 0.6 ? "LoadBalancer" : "ClusterIP"), { manager });
     await client.create(
