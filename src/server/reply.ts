@@ -14,21 +14,26 @@ const gzipFromBytes = 131_072;
 const warningBytesMax = 4_096;
 
 /** Sends an answer whole. */
-export async function sendBytes(call: Call, code: number, bytes: Uint8Array | string, type: string): Promise<void> {
+export const sendBytes = (call: Call, code: number, bytes: Uint8Array | string, type: string): Promise<void> =>
+  sendAnswer(call, code, { "content-type": type, "cache-control": "no-cache, private" }, bytes);
+
+/** The same with headers of its own, named in lower case. */
+export async function sendAnswer(
+  call: Call,
+  code: number,
+  given: OutgoingHttpHeaders,
+  bytes: Uint8Array | string,
+): Promise<void> {
   const { response } = call;
   if (response.destroyed || response.headersSent) return;
-  const headers: OutgoingHttpHeaders = {
-    "Content-Type": type,
-    "Cache-Control": "no-cache, private",
-    ...warningHeader(call.warnings),
-  };
+  const headers = { ...given, ...warningHeader(call.warnings) };
   let body = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
   if (body.length > gzipFromBytes && wantsGzip(call)) {
     body = await compress(body, { level: constants.Z_BEST_SPEED });
-    headers["Content-Encoding"] = "gzip";
-    headers["Vary"] = "Accept-Encoding";
+    headers["content-encoding"] = "gzip";
+    headers["vary"] = [headers["vary"], "Accept-Encoding"].filter((each) => each !== undefined).join(", ");
   }
-  headers["Content-Length"] = body.length;
+  if (code !== 304) headers["content-length"] = body.length;
   response.writeHead(code, headers);
   response.end(body);
 }

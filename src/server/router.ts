@@ -4,9 +4,11 @@ import { allowed, refusal } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { aggregated, aggregatedVersion, legacy, version } from "./discovery.ts";
 import { noSuchResource } from "./failure.ts";
+import { openapi } from "./openapi.ts";
+import { openapiAnswer } from "./openapi-answer.ts";
 import { type ApiPath, parsePath } from "./path.ts";
 import { flag } from "./query.ts";
-import { sendCached, sendText, sendValue } from "./reply.ts";
+import { sendAnswer, sendCached, sendText, sendValue } from "./reply.ts";
 import { resources } from "./resources.ts";
 import type { Context } from "./services.ts";
 import { attributesOf, targetOf, verbOf } from "./target.ts";
@@ -22,6 +24,7 @@ const plainGroups = new Map<string, Buffer>();
 /** Sends every path where it belongs, once it is allowed. */
 export function router(context: Context): Router {
   const serveResource = resources(context);
+  const documents = openapi(context.registry.kinds.served());
   const { view, kinds } = context.registry;
 
   async function serveDiscovery(call: Call, path: Extract<ApiPath, { is: "discovery" }>) {
@@ -46,7 +49,20 @@ export function router(context: Context): Router {
   async function serveOther(call: Call) {
     if (health.has(call.path)) return await sendText(call, 200, "ok");
     if (call.path === "/version" || call.path === "/version/") return await sendValue(call, 200, version);
+    if (call.path.startsWith("/openapi/") && call.method === "GET" && (await serveOpenapi(call))) return;
     await sendText(call, 404, "404 page not found\n");
+  }
+
+  async function serveOpenapi(call: Call): Promise<boolean> {
+    const { accept, "if-none-match": ifNoneMatch } = call.request.headers;
+    const answer = openapiAnswer(documents, {
+      path: call.path,
+      hash: call.query.get("hash") ?? undefined,
+      accept,
+      ifNoneMatch,
+    });
+    if (answer !== undefined) await sendAnswer(call, answer.status, answer.headers, answer.body);
+    return answer !== undefined;
   }
 
   return {

@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
 import { systemClock } from "../../src/base/clock.ts";
-import { systemRandom } from "../../src/base/random.ts";
+import { seededRandom, systemRandom } from "../../src/base/random.ts";
 import type { Boxes } from "../../src/clouds/box.ts";
+import { openSimCloud } from "../../src/clouds/sim/open.ts";
+import { startControllers } from "../../src/controllers/start.ts";
 import { openRegistry, type Registry } from "../../src/registry/registry.ts";
 import { startServer } from "../../src/server/http.ts";
 import { type Identity, openIdentity } from "../../src/server/identity.ts";
@@ -38,17 +40,38 @@ const noBoxes = new Proxy({} as Boxes, {
   },
 });
 
-/** A real server on a free port of loopback, over an empty store in memory, with an identity of its own. */
-export async function serve(options: { boxes?: Boxes } = {}): Promise<TestServer> {
+const quick = { p50Ms: 5, p99Ms: 20 };
+const latencies = {
+  launchCall: quick,
+  otherCall: quick,
+  visible: quick,
+  pendingToRunning: quick,
+  agent: quick,
+  pull: quick,
+  containerStart: quick,
+  targetHealthy: quick,
+  terminate: quick,
+};
+
+/**
+ * A real server on a free port of loopback, over an empty store in memory, with an identity of its own. With
+ * `controllers` objects become machines of a simulated cloud that is quick; without, they stay what they are.
+ */
+export async function serve(options: { boxes?: Boxes; controllers?: boolean } = {}): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), "serve-"));
   const identity = await openIdentity({ directory: join(folder, "identity"), clock: systemClock });
-  const registry = await openRegistry({ store: memoryStore(), clock: systemClock, random: systemRandom });
+  const store = memoryStore();
+  // What was written before a registry is opened is no history: revision 1 is too old, as on a server that has run.
+  (await openRegistry({ store, clock: systemClock, random: systemRandom })).close();
+  const registry = await openRegistry({ store, clock: systemClock, random: systemRandom });
+  const log = pino({ level: process.env["LOG"] ?? "fatal" });
+  const world = options.controllers === true ? simulate(registry, identity, log) : undefined;
   const { port, close } = await startServer({
     registry,
     identity,
-    boxes: options.boxes ?? noBoxes,
+    boxes: options.boxes ?? world?.boxes ?? noBoxes,
     clock: systemClock,
-    log: pino({ level: "warn" }),
+    log,
     port: 0,
   });
   const kubeconfig = join(folder, "kubeconfig");
@@ -66,8 +89,34 @@ export async function serve(options: { boxes?: Boxes } = {}): Promise<TestServer
     async close() {
       agent.destroy();
       await close();
+      await world?.close();
       registry.close();
       await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function simulate(registry: Registry, identity: Identity, log: pino.Logger) {
+  const { cloud, boxes } = openSimCloud({ clock: systemClock, random: seededRandom(1), latencies, machinesMax: 1_000 });
+  const controllers = startControllers({
+    client: registry.client(),
+    cloud,
+    boxes,
+    clock: systemClock,
+    random: systemRandom,
+    cluster: "test",
+    log,
+    pollFastMs: 50,
+    pollSlowMs: 1_000,
+    authorizedKey: "ssh-ed25519 AAAA test",
+    rootCertificate: identity.authority,
+  });
+  return {
+    boxes,
+    async close() {
+      await controllers.stop();
+      await boxes.close();
+      await cloud.close();
     },
   };
 }
