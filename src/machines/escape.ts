@@ -27,8 +27,11 @@ export function shellWord(text: string): string {
   if (/[\p{Cc}\p{Zl}\p{Zp}\p{Surrogate}\ufeff]/u.test(text)) {
     throw refuse(`A shell word may not hold control characters: ${JSON.stringify(text)}.`);
   }
-  return `'${text.replaceAll("'", `'\\''`)}'`;
+  return quoteForShell(text);
 }
+
+/** One word of a POSIX shell's command line that is not part of a document; only a NUL is not possible in it. */
+export const quoteForShell = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /**
  * A value in a systemd unit, one word of a command line included: quoted, with specifiers and variables switched off.

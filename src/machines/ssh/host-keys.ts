@@ -1,0 +1,57 @@
+import type { Logger } from "pino";
+import type { Clock } from "../../base/clock.ts";
+import { fingerprintsIn } from "./fingerprint.ts";
+
+/** A memory of host keys, by machine id, as `SHA256:…`. */
+export type HostKeys = {
+  get(machineId: string): string | undefined;
+  set(machineId: string, fingerprint: string): void;
+};
+
+const pollMs = { first: 300, factor: 1.3, max: 10_000 };
+
+type Options = {
+  console: (machineId: string) => Promise<string>;
+  clock: Clock;
+  log: Pick<Logger, "debug" | "warn">;
+  hostKeys?: HostKeys;
+};
+
+/**
+ * Finds out which host key a machine has before anything is sent to it: from memory, or from its console, which is read
+ * again and again until cloud-init has printed it.
+ */
+export function consoleReader(options: Options, isFollowed: (machineId: string) => boolean) {
+  const { clock, log, hostKeys } = options;
+  const reading = new Set<string>();
+  const warned = new Set<string>();
+
+  const read = async (machineId: string, give: (fingerprints: string[]) => void) => {
+    for (let waitMs = pollMs.first; isFollowed(machineId); waitMs = Math.min(waitMs * pollMs.factor, pollMs.max)) {
+      try {
+        const found = fingerprintsIn(await options.console(machineId));
+        if (found.length > 0) return give(found);
+      } catch (error) {
+        log.debug({ machineId, error }, "the console could not be read");
+      }
+      await clock.sleep(waitMs);
+    }
+  };
+  return {
+    /** `refused`: the key that the machine showed and that was not among the given ones, which are read anew then. */
+    want(machineId: string, refused: string | undefined, give: (fingerprints: string[]) => void): void {
+      if (refused !== undefined && !warned.has(machineId + refused)) {
+        warned.add(machineId + refused);
+        log.warn({ machineId, refused }, "a machine showed a host key that its console did not print; not connecting");
+      }
+      const remembered = refused === undefined ? hostKeys?.get(machineId) : undefined;
+      if (remembered !== undefined) give([remembered]);
+      if (remembered !== undefined || reading.has(machineId)) return;
+      reading.add(machineId);
+      void read(machineId, give).finally(() => reading.delete(machineId));
+    },
+    trust(machineId: string, fingerprint: string): void {
+      if (hostKeys && hostKeys.get(machineId) !== fingerprint) hostKeys.set(machineId, fingerprint);
+    },
+  };
+}

@@ -1,0 +1,177 @@
+import { createInterface } from "node:readline";
+import { NodeSSH } from "node-ssh";
+import type { Client, ClientChannel } from "ssh2";
+import { systemClock } from "../../base/clock.ts";
+import { DroverError } from "../../base/errors.ts";
+import { systemRandom } from "../../base/random.ts";
+import type { Contact, Report } from "../../clouds/box.ts";
+import { carryOut, openAgent, request } from "./channels.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { Followed, Task, ThreadSettings } from "./messages.ts";
+import { openSocket } from "./reach.ts";
+
+/** What a link needs of the thread that it lives in. */
+export type LinkHost = {
+  settings: ThreadSettings;
+  /** Lets only so many connections be made at a time. */
+  paced: <T>(make: () => Promise<T>) => Promise<T>;
+  tell: (contact: Contact) => void;
+  /** The fingerprints that the machine's console has shown; asks again after a refusal. */
+  fingerprints: (refused?: string) => Promise<readonly string[]>;
+  trusted: (fingerprint: string) => void;
+};
+
+const dialMs = 15_000;
+// An emulated machine takes its time over the key exchange.
+const handshakeMs = 60_000;
+const keepAliveMs = 15_000;
+/** The agent says something every 10 s. */
+const silenceMs = 30_000;
+const retryMs = { first: 250, factor: 1.5, bootingMax: 2_000, max: 30_000 };
+const agentRetryMs = 500;
+
+/** One machine's persistent connection: made again for as long as the link is open, with the reports it carries. */
+export class Link {
+  readonly #machine: Followed;
+  readonly #host: LinkHost;
+  readonly #closing = new AbortController();
+  #client: Client | undefined;
+  #contact: Contact = { reachable: false };
+  #everReached = false;
+  #heardMs = 0;
+
+  constructor(machine: Followed, host: LinkHost) {
+    this.#machine = machine;
+    this.#host = host;
+    void this.#live();
+  }
+
+  /** Whether this link goes to the same place. */
+  leadsTo = (machine: Followed): boolean => machine.address === this.#machine.address;
+
+  /** @throws BOX_UNREACHABLE, BOX_TAKEN, BOX_REFUSED */
+  async carryOut(task: Task): Promise<void> {
+    const client = this.#client;
+    if (!client) throw new DroverError("BOX_UNREACHABLE", `There is no connection to ${this.#machine.id} now.`);
+    await carryOut(client, task);
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#client?.end();
+  }
+
+  async #live(): Promise<void> {
+    const { signal } = this.#closing;
+    let waitMs = retryMs.first;
+    while (!signal.aborted) {
+      try {
+        const ssh = await this.#connect();
+        waitMs = retryMs.first;
+        await this.#tend(ssh);
+      } catch {
+        // The reason is seen by those who ask for something; here the answer to all of them is to try again.
+      }
+      this.#client = undefined;
+      this.#tell({ ...this.#contact, reachable: false });
+      const jitter = 0.75 + systemRandom.next() / 2;
+      await systemClock.sleep(waitMs * jitter, signal).catch(() => undefined);
+      waitMs = Math.min(waitMs * retryMs.factor, this.#everReached ? retryMs.max : retryMs.bootingMax);
+    }
+  }
+
+  async #connect(): Promise<NodeSSH> {
+    const { settings, paced, fingerprints } = this.#host;
+    const known = await fingerprints();
+    const ssh = new NodeSSH();
+    let shown = "";
+    try {
+      await paced(async () => {
+        this.#closing.signal.throwIfAborted();
+        const sock = await openSocket(settings.reach, this.#machine.address, settings.port, dialMs);
+        await ssh.connect({
+          sock,
+          username: "root",
+          privateKey: settings.privateKey,
+          algorithms: { serverHostKey: ["ssh-ed25519"] },
+          hostVerifier: (key: Buffer) => {
+            shown = fingerprintOf(key);
+            return known.includes(shown);
+          },
+          readyTimeout: handshakeMs,
+          keepaliveInterval: keepAliveMs,
+          keepaliveCountMax: 2,
+        });
+      });
+    } catch (error) {
+      ssh.dispose();
+      if (shown !== "" && !known.includes(shown)) void fingerprints(shown);
+      throw error;
+    }
+    this.#host.trusted(shown);
+    return ssh;
+  }
+
+  /** Reads reports until the connection ends. */
+  async #tend(ssh: NodeSSH): Promise<void> {
+    const { signal } = this.#closing;
+    const client = ssh.connection;
+    if (!client) return;
+    let open = true;
+    const ended = new Promise<void>((resolve) => {
+      client.once("close", () => {
+        open = false;
+        resolve();
+      });
+    });
+    client.on("error", () => client.destroy());
+    if (signal.aborted) client.end();
+    this.#client = client;
+    this.#everReached = true;
+    while (open) {
+      await Promise.race([this.#watch(client), ended]).catch(() => undefined);
+      if (open) await Promise.race([systemClock.sleep(agentRetryMs, signal).catch(() => undefined), ended]);
+    }
+    ssh.dispose();
+  }
+
+  /** One stream of reports, until the agent or the connection ends it or it falls silent. */
+  async #watch(client: Client): Promise<void> {
+    const channel = await openAgent(client);
+    await request(channel, JSON.stringify({ op: "watch" }));
+    this.#heardMs = systemClock.monotonicMs();
+    const listening = new AbortController();
+    void this.#listen(client, listening.signal);
+    try {
+      await this.#readReports(channel);
+    } finally {
+      listening.abort();
+      channel.close();
+      this.#tell({ ...this.#contact, reachable: false });
+    }
+  }
+
+  async #readReports(channel: ClientChannel): Promise<void> {
+    for await (const line of createInterface({ input: channel })) {
+      this.#heardMs = systemClock.monotonicMs();
+      if (line !== "") this.#tell({ reachable: true, report: JSON.parse(line) as Report });
+      else if (!this.#contact.reachable) this.#tell({ ...this.#contact, reachable: true });
+    }
+  }
+
+  /** Ends a connection on which nothing is heard any more. */
+  async #listen(client: Client, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const leftMs = this.#heardMs + silenceMs - systemClock.monotonicMs();
+      if (leftMs <= 0) client.destroy();
+      if (leftMs <= 0) return;
+      await systemClock.sleep(leftMs, signal).catch(() => undefined);
+    }
+  }
+
+  #tell(contact: Contact): void {
+    if (contact.reachable === this.#contact.reachable && contact.report === this.#contact.report) return;
+    this.#contact = contact;
+    if (!this.#closing.signal.aborted) this.#host.tell(contact);
+  }
+}

@@ -1,0 +1,201 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { expect, onTestFinished, test } from "vitest";
+import { systemClock } from "../../../src/base/clock.ts";
+import type { Boxes, Contact, LogRequest } from "../../../src/clouds/box.ts";
+import type { Machine } from "../../../src/clouds/cloud.ts";
+import { type SshBoxesOptions, sshBoxes } from "../../../src/machines/ssh/boxes.ts";
+import { binding, container, startAgent } from "../agent-kit.ts";
+import { makeKey, startDialer, startSshServer } from "./ssh-server.ts";
+
+const machine: Machine = {
+  id: "m1",
+  launchId: "l",
+  slot: 0,
+  state: "running",
+  type: "t",
+  zone: "z",
+  address: "127.0.0.1",
+};
+const operator = makeKey();
+const { signal } = new AbortController();
+const logs = (more: Partial<LogRequest> = {}): LogRequest => ({
+  container: "web",
+  follow: false,
+  previous: false,
+  timestamps: false,
+  ...more,
+});
+
+async function startBox(more: Partial<SshBoxesOptions> = {}) {
+  const agent = await startAgent();
+  const server = await startSshServer(agent, operator.public);
+  const warnings: string[] = [];
+  const boxes = sshBoxes({
+    reach: { kind: "tcp" },
+    console: async () => server.console,
+    privateKey: operator.private,
+    clock: systemClock,
+    log: { debug: () => undefined, warn: (_: unknown, message?: string) => warnings.push(message ?? "") },
+    port: server.port,
+    ...more,
+  });
+  onTestFinished(() => boxes.close());
+  return { agent, server, boxes, warnings };
+}
+
+async function until(boxes: Boxes, check: (contact: Contact) => boolean, withinMs = 8000): Promise<Contact> {
+  for (const start = performance.now(); performance.now() - start < withinMs; await systemClock.sleep(20)) {
+    const contact = boxes.contact("m1");
+    if (contact && check(contact)) return contact;
+  }
+  throw new Error(`not seen within ${withinMs} ms: ${JSON.stringify(boxes.contact("m1"))}`);
+}
+const running = ({ report }: Contact) => report?.containerStatuses[0]?.ready === true;
+
+test("a machine is reached, bound once for ever, and reports", async () => {
+  const { boxes } = await startBox();
+  const changed: string[] = [];
+  boxes.onChange((id) => changed.push(id));
+  boxes.follow([machine]);
+  expect(await until(boxes, ({ reachable }) => reachable)).toMatchObject({ report: { containerStatuses: [] } });
+  const web = binding([container("web")]);
+  await boxes.bind("m1", web);
+  await boxes.bind("m1", web);
+  await expect(boxes.bind("m1", { ...web, uid: "uid-2" })).rejects.toMatchObject({ code: "BOX_TAKEN" });
+  expect(await until(boxes, running)).toMatchObject({ report: { uid: "uid-1" } });
+  expect(new Set(changed)).toEqual(new Set(["m1"]));
+  await boxes.stop("m1", 1);
+  await until(boxes, ({ report }) => report?.finished === true);
+});
+
+test("a lost connection is made again, and what was known stays", async () => {
+  const { boxes, server } = await startBox();
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  await boxes.bind("m1", binding([container("web")]));
+  await until(boxes, running);
+  server.cut();
+  expect((await until(boxes, ({ reachable }) => !reachable)).report?.uid).toBe("uid-1");
+  await expect(boxes.stop("m1", 1)).rejects.toMatchObject({ code: "BOX_UNREACHABLE" });
+  await until(boxes, ({ reachable }) => reachable);
+});
+
+test("the agent's restart does not need a new connection", async () => {
+  const { boxes, agent, server } = await startBox();
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  await agent.restart("agent");
+  await until(boxes, ({ reachable }) => reachable);
+  expect(server.connections()).toBe(1);
+});
+
+test("a key that the console did not print is refused before anything is sent", async () => {
+  const wrong = "256 SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA root@box (ED25519)";
+  const printed = (line: string) =>
+    `-----BEGIN SSH HOST KEY FINGERPRINTS-----\n${line}\n-----END SSH HOST KEY FINGERPRINTS-----\n`;
+  let console = printed(wrong);
+  const { boxes, warnings, server } = await startBox({ console: async () => console });
+  boxes.follow([machine]);
+  await expect.poll(() => warnings, { timeout: 5000 }).toEqual([expect.stringContaining("did not print")]);
+  expect(boxes.contact("m1")?.reachable ?? false).toBe(false);
+  await expect(boxes.bind("m1", binding([]))).rejects.toMatchObject({ code: "BOX_UNREACHABLE" });
+  console += server.console;
+  await until(boxes, ({ reachable }) => reachable);
+});
+
+test("a remembered host key needs no console", async () => {
+  const keys = new Map<string, string>();
+  const { boxes, server } = await startBox({
+    hostKeys: { get: (id) => keys.get(id), set: (id, fingerprint) => keys.set(id, fingerprint) },
+  });
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  expect(keys.get("m1")).toBe(server.fingerprint);
+});
+
+test("the way may lead through a dialer", async () => {
+  const folder = await startAgent();
+  const path = join(folder.root, "dial.sock");
+  await startDialer(path);
+  const { boxes } = await startBox({ reach: { kind: "unix", path } });
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+});
+
+test("logs are read, followed, and refused in Kubernetes' words", async () => {
+  const { boxes } = await startBox();
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  await boxes.bind(
+    "m1",
+    binding([container("web", "for i in 1 2 3; do echo line $i; done; sleep 0.5; echo late; sleep 0.3")], {
+      restartPolicy: "Never",
+    }),
+  );
+  await until(boxes, ({ report }) => report?.containerStatuses[0]?.state?.running !== undefined);
+  const followed = await boxes.logs("m1", logs({ follow: true }), signal);
+  expect(await text(followed)).toBe("line 1\nline 2\nline 3\nlate\n");
+  expect(await text(await boxes.logs("m1", logs({ tailLines: 2 }), signal))).toBe("line 3\nlate\n");
+  await expect(boxes.logs("m1", logs({ previous: true }), signal)).rejects.toThrow(
+    /previous terminated container "web"/,
+  );
+  await expect(boxes.logs("m1", logs({ container: "no" }), signal)).rejects.toMatchObject({ code: "BOX_REFUSED" });
+});
+
+test("commands run inside the container with their own streams and exit code", async () => {
+  const { boxes } = await startBox();
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  await boxes.bind("m1", binding([container("web", undefined, { env: [["GREETING", "it's"]] })]));
+  await until(boxes, running);
+  const command = ["sh", "-c", 'cat; echo "$GREETING" "$1"; echo oops >&2; exit 3', "sh", "a 'b'\n$c"];
+  const session = await boxes.exec("m1", { container: "web", command, stdin: true, tty: false }, signal);
+  session.stdin.end("typed\n");
+  const [out, err, exit] = await Promise.all([text(session.stdout), text(session.stderr), session.exit]);
+  expect([out, err, exit]).toEqual(["typed\nit's a 'b'\n$c\n", "oops\n", { exitCode: 3 }]);
+  const none = { container: "no", command: ["true"], stdin: false, tty: false };
+  await expect(boxes.exec("m1", none, signal)).rejects.toThrow('container not found ("no")');
+});
+
+test("a lot of output passes whole, at the reader's pace", async () => {
+  const { boxes } = await startBox();
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  await boxes.bind("m1", binding([container("web")]));
+  await until(boxes, running);
+  const command = ["sh", "-c", "head -c 5000000 /dev/zero"];
+  const session = await boxes.exec("m1", { container: "web", command, stdin: false, tty: false }, signal);
+  let size = 0;
+  for await (const chunk of session.stdout) {
+    size += chunk.length;
+    if (size < 500_000) await systemClock.sleep(1);
+  }
+  expect(size).toBe(5_000_000);
+  expect(await session.exit).toEqual({ exitCode: 0 });
+});
+
+test("a port of the machine's loopback is reached; a closed one is said to be", async () => {
+  const { boxes } = await startBox();
+  const web = createServer((_, response) => response.end("page"));
+  await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void web.close());
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  const { port } = web.address() as AddressInfo;
+  const stream = await boxes.connect("m1", port);
+  stream.end("GET / HTTP/1.0\r\n\r\n");
+  expect(await text(stream)).toMatch(/page$/);
+  await expect(boxes.connect("m1", 1)).rejects.toMatchObject({ code: "BOX_UNREACHABLE" });
+});
+
+test("machines that are no longer followed are let go", async () => {
+  const { boxes, server } = await startBox();
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  boxes.follow([]);
+  expect(boxes.contact("m1")).toBeUndefined();
+  await expect.poll(() => server.connections(), { timeout: 3000 }).toBe(0);
+});

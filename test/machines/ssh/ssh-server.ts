@@ -1,0 +1,127 @@
+import { spawn } from "node:child_process";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import ssh2, { type Connection, type ServerChannel } from "ssh2";
+import { onTestFinished } from "vitest";
+import { fingerprintOf } from "../../../src/machines/ssh/fingerprint.ts";
+import type { TestAgent } from "../agent-kit.ts";
+
+export const makeKey = () => ssh2.utils.generateKeyPairSync("ed25519", { comment: "test" });
+
+export type TestServer = {
+  port: number;
+  fingerprint: string;
+  /** What cloud-init prints on a console. */
+  console: string;
+  /** Cuts every connection. */
+  cut(): void;
+  connections(): number;
+};
+
+/** sshd's part of a machine: root by public key, unix sockets below the agent's root, TCP to loopback, commands. */
+export async function startSshServer(agent: TestAgent, authorizedKey: string): Promise<TestServer> {
+  const hostKey = makeKey();
+  const allowed = ssh2.utils.parseKey(authorizedKey);
+  const shown = ssh2.utils.parseKey(hostKey.public);
+  if (allowed instanceof Error || shown instanceof Error) throw new Error("keys");
+  const open = new Set<Socket>();
+  const ssh = new ssh2.Server({ hostKeys: [hostKey.private] }, (connection) => serve(connection, agent, allowed));
+  const server: Server = createServer((socket) => {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+    ssh.injectSocket(socket);
+  });
+  const cut = () => {
+    for (const socket of open) socket.destroy();
+  };
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    cut();
+    server.close();
+  });
+  const fingerprint = fingerprintOf(shown.getPublicSSH());
+  return {
+    port: (server.address() as AddressInfo).port,
+    fingerprint,
+    console: [
+      "[   12.3] cloud-init[512]: ...",
+      "-----BEGIN SSH HOST KEY FINGERPRINTS-----",
+      `256 ${fingerprint} root@box (ED25519)`,
+      "-----END SSH HOST KEY FINGERPRINTS-----\n",
+    ].join("\n"),
+    cut,
+    connections: () => open.size,
+  };
+}
+
+function serve(connection: Connection, agent: TestAgent, allowed: ssh2.ParsedKey): void {
+  connection.on("error", () => undefined);
+  connection.on("authentication", (context) => {
+    const good =
+      context.method === "publickey" &&
+      context.username === "root" &&
+      context.key.data.equals(allowed.getPublicSSH()) &&
+      (!context.signature || !context.blob || allowed.verify(context.blob, context.signature, context.hashAlgo));
+    if (good) context.accept();
+    else context.reject();
+  });
+  connection.on("openssh.streamlocal", (accept, reject, { socketPath }) => {
+    splice(connect({ path: join(agent.root, socketPath) }), accept, reject);
+  });
+  connection.on("tcpip", (accept, reject, { destIP, destPort }) => {
+    splice(connect({ host: destIP, port: destPort }), accept, reject);
+  });
+  connection.on("session", (accept) => {
+    const session = accept();
+    session.on("pty", (acceptPty) => acceptPty?.());
+    session.on("window-change", (acceptChange) => acceptChange?.());
+    session.on("exec", (acceptExec, _reject, { command }) => run(acceptExec(), command, agent));
+  });
+}
+
+function splice(far: Socket, accept: () => Duplex, reject: () => void): void {
+  far.once("error", reject);
+  far.once("connect", () => {
+    far.off("error", reject);
+    const near = accept();
+    near.pipe(far).pipe(near);
+    near.on("error", () => far.destroy());
+    far.on("error", () => near.destroy());
+    near.on("close", () => far.destroy());
+  });
+}
+
+function run(channel: ServerChannel, command: string, agent: TestAgent): void {
+  const child = spawn("/bin/sh", ["-c", command], { env: agent.env });
+  channel.pipe(child.stdin);
+  child.stdin.on("error", () => undefined);
+  child.stdout.pipe(channel, { end: false });
+  child.stderr.pipe(channel.stderr, { end: false });
+  channel.on("close", () => child.kill("SIGKILL"));
+  child.on("close", (code) => {
+    channel.exit(code ?? 255);
+    channel.end();
+  });
+}
+
+/** A dialer as the local cloud has one: `IP PORT\n`, `OK\n`, then that connection. */
+export async function startDialer(path: string): Promise<void> {
+  const server = createServer((client) => {
+    client.once("data", (line) => {
+      const [host, port] = line.toString().trim().split(" ");
+      const far = connect({ host: host ?? "", port: Number(port) });
+      far.on("error", (error) => client.end(`ERR ${error.message}\n`));
+      far.once("connect", () => {
+        client.write("OK\n");
+        client.pipe(far).pipe(client);
+      });
+      client.on("close", () => far.destroy());
+    });
+    client.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  onTestFinished(() => {
+    server.close();
+  });
+}
