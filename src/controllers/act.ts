@@ -133,12 +133,12 @@ async function write(options: ActOptions, { key, next, subresource, told }: Of<"
   if (told && isWritten) await say(options, told);
 }
 
-async function remove(options: ActOptions, { key, uid, graceSeconds, orphan, told }: Of<"delete">): Promise<void> {
+async function remove(options: ActOptions, { key, uid, graceSeconds, propagation, told }: Of<"delete">): Promise<void> {
   try {
     await options.client.delete(key, {
       preconditions: { uid },
       ...(graceSeconds !== undefined && { gracePeriodSeconds: graceSeconds }),
-      propagationPolicy: orphan ? "Orphan" : "Background",
+      propagationPolicy: propagation ?? "Background",
     });
     if (told) await say(options, told);
   } catch (error) {

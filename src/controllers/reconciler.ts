@@ -16,6 +16,9 @@ export type Notice = {
   occurrence?: { id: number; atMs: number };
 };
 
+/** What becomes of an object's dependents; Background when nothing is said. */
+export type Propagation = "Background" | "Foreground" | "Orphan";
+
 /**
  * One side effect. Store writes carry the version that was observed: another writer in between makes them void, and
  * the change that it made queues the key again.
@@ -26,7 +29,7 @@ export type Action =
   /** `next` replaces the object whose resourceVersion is still `next.metadata.resourceVersion`. */
   | { do: "write"; key: ObjectKey; next: KubeObject; subresource?: "status" | "finalize" | "binding"; told?: Notice }
   /** Without `graceSeconds` the object's own grace. A missing object, or one of another uid, is a success. */
-  | { do: "delete"; key: ObjectKey; uid: string; graceSeconds?: number; orphan?: boolean; told?: Notice }
+  | { do: "delete"; key: ObjectKey; uid: string; graceSeconds?: number; propagation?: Propagation; told?: Notice }
   | { do: "tell"; notice: Notice }
   /** What a machine has told of itself, up to the event `upTo`. */
   | { do: "tellReported"; machineId: string; upTo: number; notices: readonly Notice[] }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { kinds } from "../api/kinds.ts";
 import type { Pod } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
@@ -10,18 +11,20 @@ import { type BalancerBook, openBalancerBook } from "./balancer-book.ts";
 import { type BindingOptions, openBindings } from "./bindings.ts";
 import { deploymentReconciler } from "./deployments.ts";
 import { frontendKey, frontendName, frontendResource, isFrontend } from "./frontend.ts";
+import { garbageReconciler } from "./garbage.ts";
 import { launcherKey, launcherReconciler } from "./launcher.ts";
 import { launchReconciler } from "./launches.ts";
 import { type Memory, openMemory } from "./memory.ts";
 import { namespaceReconciler } from "./namespaces.ts";
 import { nodeReconciler } from "./nodes.ts";
 import { keyOf } from "./owned.ts";
+import { type OwnerIndex, openOwnerIndex } from "./owner-index.ts";
 import { podOn, podReconciler } from "./pods.ts";
 import { openPoll, type Poll, type PollChange } from "./poll.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { replicaSetReconciler } from "./replicasets.ts";
 import { openRoster, type Roster } from "./roster.ts";
-import { type Log, type Runner, runReconciler } from "./run.ts";
+import { anyResource, type Log, type Runner, runReconciler } from "./run.ts";
 import { serviceReconciler } from "./services.ts";
 
 export type ControllerOptions = {
@@ -59,6 +62,7 @@ export function startControllers(options: ControllerOptions): Controllers {
   const book = openBalancerBook(clock);
   const memory = openMemory();
   const roster = openRoster(client);
+  const owners = openOwnerIndex(client);
   const runners: Runner[] = [];
   const poll = openPoll({
     clock,
@@ -78,7 +82,7 @@ export function startControllers(options: ControllerOptions): Controllers {
     runners.push(runner);
     return runner;
   };
-  const parts = { ...options, view: client.view, book, memory, roster, poll };
+  const parts = { ...options, view: client.view, book, memory, roster, owners, poll };
   const route = openRoutes(parts, startAll(parts, run));
   const unlisten = boxes.onChange(route.heard);
   const unsubscribe = client.subscribe(({ key, before, after }) => {
@@ -88,7 +92,7 @@ export function startControllers(options: ControllerOptions): Controllers {
     if (roster.isBusy()) poll.kick();
   });
   for (const runner of runners) {
-    for (const resource of runner.resources) {
+    for (const resource of runner.resources.flatMap((each) => (each === anyResource ? everyResource : [each]))) {
       for (const object of client.view.list(resource)) runner.changed(resource, object);
     }
   }
@@ -100,10 +104,13 @@ export function startControllers(options: ControllerOptions): Controllers {
       unsubscribe();
       unlisten();
       roster.close();
+      owners.close();
       await Promise.all(runners.map((runner) => runner.drained()));
     },
   };
 }
+
+const everyResource = [...new Set([...kinds.values()].map(({ resource }) => resource))];
 
 type Run = <World>(reconciler: Reconciler<World>, concurrency: number) => Runner;
 type Parts = ControllerOptions & {
@@ -111,6 +118,7 @@ type Parts = ControllerOptions & {
   book: BalancerBook;
   memory: Memory;
   roster: Roster;
+  owners: OwnerIndex;
   poll: Poll;
 };
 
@@ -120,6 +128,7 @@ function startAll(parts: Parts, run: Run) {
   const monotonicMs = clock.monotonicMs;
   const templateOf = (pod: Pod) => machineTemplate(pod, parts);
   run(namespaceReconciler(view, parts.rootCertificate ?? ""), 4);
+  run(garbageReconciler(view, parts.owners), 16);
   run(deploymentReconciler(view), 8);
   run(replicaSetReconciler(view), 8);
   return {
