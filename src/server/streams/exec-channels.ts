@@ -1,4 +1,5 @@
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
+import { finished } from "node:stream/promises";
 import type { WebSocket } from "ws";
 import type { Clock } from "../../base/clock.ts";
 import { SpdyConnection } from "./spdy.ts";
@@ -21,12 +22,15 @@ export type Channels = {
 };
 
 const channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
+/** What a command may leave unread before its client has to wait, and with it the client's pings. */
+const unreadBytesMax = 1_048_576;
 /** How long a client may go on sending to a command that has ended. */
 const lingerMs = 5_000;
 
 /** Messages whose first byte is the channel. */
 export function webSocketChannels(webSocket: WebSocket, wanted: Streams): Channels {
-  const [stdin, resize, gone] = [new PassThrough(), new PassThrough(), new AbortController()];
+  const [stdin, resize] = [new PassThrough({ highWaterMark: unreadBytesMax }), new PassThrough()];
+  const gone = new AbortController();
   onMessages(webSocket, (message) => {
     const payload = message.subarray(1);
     switch (message[0]) {
@@ -89,16 +93,24 @@ export async function spdyChannels(
     ...(resize && { resize }),
     gone: gone.signal,
     finish(status) {
-      for (const duplex of found.values()) {
-        // What still comes is read and dropped: closing with unread bytes would reset the connection.
-        duplex.resume();
-        duplex.end(duplex === error ? status : undefined);
-      }
-      connection.end();
-      clock.sleep(lingerMs, gone.signal).then(
-        () => connection.destroy(),
-        () => undefined,
-      );
+      void finishStreams([...found.values()], error, status).then(() => {
+        connection.end();
+        return clock.sleep(lingerMs, gone.signal).then(
+          () => connection.destroy(),
+          () => undefined,
+        );
+      });
     },
   };
+}
+
+/** What still comes is read and dropped: closing with unread bytes would reset the connection. */
+async function finishStreams(streams: readonly Duplex[], error: Duplex, status: string): Promise<void> {
+  await Promise.allSettled(
+    streams.map((stream) => {
+      stream.resume();
+      stream.end(stream === error ? status : undefined);
+      return finished(stream, { readable: false });
+    }),
+  );
 }

@@ -1,4 +1,5 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ApiError } from "../../api/status.ts";
 
@@ -17,6 +18,7 @@ export function refuseUpgrade(socket: Duplex, { status }: ApiError): void {
 
 /** Turns the connection into a SPDY/3.1 one. `protocol`: what is spoken on its streams. */
 export function acceptSpdy(socket: Duplex, head: Buffer, protocol: string): void {
+  if (socket instanceof Socket) socket.setTimeout(0).setNoDelay();
   const lines = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: SPDY/3.1"];
   socket.write(`${lines.join("\r\n")}\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`);
   if (head.length > 0) socket.unshift(head);
