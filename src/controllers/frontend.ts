@@ -1,4 +1,5 @@
 import type { KubeObject, ObjectKey } from "../api/object.ts";
+import type { Service } from "../api/types.gen.ts";
 import type { BalancerSpec } from "../clouds/cloud.ts";
 
 /** Drover's own record of what it has made at the provider for a Service, written down before it is made. */
@@ -28,3 +29,14 @@ export const serviceFrontendKey = ({ metadata }: Pick<KubeObject, "metadata">): 
   frontendKey({ namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid ?? "" });
 
 export const isFrontend = (object: KubeObject): object is Frontend => object.kind === "Frontend";
+
+/** A new record for a Service. */
+export function frontendRecord({ metadata }: Service, balancer?: Omit<BalancerSpec, "targets">): Frontend {
+  const { namespace = "", name, uid = "" } = metadata;
+  return {
+    apiVersion: "drover.dev/v1",
+    kind: "Frontend",
+    metadata: { name: frontendName(uid) },
+    spec: { service: { namespace, name, uid }, ...(balancer && { balancer }), names: [] },
+  };
+}

@@ -8,6 +8,7 @@ import {
   type Frontend,
   frontendKey,
   frontendName,
+  frontendRecord,
   frontendResource,
   isFrontend,
   serviceFrontendKey,
@@ -24,6 +25,7 @@ export type ServiceWorld = {
   id: string;
   /** Absent once it is gone, going, or has no use for a balancer. */
   service?: Service | undefined;
+  isGone: boolean;
   record?: Frontend | undefined;
   candidates: readonly Candidate[];
   present: readonly Present[];
@@ -55,9 +57,9 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
     const { view, book, cluster } = options;
     const [namespace = "", name = ""] = key.namespace.split("/");
     const found = view.get("services", namespace, name);
-    const isSame = found !== undefined && frontendName(found.metadata.uid ?? "") === key.name;
-    const isAlive = isSame && found.metadata.deletionTimestamp === undefined && hasBalancer(found);
-    const service = isAlive ? found : undefined;
+    const isThis = found !== undefined && frontendName(found.metadata.uid ?? "") === key.name;
+    const isGone = !isThis || found.metadata.deletionTimestamp !== undefined;
+    const service = !isGone && hasBalancer(found) ? found : undefined;
     const stored = view.get(frontendResource, "", key.name);
     const record = stored && isFrontend(stored) ? stored : undefined;
     if (!service && !record) return undefined;
@@ -65,6 +67,7 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
       cluster,
       id: key.name,
       service,
+      isGone,
       record,
       candidates: service ? candidatesOf(service, options) : [],
       present: presentTargets(key.name, service, options),
@@ -121,7 +124,8 @@ export function planService(world: ServiceWorld): Plan {
   const { service, record, cluster, id } = world;
   if (!service) return record ? planFarewell(world, record) : { actions: [] };
   const balancer = balancerOf(service, id, cluster);
-  if (!record) return { actions: [{ do: "create", resource: frontendResource, object: recordOf(service, balancer) }] };
+  if (!record)
+    return { actions: [{ do: "create", resource: frontendResource, object: frontendRecord(service, balancer) }] };
   if (!isSame(record.spec.balancer, balancer)) {
     const next = { ...record, spec: { ...record.spec, balancer } };
     return { actions: [{ do: "write", key: keyOf(frontendResource, record), next }] };
@@ -146,21 +150,16 @@ function planFarewell(world: ServiceWorld, record: Frontend): Plan {
     return { actions: planEnsure(world, { ...balancer, targets }), againInMs: lookAgainMs };
   }
   if (state || carriedOut) return { actions: [{ do: "removeBalancer", id: world.id }], againInMs: lookAgainMs };
+  const key = keyOf(frontendResource, record);
+  if (!world.isGone) {
+    const { balancer: _, ...spec } = record.spec;
+    return { actions: balancer ? [{ do: "write", key, next: { ...record, spec } }] : [] };
+  }
   if (record.spec.names.length > 0) return { actions: [] };
-  return { actions: [{ do: "delete", key: keyOf(frontendResource, record), uid: record.metadata.uid ?? "" }] };
+  return { actions: [{ do: "delete", key, uid: record.metadata.uid ?? "" }] };
 }
 
 const emptyService: Service = { apiVersion: "v1", kind: "Service", metadata: { name: "" }, spec: {} };
-
-function recordOf({ metadata }: Service, balancer: Omit<BalancerSpec, "targets">): Frontend {
-  const { namespace = "", name, uid = "" } = metadata;
-  return {
-    apiVersion: "drover.dev/v1",
-    kind: "Frontend",
-    metadata: { name: frontendName(uid) },
-    spec: { service: { namespace, name, uid }, balancer, names: [] },
-  };
-}
 
 /** Where clients reach a Service of type LoadBalancer, once the balancer accepts connections. */
 function planAddress(service: Service, state: BalancerState | undefined): Action[] {

@@ -7,14 +7,18 @@ import type { Boxes } from "../clouds/box.ts";
 import { machineTemplate, type TemplateOptions } from "../machines/template.ts";
 import type { View } from "../registry/view.ts";
 import { openAct } from "./act.ts";
+import { type ApiAddress, apiServiceReconciler } from "./api-service.ts";
 import { type BalancerBook, openBalancerBook } from "./balancer-book.ts";
 import { type BindingOptions, openBindings } from "./bindings.ts";
 import { deploymentReconciler } from "./deployments.ts";
+import { endpointsReconciler } from "./endpoints.ts";
+import { expiryKey, expiryReconciler } from "./expiry.ts";
 import { frontendKey, frontendName, frontendResource, isFrontend } from "./frontend.ts";
 import { garbageReconciler } from "./garbage.ts";
 import { launcherKey, launcherReconciler } from "./launcher.ts";
 import { launchReconciler } from "./launches.ts";
 import { type Memory, openMemory } from "./memory.ts";
+import { namesReconciler } from "./names.ts";
 import { namespaceReconciler } from "./namespaces.ts";
 import { nodeReconciler } from "./nodes.ts";
 import { keyOf } from "./owned.ts";
@@ -36,6 +40,8 @@ export type ControllerOptions = {
   log: Log;
   /** PEM of the API's authority: for `kube-root-ca.crt` and the Pods' volumes. */
   rootCertificate?: string;
+  /** Where Pods reach the API; without it `default/kubernetes` has no endpoints. */
+  apiAddress?: ApiAddress;
   /** Machines that there may be at once. Default: 1,000. */
   machinesMax?: number;
   /** Time between two looks at the provider while something is under way (default 500), and at rest (10,000). */
@@ -129,12 +135,16 @@ function startAll(parts: Parts, run: Run) {
   const templateOf = (pod: Pod) => machineTemplate(pod, parts);
   run(namespaceReconciler(view, parts.rootCertificate ?? ""), 4);
   run(garbageReconciler(view, parts.owners), 16);
+  run(apiServiceReconciler(view, parts.apiAddress), 1);
+  run(expiryReconciler(view), 1).add(expiryKey);
+  run(endpointsReconciler(view), 8);
   run(deploymentReconciler(view), 8);
   run(replicaSetReconciler(view), 8);
   return {
     pods: run(podReconciler({ ...parts, balancerId: frontendName }), 64),
     nodes: run(nodeReconciler(parts), 16),
     services: run(serviceReconciler(parts), 8),
+    names: run(namesReconciler(parts), 4),
     launcher: run(launcherReconciler({ ...parts, machinesMax, templateOf, monotonicMs }), 1),
     launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8),
   };
@@ -168,7 +178,10 @@ function openRoutes({ view, roster, book, poll, boxes }: Parts, to: ReturnType<t
       boxes.follow(running.filter(({ id }) => roster.podUidOf(id) !== undefined));
       for (const id of balancerIds) {
         const record = view.get(frontendResource, "", id);
-        if (record && isFrontend(record)) to.services.add(frontendKey(record.spec.service));
+        if (record && isFrontend(record)) {
+          to.services.add(frontendKey(record.spec.service));
+          to.names.add(frontendKey(record.spec.service));
+        }
         for (const { machineId } of book.state(id)?.targets ?? []) {
           for (const key of podOn(roster, machineId)) to.pods.add(key);
         }

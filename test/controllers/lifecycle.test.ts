@@ -75,8 +75,10 @@ test("a Deployment behind a Service becomes available, rolls, is undone, shrinks
     cluster.machines().length === 0 &&
     cluster.pods().length === 0 &&
     world.balancers.size === 0 &&
-    ["replicasets.apps", "nodes", "launches.drover.dev", "frontends.drover.dev"].every(
-      (resource) => view.list(resource).length === 0,
-    );
+    view.get("endpoints", "default", "web") === undefined &&
+    ["replicasets.apps", "nodes", "launches.drover.dev"].every((resource) => view.list(resource).length === 0);
   await until("nothing is left", isEmpty);
+  const ownName = "kubernetes.default.svc.cluster.local";
+  expect([...world.names.keys()]).toEqual([ownName]);
+  expect(view.list("frontends.drover.dev").map(({ spec }) => spec)).toMatchObject([{ names: [ownName] }]);
 });

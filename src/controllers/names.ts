@@ -1,0 +1,131 @@
+import { labelSelectorMatcher } from "../api/labels.ts";
+import type { KubeObject, ObjectKey } from "../api/object.ts";
+import type { Pod, Service } from "../api/types.gen.ts";
+import type { BalancerState, NameRecord } from "../clouds/cloud.ts";
+import type { View } from "../registry/view.ts";
+import type { BalancerBook } from "./balancer-book.ts";
+import {
+  type Frontend,
+  frontendKey,
+  frontendName,
+  frontendRecord,
+  frontendResource,
+  isFrontend,
+  serviceFrontendKey,
+} from "./frontend.ts";
+import type { Memory } from "./memory.ts";
+import { isActive, isReady, keyOf } from "./owned.ts";
+import type { Action, Plan, Reconciler } from "./reconciler.ts";
+
+export type NamesWorld = {
+  clusterDomain: string;
+  service?: Service | undefined;
+  record?: Frontend | undefined;
+  pods: readonly Pod[];
+  state?: BalancerState | undefined;
+  /** What was last written, by name, as JSON. */
+  written: ReadonlyMap<string, string>;
+};
+
+export type NamesOptions = {
+  view: View;
+  book: Pick<BalancerBook, "state">;
+  memory: Memory;
+  clusterDomain?: string;
+};
+
+/** A Pod that has gone is out of every resolver's answers after so long. */
+const headlessTtlSeconds = 5;
+const serviceTtlSeconds = 30;
+
+/** Names in the machines' network: one a Service, and of a headless one the addresses of its Pods. */
+export const namesReconciler = ({
+  view,
+  book,
+  memory,
+  clusterDomain = "cluster.local",
+}: NamesOptions): Reconciler<NamesWorld> => ({
+  name: "names",
+  watches: {
+    services: (object) => [serviceFrontendKey(object)],
+    pods: (object) => headlessOf(object, view),
+    [frontendResource]: (object) => (isFrontend(object) ? [frontendKey(object.spec.service)] : []),
+  },
+  observe(key) {
+    const [namespace = "", name = ""] = key.namespace.split("/");
+    const found = view.get("services", namespace, name);
+    const isAlive =
+      found?.metadata.deletionTimestamp === undefined && frontendName(found?.metadata.uid ?? "") === key.name;
+    const service = isAlive ? found : undefined;
+    const stored = view.get(frontendResource, "", key.name);
+    const record = stored && isFrontend(stored) ? stored : undefined;
+    if (!service && !record) return undefined;
+    const matches = labelSelectorMatcher({ matchLabels: service?.spec.selector ?? {} });
+    const isHeadless = service?.spec.clusterIP === "None" && Object.keys(service.spec.selector ?? {}).length > 0;
+    const pods = isHeadless ? view.list("pods", namespace).filter(({ metadata }) => matches(metadata.labels)) : [];
+    return { clusterDomain, service, record, pods, state: book.state(key.name), written: memory.namesWritten };
+  },
+  plan: planNames,
+});
+
+const headlessOf = (pod: KubeObject, view: View): ObjectKey[] =>
+  view
+    .list("services", pod.metadata.namespace)
+    .filter(({ spec }) => spec.clusterIP === "None" && Object.keys(spec.selector ?? {}).length > 0)
+    .filter(({ spec }) => labelSelectorMatcher({ matchLabels: spec.selector ?? {} })(pod.metadata.labels))
+    .map(serviceFrontendKey);
+
+export function planNames(world: NamesWorld): Plan {
+  const { service, record, written } = world;
+  const wanted = service ? recordsOf(world, service) : [];
+  const names = wanted.map(({ name }) => name);
+  const known = record?.spec.names ?? [];
+  const fresh = names.filter((name) => !known.includes(name));
+  if (service && !record) {
+    if (names.length === 0) return { actions: [] };
+    return { actions: [{ do: "create", resource: frontendResource, object: frontendRecord(service) }] };
+  }
+  if (!record) return { actions: [] };
+  if (fresh.length > 0) return { actions: [writeNames(record, [...known, ...fresh])] };
+  const dropped = known.filter((name) => !names.includes(name));
+  const removals = dropped.map((name): NameRecord => ({ name, type: "A", values: [], ttlSeconds: 0 }));
+  const changed = [...wanted, ...removals].filter((each) => written.get(each.name) !== JSON.stringify(each));
+  const actions: Action[] = changed.length > 0 ? [{ do: "changeNames", records: changed }] : [];
+  if (dropped.length > 0) actions.push(writeNames(record, names));
+  return { actions };
+}
+
+const writeNames = (record: Frontend, names: readonly string[]): Action => ({
+  do: "write",
+  key: keyOf(frontendResource, record),
+  next: { ...record, spec: { ...record.spec, names } },
+});
+
+function recordsOf(world: NamesWorld, service: Service): NameRecord[] {
+  const { metadata, spec } = service;
+  const name = `${metadata.name}.${metadata.namespace}.svc.${world.clusterDomain}`;
+  const common = { ttlSeconds: serviceTtlSeconds };
+  if (spec.type === "ExternalName")
+    return spec.externalName ? [{ ...common, name, type: "CNAME", values: [spec.externalName] }] : [];
+  if (spec.clusterIP === "None") return headlessRecords(world, name);
+  const address = world.state?.addresses[0];
+  if (address?.hostname !== undefined && world.state?.ready) {
+    return [{ ...common, name, type: "CNAME", values: [address.hostname] }];
+  }
+  return spec.clusterIP ? [{ ...common, name, type: "A", values: [spec.clusterIP] }] : [];
+}
+
+/** All Pods under the Service's name, and each that has a host name under its own. */
+function headlessRecords({ service, pods }: NamesWorld, name: string): NameRecord[] {
+  const isPublished = (pod: Pod) => isActive(pod) && (isReady(pod) || service?.spec.publishNotReadyAddresses === true);
+  const answered = pods.filter((pod) => isPublished(pod) && pod.status?.podIP);
+  const record = (of: string, among: readonly Pod[]): NameRecord => ({
+    name: of,
+    type: "A",
+    values: among.flatMap(({ status }) => status?.podIP ?? []).sort(),
+    ttlSeconds: headlessTtlSeconds,
+  });
+  const hosts = answered.filter(({ spec }) => spec.hostname && spec.subdomain === service?.metadata.name);
+  const own = hosts.map((pod) => record(`${pod.spec.hostname}.${name}`, [pod]));
+  return answered.length > 0 ? [record(name, answered), ...own] : [];
+}
