@@ -65,7 +65,7 @@ export async function ip(batch: string, ...options: string[]): Promise<string> {
   if (/ENOENT/.test(stderr))
     throw new DroverError("SETUP_MISSING", "`ip` is not there; `sudo apt-get install iproute2`.");
   const said = stderr.trim().split("\n")[0] ?? "";
-  if (/\/dev\/net\/tun/.test(stderr)) {
+  if (batch.startsWith("tuntap") && /permission denied|no such/i.test(stderr)) {
     throw new DroverError(
       "SETUP_MISSING",
       `No machine can be given a network (${said}); \`sudo chmod 666 /dev/net/tun\`.`,

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
@@ -53,7 +53,7 @@ test("after the clean-up no process, interface, namespace, mount, port or rule i
   holder.close();
   publisher.close();
   const ended = await localCleanup(home, "test");
-  for (const what of ["holder", "publisher", "registry", "haproxy/svc-web/1", "machine-1"]) {
+  for (const what of ["holder", "the publisher", "registry", "haproxy/svc-web/1", "machine-1"]) {
     expect(ended).toContain(`ended ${what}`);
   }
   const after = await eventually(async () => {
@@ -69,6 +69,7 @@ test("after the clean-up no process, interface, namespace, mount, port or rule i
     [],
   );
   expect(await localCleanup(home, "test")).toEqual([]);
+  expect(readdirSync(folder).toSorted()).toEqual(["holder.log", "publisher.log", "registry.log", "registry.yml"]);
 });
 
 const mayBeOurs = (one: string, folder: string) => one.includes(roadOf(folder).name) || one.startsWith(folder);
