@@ -1,0 +1,191 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { kubectl, kubectlVersions } from "../clients/kubectl.ts";
+import { serve, type TestServer } from "./serve.ts";
+
+// Real kubectl, oldest to newest, against a real server with controllers and a simulated cloud.
+let server: TestServer;
+beforeAll(async () => {
+  server = await serve({ controllers: true });
+});
+afterAll(() => server.close());
+
+type Result = { code: number | null; out: string; err: string };
+
+function run(program: string, args: readonly string[], input = ""): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const env = { PATH: process.env["PATH"], HOME: server.folder, KUBECONFIG: server.kubeconfig };
+    const child = spawn(program, args, { env, timeout: 30_000 });
+    const result = { out: "", err: "" };
+    child.stdout.on("data", (chunk) => {
+      result.out += chunk;
+    });
+    child.stderr.on("data", (chunk) => {
+      result.err += chunk;
+    });
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, ...result }));
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(input);
+  });
+}
+
+const web = (image = "nginx:1.27", replicas = 2) => `
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: ${replicas}
+  selector:
+    matchLabels: {app: web}
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      containers:
+      - name: web
+        image: ${image}
+        ports:
+        - containerPort: 80
+        resources:
+          requests: {cpu: 100m, memory: 128Mi}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+spec:
+  selector: {app: web}
+  ports:
+  - port: 80
+    targetPort: 80
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+data:
+  colour: blue
+`;
+
+describe.for(kubectlVersions)("kubectl %s", (version) => {
+  const namespace = `k${version.replace(".", "")}`;
+  let program = "";
+  const call = (args: string, input?: string) => {
+    const cache = join(server.folder, `cache-${version}`);
+    return run(program, ["--cache-dir", cache, "--namespace", namespace, ...args.split(" ")], input);
+  };
+  /** The output of a command that must succeed. */
+  const ok = async (args: string, input?: string): Promise<string> => {
+    const { code, out, err } = await call(args, input);
+    expect(code, `kubectl ${args}: ${err}${out}`).toBe(0);
+    return out;
+  };
+  beforeAll(async () => {
+    program = await kubectl(version);
+    expect(await ok(`create namespace ${namespace}`)).toContain("created");
+  }, 120_000);
+
+  test("apply creates, and again says unchanged", async () => {
+    const first = await ok("apply -f -", web());
+    expect(first).toBe("deployment.apps/web created\nservice/web created\nconfigmap/settings created\n");
+    const again = await ok("apply -f -", web());
+    expect(again).toBe("deployment.apps/web unchanged\nservice/web unchanged\nconfigmap/settings unchanged\n");
+  });
+
+  test("wait and rollout status see the Deployment through", async () => {
+    expect(await ok("rollout status deployment/web --timeout=20s")).toContain("successfully rolled out");
+    expect(await ok("wait --for=condition=Available deployment/web --timeout=10s")).toContain("condition met");
+  });
+
+  test("get shows columns, wide ones too", async () => {
+    expect(await ok("get deployments")).toMatch(/NAME +READY +UP-TO-DATE +AVAILABLE +AGE\nweb +2\/2 +2 +2 /);
+    expect(await ok("get pods -o wide")).toMatch(/NAME +READY +STATUS +RESTARTS +AGE +IP +NODE /);
+    expect(await ok("get service web -o wide")).toMatch(/web +ClusterIP +10\.\S+ +<none> +80\/TCP +\S+ +app=web/);
+    expect(await ok("get all")).toContain("deployment.apps/web");
+  });
+
+  test("get -w prints what is and then what happens", async () => {
+    const watching = call("get configmaps -w --request-timeout=4s");
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await ok("create configmap seen --from-literal=a=b");
+    const { out } = await watching;
+    expect(out).toMatch(/NAME +DATA +AGE/);
+    expect(out).toMatch(/\nseen +1 /);
+  });
+
+  test("describe tells of the object and its events", async () => {
+    const text = await ok("describe deployment web");
+    expect(text).toMatch(/Replicas: +2 desired \| 2 updated \| 2 total \| 2 available/);
+    expect(text).toContain("ScalingReplicaSet");
+  });
+
+  test("label, annotate and patch change one thing", async () => {
+    expect(await ok("label configmap settings tier=front")).toContain("labeled");
+    expect(await ok("annotate configmap settings note=hello")).toMatch(/annotated?\n/);
+    expect(await ok(`patch configmap settings -p {"data":{"size":"9"}}`)).toContain("patched");
+    expect(await ok(`patch configmap settings --type=merge -p {"data":{"colour":null}}`)).toContain("patched");
+    expect(await ok(`patch configmap settings --type=json -p [{"op":"add","path":"/data/x","value":"y"}]`)).toContain(
+      "patched",
+    );
+    expect(await ok("get configmaps -l tier=front -o jsonpath={.items[*].data}")).toBe('{"size":"9","x":"y"}');
+  });
+
+  test("diff tells what apply would do, with its exit code", async () => {
+    const { code, out } = await call("diff -f -", web("nginx:1.28"));
+    expect(code).toBe(1);
+    expect(out).toContain("+      - image: nginx:1.28");
+  });
+
+  test("generators send protobuf and are understood", async () => {
+    expect(await ok("create deployment made --image=nginx --replicas=0")).toContain("created");
+    expect(await ok("create secret generic keys --from-literal=a=b")).toContain("created");
+    expect(await ok("get secret keys -o jsonpath={.data.a}")).toBe("Yg==");
+    expect(await ok("create serviceaccount robot")).toContain("created");
+    expect((await ok("create token robot")).split(".")).toHaveLength(3);
+  });
+
+  test("scale, set image, history and undo roll the Deployment", async () => {
+    await ok("scale deployment/web --replicas=3");
+    await ok("set image deployment/web web=nginx:1.28");
+    expect(await ok("rollout status deployment/web --timeout=25s")).toContain("successfully rolled out");
+    expect(await ok("rollout history deployment/web")).toMatch(/1 +<none>\n2 +<none>/);
+    await ok("rollout undo deployment/web");
+    expect(await ok("rollout status deployment/web --timeout=25s")).toContain("successfully rolled out");
+    expect(await ok("get deployment web -o jsonpath={.spec.template.spec.containers[0].image}")).toBe("nginx:1.27");
+  }, 60_000);
+
+  test("pause, resume and restart", async () => {
+    expect(await ok("rollout pause deployment/web")).toContain("paused");
+    expect(await ok("rollout resume deployment/web")).toContain("resumed");
+    expect(await ok("rollout restart deployment/web")).toContain("restarted");
+    expect(await ok("rollout status deployment/web --timeout=25s")).toContain("successfully rolled out");
+  }, 40_000);
+
+  test("explain, api-resources and api-versions know the kinds", async () => {
+    expect(await ok("explain deployment.spec.strategy.rollingUpdate")).toContain("maxSurge");
+    const names = (await ok("api-resources --no-headers -o name")).split("\n");
+    expect(names).toEqual(expect.arrayContaining(["pods", "deployments.apps", "endpointslices.discovery.k8s.io"]));
+    expect(await ok("api-versions")).toContain("apps/v1");
+  });
+
+  test("auth says who one is and what one may", async () => {
+    if (version !== "1.27") expect(await ok("auth whoami")).toMatch(/Username +admin/);
+    expect(await ok("auth can-i create deployments")).toBe("yes\n");
+  });
+
+  test("a wrong field is refused before anything is stored", async () => {
+    const { code, err } = await call("apply -f -", web().replace("replicas:", "replica:"));
+    expect(code).toBe(1);
+    expect(err).toMatch(/unknown field "spec.replica"/);
+  });
+
+  test("delete waits until the objects are gone", async () => {
+    const out = await ok("delete -f - --timeout=25s", web());
+    expect(out).toContain('deployment.apps "web" deleted');
+    expect((await call("get deployment web")).err).toContain('deployments.apps "web" not found');
+    expect(await ok("wait --for=delete pod -l app=web --timeout=25s").catch(() => "")).toBeDefined();
+  }, 60_000);
+});
