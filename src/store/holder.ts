@@ -1,0 +1,58 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { DroverError } from "../base/errors.ts";
+
+/** Who holds a store: the lock file as JSON. `started` tells a process from a later one with the same id. */
+export type Holder = { pid: number; epoch: number; started?: string };
+
+/** The boot of the computer and the process's start in it, where the system tells (Linux). */
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    // The name in brackets may hold anything; the start time is the 20th field after it.
+    return `${boot} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive({ pid, started }: Holder): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EPERM")) return false;
+  }
+  const now = startOf(pid);
+  return started === undefined || now === undefined || now === started;
+}
+
+function readHolder(file: string): Holder | undefined {
+  try {
+    const { pid, epoch, started } = JSON.parse(readFileSync(file, "utf8"));
+    if (typeof pid !== "number" || typeof epoch !== "number") return undefined;
+    return { pid, epoch, ...(typeof started === "string" && { started }) };
+  } catch {
+    return undefined; // Absent, or half written when the power went.
+  }
+}
+
+/**
+ * Writes this process into the lock file as the holder of `epoch`. The caller sees to it that only one process does so
+ * at a time. @throws STORE_LOCKED when the present holder is alive
+ */
+export function takeHold(file: string, epoch: number): void {
+  const holder = readHolder(file);
+  if (holder !== undefined && isAlive(holder)) {
+    const what = `The data in ${file.slice(0, file.lastIndexOf("/"))} is in use by the drover with process id ${holder.pid}.`;
+    throw new DroverError("STORE_LOCKED", what, { pid: holder.pid });
+  }
+  const started = startOf(process.pid);
+  const own: Holder = { pid: process.pid, epoch, ...(started !== undefined && { started }) };
+  writeFileSync(file, `${JSON.stringify(own)}\n`, { mode: 0o600 });
+}
+
+/** Whether this process is the holder of `epoch`, as the lock file says. */
+export const holds = (file: string, epoch: number): boolean => {
+  const holder = readHolder(file);
+  return holder?.pid === process.pid && holder.epoch === epoch;
+};
