@@ -54,17 +54,19 @@ function targetState(world: World, { spec, targets }: SimBalancer, machineId: st
   return serving ? "healthy" : "unhealthy";
 }
 
-function balancersOf(world: World, published: (id: string) => string | undefined): Balancers {
+function balancersOf(world: World, published: ((id: string) => string | undefined) | undefined): Balancers {
   const { otherCall, targetHealthy } = world.latencies;
+  const addressesOf = ({ id, scheme }: BalancerSpec): BalancerAddress[] => {
+    if (scheme === "internal") return [];
+    if (published === undefined) return [{ hostname: `${id}.sim` }];
+    const ip = published(id);
+    return ip === undefined ? [] : [{ ip }];
+  };
   const stateOf = (balancer: SimBalancer): BalancerState => {
-    const ip = published(balancer.spec.id);
     return {
       id: balancer.spec.id,
       ready: world.clock.monotonicMs() >= balancer.readyAtMs,
-      addresses:
-        balancer.spec.scheme === "internal"
-          ? []
-          : [ip === undefined ? { hostname: `${balancer.spec.id}.sim` } : { ip }],
+      addresses: addressesOf(balancer.spec),
       targets: balancer.spec.targets.map(({ machineId }) => ({
         machineId,
         state: targetState(world, balancer, machineId),
@@ -113,8 +115,11 @@ function namesOf(world: World): Names {
   };
 }
 
-/** drover's side of the simulated provider: one a drover process, over a world that goes on without it. */
-export const simCloud = (world: World, published: (id: string) => string | undefined = () => undefined): Cloud => ({
+/**
+ * drover's side of the simulated provider: one a drover process, over a world that goes on without it. `published`
+ * tells on which address of this computer a balancer listens; without it balancers only have names.
+ */
+export const simCloud = (world: World, published?: (id: string) => string | undefined): Cloud => ({
   machines: machinesOf(world),
   balancers: balancersOf(world, published),
   names: namesOf(world),

@@ -30,7 +30,10 @@ export function openSimCloud(options: WorldOptions & { publish?: boolean; file?:
     keeper?.changed();
   };
   if (options.publish) published.sync();
-  const connect = () => ({ cloud: simCloud(world, published.address), boxes: simBoxes(world, web.connect) });
+  const connect = () => ({
+    cloud: simCloud(world, options.publish ? published.address : undefined),
+    boxes: simBoxes(world, web.connect),
+  });
   const { cloud, boxes } = connect();
   const close = async () => {
     published.close();

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SimBalancer, SimMachine, World } from "./world.ts";
@@ -7,8 +8,7 @@ import type { SimBalancer, SimMachine, World } from "./world.ts";
  * Services may both have port 80: connections go to the healthy targets in turn, and a draining one keeps what it has.
  */
 export function publisher(world: World, connectTo: (machine: SimMachine) => Duplex) {
-  const servers = new Map<string, { address: string; listening: Server[] }>();
-  let last = 0;
+  const opened = new Map<string, { address?: string; servers: Server[] }>();
 
   const accept = (id: string, client: Socket) => {
     const chosen = choose(world, world.balancers.get(id));
@@ -30,36 +30,69 @@ export function publisher(world: World, connectTo: (machine: SimMachine) => Dupl
     return undefined;
   };
 
-  const open = (id: string, { spec }: SimBalancer) => {
-    const number = ++last;
-    const address = `127.77.${number >> 8}.${number & 255}`;
-    const listening = spec.listeners
-      .filter(({ protocol }) => protocol === "TCP")
-      .map(({ port }) =>
-        createServer((client) => accept(id, client))
-          .on("error", () => {})
-          .listen(port, address),
-      );
-    servers.set(id, { address, listening });
+  const open = async (id: string, { spec }: SimBalancer) => {
+    const place: { address?: string; servers: Server[] } = { servers: [] };
+    opened.set(id, place);
+    const ports = spec.listeners.filter(({ protocol }) => protocol === "TCP").map(({ port }) => port);
+    for (let attempt = 0; attempt < addressAttemptsMax && opened.get(id) === place; attempt++) {
+      const address = addressOf(id, attempt);
+      place.servers = await listenAll(address, ports, (client) => accept(id, client));
+      if (place.servers.length < ports.length) continue;
+      if (opened.get(id) === place) place.address = address;
+      else closeAll(place.servers); // The balancer was removed meanwhile.
+      return;
+    }
   };
 
   return {
     /** Opens and closes listeners after the balancers have changed. */
     sync() {
       for (const [id, balancer] of world.balancers) {
-        if (!servers.has(id) && balancer.spec.scheme === "internet-facing") open(id, balancer);
+        if (!opened.has(id) && balancer.spec.scheme === "internet-facing") void open(id, balancer);
       }
-      for (const [id, { listening }] of servers) {
+      for (const [id, { servers }] of opened) {
         if (world.balancers.has(id)) continue;
-        for (const server of listening) server.close();
-        servers.delete(id);
+        closeAll(servers);
+        opened.delete(id);
       }
     },
-    address: (id: string): string | undefined => servers.get(id)?.address,
+    address: (id: string): string | undefined => opened.get(id)?.address,
     close() {
-      for (const { listening } of servers.values()) for (const server of listening) server.close();
+      for (const { servers } of opened.values()) closeAll(servers);
+      opened.clear();
     },
   };
+}
+
+const addressAttemptsMax = 100;
+
+/** The same for the same balancer as long as nobody else has it. */
+function addressOf(id: string, attempt: number): string {
+  const [high = 0, low = 0] = createHash("sha256").update(`${id} ${attempt}`).digest();
+  return `127.77.${high}.${1 + (low % 254)}`;
+}
+
+const closeAll = (servers: readonly Server[]): void => {
+  for (const server of servers) server.close();
+};
+
+/** Servers on all the ports of an address, or none when one of them is taken. */
+async function listenAll(
+  address: string,
+  ports: readonly number[],
+  accept: (client: Socket) => void,
+): Promise<Server[]> {
+  const servers = ports.map(() => createServer(accept));
+  const listening = servers.map(
+    (server, index) =>
+      new Promise<void>((resolve, reject) => {
+        server.once("error", reject).listen(ports[index], address, resolve);
+      }),
+  );
+  const results = await Promise.allSettled(listening);
+  if (results.every(({ status }) => status === "fulfilled")) return servers;
+  closeAll(servers);
+  return [];
 }
 
 /** The healthy target with the fewest connections. */

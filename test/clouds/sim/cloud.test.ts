@@ -147,6 +147,8 @@ test("a published balancer answers with the page of a healthy target, logs and e
   });
   const healthy = async () => (await cloud.balancers.observe()).balancers[0]?.targets[0]?.state;
   await expect.poll(healthy, { timeout: 10_000 }).toBe("healthy");
+  const address = async () => (await cloud.balancers.observe()).balancers[0]?.addresses[0]?.ip;
+  await expect.poll(address, { timeout: 10_000 }).toMatch(/^127\.77\./);
   const { ip } = (await cloud.balancers.observe()).balancers[0]?.addresses[0] ?? {};
   const page = await new Promise<string>((resolve, reject) => {
     get(`http://${ip}:18080/`, (response) => response.on("data", (chunk) => resolve(String(chunk)))).on(
