@@ -11,7 +11,7 @@ export type IdentityPort = {
   /** Resolves once cloud-init has ended. @throws CLOUD_UNAVAILABLE with cloud-init's own errors */
   ready(): Promise<void>;
   /** Has drover's agent, where there is one, fetch these images. Resolves with what went wrong, if anything. */
-  fetch(images: readonly string[], registryMirror: string | undefined): Promise<string | undefined>;
+  fetch(images: readonly string[], registryMirror: string): Promise<string | undefined>;
   /** Runs a shell script to its end; its failure is the script's own affair. */
   run(script: string): Promise<void>;
   /** Lets the machine forget who it is. Its network is down from then on. */
@@ -42,8 +42,7 @@ export async function openIdentityPort(path: string, clock: Clock, signal?: Abor
       }
     },
     async fetch(images, registryMirror) {
-      const request = { op: "fetch", images, ...(registryMirror === undefined ? {} : { registryMirror }) };
-      const { answer } = await ask({ do: "agent", request }, fetchTimeoutMs);
+      const { answer } = await ask({ do: "agent", request: { op: "fetch", images, registryMirror } }, fetchTimeoutMs);
       const error = (answer as { error?: { message?: string } } | null)?.error;
       return error === undefined ? undefined : (error.message ?? "unknown reason");
     },

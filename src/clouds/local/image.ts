@@ -25,7 +25,7 @@ export const guestImageName = "debian-12";
 const diskBytes = 8 * 2 ** 30;
 
 const packages = [
-  ...["systemd-sysv", "udev", "kmod", "iproute2", "netbase", "ca-certificates", "busybox-static"],
+  ...["systemd-sysv", "udev", "kmod", "iproute2", "netbase", "ca-certificates", "busybox-static", "e2fsprogs"],
   ...["cloud-init", "openssh-server", "python3", "sudo", "podman", "crun", "iptables"],
 ];
 

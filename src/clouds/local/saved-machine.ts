@@ -35,7 +35,7 @@ type Surrounding = {
   clock: Clock;
   log: { info(message: string): void; warn(message: string): void };
   /** `host:port` of the registry inside the machines' network. */
-  registryMirror: () => Promise<string | undefined>;
+  registryMirror: string;
 };
 
 /** What all saved machines together may take on the disk; the ones unused for longest go first. */
@@ -124,7 +124,7 @@ async function settle(
     await port.ready();
     log.info(`${template.hash}: cloud-init has ended`);
     if (template.prefetch.length > 0) {
-      const problem = await port.fetch(template.prefetch, await registryMirror());
+      const problem = await port.fetch(template.prefetch, registryMirror);
       if (problem !== undefined) log.warn(`${template.hash}: images not fetched ahead: ${problem}`);
     }
     await port.run(warmUp(template.prefetch));
