@@ -39,7 +39,7 @@ export type ControlPlane = {
 export async function openControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { paths, clock, log } = options;
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
-  const store = await openLmdb(paths.data, clock);
+  const store = await openLmdb(paths.data, { clock });
   const identity = await openIdentity({ directory: paths.identity, clock });
   const sshKey = openSshKey(paths.identity);
   const { cloud, boxes } = await openProvider(options, sshKey.privateKey);

@@ -1,4 +1,14 @@
-import type { BalancerState, Balancers, Cloud, Machines, Names, Offer, TargetState } from "../cloud.ts";
+import type {
+  BalancerAddress,
+  BalancerSpec,
+  BalancerState,
+  Balancers,
+  Cloud,
+  Machines,
+  Names,
+  Offer,
+  TargetState,
+} from "../cloud.ts";
 import { machineAt, type SimBalancer, type SimMachine, type World } from "./world.ts";
 
 /** Sizes of the simulated provider: CPU in millis, memory in bytes, price in USD an hour, after a common general-purpose family. */
