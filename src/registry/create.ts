@@ -1,7 +1,9 @@
 import { applyDefaults } from "../api/defaults.ts";
 import type { Kind } from "../api/kinds.ts";
+import { recordUpdate } from "../api/managed.ts";
 import type { KubeObject } from "../api/object.ts";
 import { ApiError, alreadyExists, invalid } from "../api/status.ts";
+import type { ManagedFieldsEntry } from "../api/types.gen.ts";
 import { validateObject } from "../api/validate.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { suffix, uuid } from "../base/random.ts";
@@ -10,7 +12,6 @@ import { admit } from "./admission.ts";
 import { type Context, commit, subjectOf, unstored } from "./context.ts";
 import { isInternal } from "./kind-table.ts";
 import type { RequestOptions } from "./requests.ts";
-import { recordUpdate } from "./rules.ts";
 import { allocateAddresses } from "./services.ts";
 import type { Stored } from "./stored.ts";
 import { convert } from "./versions.ts";
@@ -65,7 +66,7 @@ async function createOnce(
     : recordUpdate(requested, undefined, body, who(context, options));
   const kind = context.kinds.storedAs(requested);
   const object = convert(body, kind);
-  if (managedFields !== undefined) object.metadata.managedFields = managedFields;
+  setManagedFields(object, managedFields);
   admit(context, kind, object);
   if (!isInternal(kind)) {
     applyDefaults(kind, object, "strategy");
@@ -102,3 +103,8 @@ export const who = (context: Context, options: RequestOptions & { subresource?: 
   time: rfc3339(context.clock.wallMs()),
   ...(options.subresource !== undefined && { subresource: options.subresource }),
 });
+
+export function setManagedFields({ metadata }: KubeObject, entries: readonly ManagedFieldsEntry[] | undefined): void {
+  if (entries === undefined || entries.length === 0) delete metadata.managedFields;
+  else metadata.managedFields = [...entries];
+}

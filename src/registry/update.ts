@@ -1,16 +1,16 @@
 import { applyDefaults } from "../api/defaults.ts";
 import type { Kind } from "../api/kinds.ts";
+import { recordUpdate } from "../api/managed.ts";
 import type { KubeObject } from "../api/object.ts";
 import { badRequest, conflict, invalid, notFound, objectModified } from "../api/status.ts";
 import { prepareUpdate } from "../api/strategy.ts";
 import { validateUpdate } from "../api/validate.ts";
 import { accept, place } from "./accept.ts";
 import { type Context, commit, subjectOf, unstored } from "./context.ts";
-import { create, who } from "./create.ts";
+import { create, setManagedFields, who } from "./create.ts";
 import { isEnded } from "./finalizers.ts";
 import { isInternal } from "./kind-table.ts";
 import type { UpdateOptions } from "./requests.ts";
-import { recordUpdate } from "./rules.ts";
 import { allocateAddresses } from "./services.ts";
 import { encode, type Stored } from "./stored.ts";
 import { asVersion, convert } from "./versions.ts";
@@ -72,7 +72,7 @@ async function updateOnce(
   checkIdentity(requested, body, current.object);
   if (!isInternal(requested)) applyDefaults(requested, body, "defaults");
   const object = prepare(kind, convert(body, kind), current.object, options.subresource);
-  manage(context, kind, object, current.object, options);
+  manage(context, requested, object, current.object, options);
   if (!isInternal(kind)) refuse(kind, object, current.object, options.subresource);
   const settle = allocateAddresses(context, kind, object);
   try {
@@ -112,11 +112,17 @@ function checkIdentity(kind: Kind, body: KubeObject, { metadata: current }: Kube
   }
 }
 
-function manage(context: Context, kind: Kind, object: KubeObject, current: KubeObject, options: UpdateOptions): void {
-  if (isInternal(kind) || options.fieldsManaged === true) return;
-  const managedFields = recordUpdate(kind, current, object, who(context, options));
-  if (managedFields === undefined || managedFields.length === 0) delete object.metadata.managedFields;
-  else object.metadata.managedFields = managedFields;
+/** Notes which fields the writer owns now, in the version in which it wrote. */
+function manage(
+  context: Context,
+  requested: Kind,
+  object: KubeObject,
+  current: KubeObject,
+  options: UpdateOptions,
+): void {
+  if (isInternal(requested) || options.fieldsManaged === true) return;
+  const [before, after] = [convert(current, requested), convert(object, requested)];
+  setManagedFields(object, recordUpdate(requested, before, after, who(context, options)));
 }
 
 function refuse(kind: Kind, object: KubeObject, current: KubeObject, subresource: string | undefined): void {
