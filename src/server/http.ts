@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { ApiError } from "../api/status.ts";
 import { DroverError } from "../base/errors.ts";
 import { systemRandom } from "../base/random.ts";
@@ -10,6 +11,7 @@ import { failureOf, isUnexpected } from "./failure.ts";
 import { sendValue } from "./reply.ts";
 import { router } from "./router.ts";
 import type { Services } from "./services.ts";
+import { refuseUpgrade } from "./streams/upgrade.ts";
 
 export type ServerOptions = Services & {
   /** 0: any free one. */
@@ -62,6 +64,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
   }
 
+  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer) {
+    await route.upgrade(request, socket, head, authenticate(request));
+  }
+
   async function fail(call: Call, error: unknown) {
     const gone = call.response.destroyed || call.response.socket === null;
     if (isUnexpected(error) && !gone) log.error({ err: error, method: call.method, url: call.path }, "request failed");
@@ -90,6 +96,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
     (request, response) => void serve(request, response),
   );
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on("error", () => socket.destroy());
+    upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, failureOf(error)));
+  });
   server.on("tlsClientError", (error) => log.debug({ err: error }, "TLS handshake failed"));
 
   const port = await listen(server, options.port, options.host ?? "127.0.0.1");

@@ -10,6 +10,7 @@ import { bodyOf } from "./request-body.ts";
 import type { Context } from "./services.ts";
 import type { Target } from "./target.ts";
 import { issuer, verifyToken } from "./tokens.ts";
+import { managed } from "./virtual-kinds.ts";
 import { writeOptions } from "./write.ts";
 
 /** The parts of the bodies that are read here; each is decoded against the schema table first. */
@@ -79,11 +80,12 @@ const review =
   (answer: Answer) =>
   async (context: Context, call: Call, { kind, namespace }: Target) => {
     if (negotiate(call.request.headers.accept, false).as !== "object") throw notAcceptable();
-    writeOptions(call, "CreateOptions");
+    const { manager } = writeOptions(call, "CreateOptions");
     const { object } = decodeObject(kind, (await bodyOf(call, kind.kind)).value);
     const spec = (object.spec ?? {}) as Spec; // Decoded just now.
     const status = answer(context, call.user, spec, namespace);
-    await sendValue(call, 201, { ...object, status });
+    const asked = managed(kind, object, manager, context.clock.wallMs());
+    await sendValue(call, 201, { ...asked, status });
   };
 
 async function whoAmI(context: Context, call: Call, { kind }: Target): Promise<void> {

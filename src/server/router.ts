@@ -1,12 +1,16 @@
-import { methodNotAllowed } from "../api/status.ts";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { badRequest, methodNotAllowed } from "../api/status.ts";
 import { negotiate } from "./accept.ts";
+import type { User } from "./authenticate.ts";
 import { allowed, refusal } from "./authorize.ts";
-import type { Call } from "./call.ts";
+import { type Call, splitUrl } from "./call.ts";
 import { aggregated, aggregatedVersion, legacy, version } from "./discovery.ts";
 import { noSuchResource } from "./failure.ts";
 import { openapi } from "./openapi.ts";
 import { openapiAnswer } from "./openapi-answer.ts";
 import { type ApiPath, parsePath } from "./path.ts";
+import { upgradeStream } from "./pod-streams.ts";
 import { flag } from "./query.ts";
 import { sendAnswer, sendCached, sendText, sendValue } from "./reply.ts";
 import { resources } from "./resources.ts";
@@ -16,6 +20,8 @@ import { attributesOf, targetOf, verbOf } from "./target.ts";
 export type Router = {
   /** Answers a request. @throws ApiError for every refusal */
   request(call: Call): Promise<void>;
+  /** Takes over the connection of exec, attach and port-forward. @throws ApiError before anything was written */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, user: User): Promise<void>;
 };
 
 const health = new Set(["/healthz", "/livez", "/readyz"]);
@@ -78,6 +84,18 @@ export function router(context: Context): Router {
       const target = targetOf(path, verb, kinds);
       if (target === undefined) return await sendText(call, 404, "404 page not found\n");
       await serveResource(call, target);
+    },
+
+    async upgrade(request, socket, head, user) {
+      const { path: url, query } = splitUrl(request);
+      const path = parsePath(url);
+      if (path.is !== "resource") throw badRequest("this path takes no upgrade");
+      // Whatever the method: a WebSocket begins with a GET, but it may change as much as a POST.
+      const attributes = attributesOf(path, "create");
+      if (!allowed(user, attributes, view)) throw refusal(user, attributes);
+      const target = targetOf(path, "create", kinds);
+      if (target === undefined) throw noSuchResource();
+      await upgradeStream(context, { request, socket, head, query, target });
     },
   };
 

@@ -2,6 +2,7 @@ import { bindPod } from "./binding.ts";
 import type { Call } from "./call.ts";
 import { evict } from "./eviction.ts";
 import { sendLog } from "./pod-log.ts";
+import { refuseStream } from "./pod-streams.ts";
 import { getScale, patchScale, replaceScale } from "./scale.ts";
 import type { Context } from "./services.ts";
 import type { Target } from "./target.ts";
@@ -20,5 +21,8 @@ export const subresources: Readonly<Record<string, Handler>> = {
   "pods/eviction": evict,
   "pods/binding": bindPod,
   "pods/log": sendLog,
+  "pods/exec": refuseStream,
+  "pods/attach": refuseStream,
+  "pods/portforward": refuseStream,
   "serviceaccounts/token": requestToken,
 };

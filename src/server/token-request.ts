@@ -6,7 +6,7 @@ import { sendValue } from "./reply.ts";
 import type { Context } from "./services.ts";
 import type { Target } from "./target.ts";
 import { issuer, signToken } from "./tokens.ts";
-import { tokenRequestKind, virtualBody } from "./virtual-kinds.ts";
+import { managed, tokenRequestKind, virtualBody } from "./virtual-kinds.ts";
 import { writeOptions } from "./write.ts";
 
 const leastSeconds = 600;
@@ -23,7 +23,7 @@ type Spec = {
 export async function requestToken(context: Context, call: Call, target: Target): Promise<void> {
   const { identity, clock } = context;
   const { namespace, name } = target;
-  writeOptions(call, "CreateOptions");
+  const { manager } = writeOptions(call, "CreateOptions");
   const account = find(context, target).object;
   const request = await virtualBody(call, tokenRequestKind);
   const given = (request.spec ?? {}) as Spec; // Decoded as a TokenRequest before.
@@ -38,7 +38,9 @@ export async function requestToken(context: Context, call: Call, target: Target)
     ...(bound !== undefined && boundTo(bound, namespace, context)),
   };
   const token = signToken(identity, { audiences, expirationSeconds: seconds, "kubernetes.io": claims }, nowMs);
-  const metadata = { name, namespace, uid: account.metadata.uid, creationTimestamp: rfc3339(nowMs) };
+  const managedFields = managed(tokenRequestKind, request, manager, nowMs, "token").metadata.managedFields;
+  const { uid } = account.metadata;
+  const metadata = { name, namespace, uid, creationTimestamp: rfc3339(nowMs), managedFields };
   const spec = { audiences, expirationSeconds: seconds, boundObjectRef: bound ?? null };
   const status = { token, expirationTimestamp: rfc3339(nowMs + seconds * 1000) };
   const answer = { kind: "TokenRequest", apiVersion: "authentication.k8s.io/v1", metadata, spec, status };

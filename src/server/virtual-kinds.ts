@@ -1,6 +1,8 @@
 import { decodeObject } from "../api/decode.ts";
 import type { Kind } from "../api/kinds.ts";
+import { recordUpdate } from "../api/managed.ts";
 import type { KubeObject } from "../api/object.ts";
+import { rfc3339 } from "../base/clock.ts";
 import type { Call } from "./call.ts";
 import { bodyOf } from "./request-body.ts";
 
@@ -30,6 +32,19 @@ export const scaleKind = virtual("autoscaling/v1", "Scale");
 export const evictionKind = virtual("policy/v1", "Eviction");
 export const bindingKind = virtual("v1", "Binding");
 export const tokenRequestKind = virtual("authentication.k8s.io/v1", "TokenRequest");
+
+/** An object that is answered and not stored, with the owner that a stored one would have. */
+export function managed(
+  kind: Kind,
+  object: KubeObject,
+  manager: string,
+  nowMs: number,
+  subresource?: string,
+): KubeObject {
+  const by = { manager, time: rfc3339(nowMs), ...(subresource !== undefined && { subresource }) };
+  const managedFields = recordUpdate(kind, undefined, object, by);
+  return managedFields.length === 0 ? object : { ...object, metadata: { ...object.metadata, managedFields } };
+}
 
 /** The request's body as an object of such a kind. @throws 400, 413, 415 */
 export async function virtualBody(call: Call, kind: Kind): Promise<KubeObject> {

@@ -73,9 +73,13 @@ data:
 describe.for(kubectlVersions)("kubectl %s", (version) => {
   const namespace = `k${version.replace(".", "")}`;
   let program = "";
-  const call = (args: string, input?: string) => {
+  const call = (args: string | readonly string[], input?: string) => {
     const cache = join(server.folder, `cache-${version}`);
-    return run(program, ["--cache-dir", cache, "--namespace", namespace, ...args.split(" ")], input);
+    return run(
+      program,
+      ["--cache-dir", cache, "--namespace", namespace, ...(typeof args === "string" ? args.split(" ") : args)],
+      input,
+    );
   };
   /** The output of a command that must succeed. */
   const ok = async (args: string, input?: string): Promise<string> => {
@@ -145,6 +149,12 @@ describe.for(kubectlVersions)("kubectl %s", (version) => {
     expect(await ok("get secret keys -o jsonpath={.data.a}")).toBe("Yg==");
     expect(await ok("create serviceaccount robot")).toContain("created");
     expect((await ok("create token robot")).split(".")).toHaveLength(3);
+  });
+
+  test("logs and exec reach the machine", async () => {
+    expect((await call("logs deployment/web --tail=5")).code).toBe(0);
+    const { code, out } = await call(["exec", "deployment/web", "--", "sh", "-c", "exit 3"]);
+    expect({ code, out }).toEqual({ code: 3, out: "" });
   });
 
   test("scale, set image, history and undo roll the Deployment", async () => {

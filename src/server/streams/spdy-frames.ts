@@ -26,7 +26,8 @@ export class SpdyProtocolError extends Error {
 export async function* readFrames(transport: Readable): AsyncGenerator<Frame> {
   let buffered: Buffer = Buffer.alloc(0);
   let data: { streamId: number; fin: boolean; leftBytes: number } | undefined;
-  for await (const chunk of transport) {
+  // The one who reads the frames may still have a last word to send when one of them is wrong.
+  for await (const chunk of transport.iterator({ destroyOnReturn: false })) {
     buffered = buffered.length === 0 ? Buffer.from(chunk) : Buffer.concat([buffered, chunk]);
     for (;;) {
       if (data) {
