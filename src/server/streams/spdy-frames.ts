@@ -28,7 +28,8 @@ export async function* readFrames(transport: Readable): AsyncGenerator<Frame> {
   let data: { streamId: number; fin: boolean; leftBytes: number } | undefined;
   // The one who reads the frames may still have a last word to send when one of them is wrong.
   for await (const chunk of transport.iterator({ destroyOnReturn: false })) {
-    buffered = buffered.length === 0 ? Buffer.from(chunk) : Buffer.concat([buffered, chunk]);
+    const arrived: Buffer = chunk;
+    buffered = buffered.length === 0 ? arrived : Buffer.concat([buffered, arrived]);
     for (;;) {
       if (data) {
         const bytes = buffered.subarray(0, data.leftBytes);

@@ -139,7 +139,7 @@ export class SpdyConnection {
       if (entry?.isOpenThere && !fin) this.#send(wordsFrame(frameType.windowUpdate, streamId, bytes.length));
     }
     if (!entry?.isOpenThere) return;
-    if (bytes.length > 0) entry.duplex.push(Buffer.from(bytes));
+    if (bytes.length > 0) entry.duplex.push(bytes);
     if (fin) this.#endThere(streamId, entry);
     while (entry.duplex.readableLength > unreadBytesMax && !entry.duplex.destroyed && this.#transport.writable) {
       await new Promise<void>((resolve) => {
