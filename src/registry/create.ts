@@ -3,8 +3,9 @@ import type { Kind } from "../api/kinds.ts";
 import { recordUpdate } from "../api/managed.ts";
 import type { KubeObject } from "../api/object.ts";
 import { ApiError, alreadyExists, invalid } from "../api/status.ts";
+import { hasGeneration } from "../api/strategy.ts";
 import type { ManagedFieldsEntry } from "../api/types.gen.ts";
-import { validateObject } from "../api/validate.ts";
+import { validateObject, warningsFor } from "../api/validate.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { suffix, uuid } from "../base/random.ts";
 import { accept, place } from "./accept.ts";
@@ -34,7 +35,9 @@ export async function create(
   for (let attempt = 1; ; attempt++) {
     const { object, warnings } = accept(kind, value, options);
     const created = await createOnce(context, kind, namespace, object, options);
-    if (created !== undefined) return { stored: created, warnings };
+    if (created !== undefined) {
+      return { stored: created, warnings: [...warnings, ...warn(kind, created.object)] };
+    }
     const { name } = object.metadata;
     if (attempt < namesMax && isGenerated(value)) continue;
     const there = context.cache.find(context.kinds.storedAs(kind).resource, namespace, name);
@@ -59,7 +62,7 @@ async function createOnce(
     throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
   }
   place(requested, body, namespace);
-  claim(context, body);
+  claim(context, requested, body);
   if (!isInternal(requested)) applyDefaults(requested, body, "defaults");
   const managedFields = isInternal(requested)
     ? undefined
@@ -87,10 +90,11 @@ async function createOnce(
 }
 
 /** What only the server may say of a new object. */
-function claim(context: Context, { metadata }: KubeObject): void {
+function claim(context: Context, kind: Kind, { metadata }: KubeObject): void {
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
+  if (hasGeneration(kind)) metadata.generation = 1;
   metadata.uid ??= uuid(context.random);
   metadata.creationTimestamp = rfc3339(context.clock.wallMs());
   if ((metadata.name ?? "") === "" && metadata.generateName !== undefined) {
@@ -108,3 +112,6 @@ export function setManagedFields({ metadata }: KubeObject, entries: readonly Man
   if (entries === undefined || entries.length === 0) delete metadata.managedFields;
   else metadata.managedFields = [...entries];
 }
+
+export const warn = (kind: Kind, object: KubeObject, old?: KubeObject): string[] =>
+  isInternal(kind) ? [] : warningsFor(kind, object, old);

@@ -2,12 +2,13 @@ import { applyDefaults } from "../api/defaults.ts";
 import type { Kind } from "../api/kinds.ts";
 import { recordUpdate } from "../api/managed.ts";
 import type { KubeObject } from "../api/object.ts";
+import { invalidValue } from "../api/problems.ts";
 import { badRequest, conflict, invalid, notFound, objectModified } from "../api/status.ts";
-import { prepareUpdate } from "../api/strategy.ts";
+import { needsResourceVersion, prepareUpdate } from "../api/strategy.ts";
 import { validateUpdate } from "../api/validate.ts";
 import { accept, place } from "./accept.ts";
 import { type Context, commit, subjectOf, unstored } from "./context.ts";
-import { create, setManagedFields, who } from "./create.ts";
+import { create, setManagedFields, warn, who } from "./create.ts";
 import { isEnded } from "./finalizers.ts";
 import { isInternal } from "./kind-table.ts";
 import type { UpdateOptions } from "./requests.ts";
@@ -74,6 +75,7 @@ async function updateOnce(
   const object = prepare(kind, convert(body, kind), current.object, options.subresource);
   manage(context, requested, object, current.object, options);
   if (!isInternal(kind)) refuse(kind, object, current.object, options.subresource);
+  if (options.subresource === undefined) warnings.push(...warn(kind, object, current.object));
   const settle = allocateAddresses(context, kind, object);
   try {
     if (encode(object).equals(encode(current.object))) {
@@ -107,6 +109,10 @@ function checkIdentity(kind: Kind, body: KubeObject, { metadata: current }: Kube
   }
   place(kind, body, current.namespace ?? "");
   const given = metadata.resourceVersion ?? "";
+  if (given === "" && !isInternal(kind) && needsResourceVersion(kind)) {
+    const problem = invalidValue("metadata.resourceVersion", 0, "must be specified for an update");
+    throw invalid(kind.group, kind.plural, current.name, [problem]);
+  }
   if (given !== "" && given !== "0" && given !== current.resourceVersion) {
     throw conflict(subjectOf(kind, current.name), objectModified);
   }
