@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
+import { isCode } from "../../base/errors.ts";
 import type { BalancerSpec, BalancerState, Balancers, TargetState } from "../cloud.ts";
 import type { ProcessState } from "./children.ts";
 import { ask, type PresentServer, planServers, presentServers } from "./haproxy-admin.ts";
@@ -24,6 +25,8 @@ type Kept = {
   generation: number;
   bound: string;
   publishedAddress?: string;
+  /** Why it could not be published, as it was logged. */
+  unpublished?: string;
 };
 
 export type BalancerSurroundings = {
@@ -37,6 +40,8 @@ export type BalancerSurroundings = {
 };
 
 const settleMs = 3_000;
+/** A haproxy that is silent for so long is said to serve nobody; before that nothing is said about its targets. */
+const silenceMs = 5_000;
 
 /**
  * Services by haproxy: one process a Service, so that making or changing one disturbs no other. Targets come and go in
@@ -45,6 +50,7 @@ const settleMs = 3_000;
  */
 export function openBalancers(around: BalancerSurroundings): Balancers {
   const last = new Map<string, Promise<unknown>>();
+  const silent = new Map<string, number>();
   /** Changes of one Service in turn. */
   const inTurn = <T>(id: string, work: () => Promise<T>): Promise<T> => {
     const before = last.get(id) ?? Promise.resolve();
@@ -60,7 +66,7 @@ export function openBalancers(around: BalancerSurroundings): Balancers {
     },
     observe: async () => {
       await revive(around, (spec) => inTurn(spec.id, () => ensure(around, spec)));
-      return observe(around);
+      return observe(around, silent);
     },
     remove: (id) => inTurn(id, () => remove(around, id)),
   };
@@ -105,6 +111,7 @@ async function ensure(around: BalancerSurroundings, spec: BalancerSpec): Promise
     generation: keeps ? runs : Math.max(before?.generation ?? 0, runs ?? 0) + 1,
     bound: boundTo(spec),
     ...(before?.publishedAddress === undefined ? {} : { publishedAddress: before.publishedAddress }),
+    ...(before?.unpublished === undefined ? {} : { unpublished: before.unpublished }),
   };
   if (!keeps && tcpListeners(spec).length > 0) await replace(around, kept, runs);
   write(join(folder, "kept.json"), JSON.stringify(kept));
@@ -164,16 +171,28 @@ async function converge(around: BalancerSurroundings, folder: string, spec: Bala
   }
 }
 
-async function publish(around: BalancerSurroundings, folder: string, kept: Kept): Promise<void> {
-  const { spec } = kept;
+/**
+ * A port that can't be published is no reason to stop everything else that the Service needs: its balancer stays not
+ * ready, the log says why, and every observation tries again.
+ */
+async function publish({ publisher, log }: BalancerSurroundings, folder: string, kept: Kept): Promise<void> {
+  const { spec, unpublished, ...before } = kept;
   if (spec.scheme === "internal") {
-    if (kept.publishedAddress !== undefined) await around.publisher.withdraw(spec.id);
+    if (kept.publishedAddress !== undefined) await publisher.withdraw(spec.id);
     return;
   }
   const listeners = tcpListeners(spec).map(({ port }) => ({ port, socketPath: listenerSocket(folder, port) }));
   const preferred = kept.publishedAddress === undefined ? {} : { preferred: kept.publishedAddress };
-  const { address } = await around.publisher.publish({ id: spec.id, listeners, ...preferred });
-  write(join(folder, "kept.json"), JSON.stringify({ ...kept, publishedAddress: address }));
+  const note = (more: Partial<Kept>) => write(join(folder, "kept.json"), JSON.stringify({ ...before, spec, ...more }));
+  try {
+    const { address } = await publisher.publish({ id: spec.id, listeners, ...preferred });
+    if (address !== kept.publishedAddress || unpublished !== undefined) note({ publishedAddress: address });
+  } catch (error) {
+    if (!isCode(error, "CLOUD_INVALID") && !isCode(error, "SETUP_MISSING")) throw error;
+    if (unpublished === error.message) return;
+    log.warn(`${spec.name} is not published: ${error.message}`);
+    note({ unpublished: error.message });
+  }
 }
 
 function warnOnce({ log }: BalancerSurroundings, before: BalancerSpec | undefined, spec: BalancerSpec): void {
@@ -198,31 +217,42 @@ function allKept({ folder }: BalancerSurroundings): Kept[] {
   return readdirSync(root).flatMap((name) => readKept(join(root, name)) ?? []);
 }
 
-/** After a reboot of the computer, or the holder's death, nothing runs although the notes are there. */
+/**
+ * After a reboot of the computer, or the holder's death, nothing runs although the notes are there; and a port that
+ * could not be published may be free by now.
+ */
 async function revive(around: BalancerSurroundings, again: (spec: BalancerSpec) => Promise<void>): Promise<void> {
   const processes = await around.holder.processes();
   const lost = allKept(around).filter(
-    ({ spec }) => tcpListeners(spec).length > 0 && generations(processes, spec.id, false).length === 0,
+    ({ spec, unpublished }) =>
+      tcpListeners(spec).length > 0 &&
+      (unpublished !== undefined || generations(processes, spec.id, false).length === 0),
   );
   await Promise.all(lost.map(({ spec }) => again(spec).catch((error: Error) => around.log.warn(error.message))));
 }
 
-async function observe(around: BalancerSurroundings): ReturnType<Balancers["observe"]> {
+/** `silent`: since when (monotonic) each Service's haproxy has not answered. */
+async function observe(around: BalancerSurroundings, silent: Map<string, number>): ReturnType<Balancers["observe"]> {
   const all = allKept(around);
   const [processes, published] = await Promise.all([around.holder.processes(), around.publisher.list()]);
   const states = await Promise.all(
-    all.map(async (kept): Promise<BalancerState | undefined> => {
-      const { spec, generation } = kept;
+    all.map(async ({ spec, generation }): Promise<BalancerState | undefined> => {
       const own = processes.filter((one) => one.running && one.id.startsWith(`haproxy/${spec.id}/`));
       const serves = own.find((one) => one.id === processOf(spec.id, generation));
       const admin = join(folderOf(around, spec.id), "admin.sock");
       const present = serves === undefined ? undefined : await presentServers(admin).catch(() => undefined);
-      // Between a crash and the next start nothing is known of the targets; they are not called unhealthy for it.
-      if (present === undefined && tcpListeners(spec).length > 0) return undefined;
-      const old = own.filter((one) => one !== serves).map(({ pid }) => pid);
+      const answers = present !== undefined || tcpListeners(spec).length === 0;
+      const nowMs = around.clock.monotonicMs();
+      const since = silent.get(spec.id) ?? nowMs;
+      if (answers) silent.delete(spec.id);
+      else silent.set(spec.id, since);
+      if (!answers && nowMs - since < silenceMs) return undefined;
+      // Whoever can't be asked may still carry connections.
+      const old = own.filter((one) => one !== serves || !answers).map(({ pid }) => pid);
       const lingering = old.length === 0 ? [] : await around.holder.connections(old);
       const address = published.find((one) => one.id === spec.id)?.address;
-      return stateOf(spec, present ?? [], lingering, address);
+      const state = stateOf(spec, present ?? [], lingering, address);
+      return { ...state, ready: state.ready && answers };
     }),
   );
   const balancers = states.filter((state) => state !== undefined);

@@ -3,6 +3,7 @@ import type { Random } from "../../base/random.ts";
 import type { Cloud } from "../cloud.ts";
 import { openBalancers } from "./balancers.ts";
 import { ensureClusterFolder } from "./detached.ts";
+import { ensureEgress } from "./egress.ts";
 import { type Log, openHolder } from "./holder-client.ts";
 import { buildGuestImage } from "./image.ts";
 import { openMachines } from "./machines.ts";
@@ -49,6 +50,7 @@ export async function openLocalCloud({
   const accelerator = await findAccelerator(image);
   const holder = await openHolder({ home, cluster, clock, log });
   const publisher = await openPublisher({ home, cluster, clock });
+  await ensureEgress({ folder, holder, tools, log });
   await ensureRegistry({ home, folder, holder, tools, clock });
   const saved = openSavedMachines({ holder, image, clock, log, registryMirror });
   const machines = await openMachines({ folder, holder, image, accelerator, saved, cold, clock, log });

@@ -31,27 +31,42 @@ export type Detached = {
   logPath: string;
   /** Where it answers commands once it is ready. */
   socketPath: string;
+  /** Done before it is started. */
+  prepare?: () => Promise<void>;
   /** What its first words on failing mean to the user. */
   explain: (said: string) => DroverError;
 };
 
 const startTimeoutMs = 15_000;
 
+const helloTimeoutMs = 5_000;
+
+/** A connection to whoever answers there; undefined when nobody does, or it is just about to end. */
+async function greet(socketPath: string, clock: Clock): Promise<Commands | undefined> {
+  const commands = await connectCommands(socketPath, clock).catch(() => undefined);
+  try {
+    await commands?.call("hello", undefined, helloTimeoutMs);
+    return commands;
+  } catch {
+    commands?.close();
+    return undefined;
+  }
+}
+
 /** Connects to a process that outlives drover, and starts it when it does not live. @throws what `explain` makes of it */
 export async function attach(process: Detached, clock: Clock): Promise<Commands> {
-  const present = await connectCommands(process.socketPath, clock).catch(() => undefined);
+  const present = await greet(process.socketPath, clock);
   if (present !== undefined) return present;
+  await process.prepare?.();
   const exited = start(process);
   const deadlineMs = clock.monotonicMs() + startTimeoutMs;
-  while (clock.monotonicMs() < deadlineMs) {
-    const commands = await connectCommands(process.socketPath, clock).catch(() => undefined);
+  // One look more after its end: another starter may have won, and then that one's process answers.
+  for (let over = false; !over; ) {
+    over = exited.now || clock.monotonicMs() > deadlineMs;
+    const commands = await greet(process.socketPath, clock);
     if (commands !== undefined) return commands;
-    // Another starter may have won: then its process answers although ours has ended.
-    if (exited.now) break;
     await clock.sleep(20);
   }
-  const last = await connectCommands(process.socketPath, clock).catch(() => undefined);
-  if (last !== undefined) return last;
   throw process.explain(tail(process.logPath));
 }
 

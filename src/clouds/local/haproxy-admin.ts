@@ -36,8 +36,12 @@ export async function ask(socketPath: string, command: string): Promise<string> 
 }
 
 /** Every server of every backend. */
-export const presentServers = async (socketPath: string): Promise<PresentServer[]> =>
-  parseServers(await ask(socketPath, "show servers state"), await ask(socketPath, "show stat"));
+export async function presentServers(socketPath: string): Promise<PresentServer[]> {
+  const [states = "", statistics = ""] = (await ask(socketPath, "show servers state; show stat")).split(
+    /(?=^# pxname)/m,
+  );
+  return parseServers(states, statistics);
+}
 
 /** `show servers state` knows where a server is and what was asked of it, `show stat` how it fares. */
 export function parseServers(states: string, statistics: string): PresentServer[] {

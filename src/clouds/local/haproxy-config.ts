@@ -7,8 +7,14 @@ export type WantedServer = { backend: string; name: string; address: string; por
 
 /** Connections at once a Service. */
 const connectionsMax = 4096;
-/** Often enough that a machine that dies unasked is left out within about two seconds. */
-export const checking = "check inter 1s fastinter 250ms downinter 500ms fall 2 rise 1";
+/**
+ * Often enough that a machine that falls silent is left out within about two seconds. One that refuses a connection is
+ * left out at once, until the next check: no connection is tried again elsewhere, so each try on it would be lost.
+ */
+export const checking = [
+  "check inter 1s fastinter 250ms downinter 500ms fall 2 rise 1",
+  "observe layer4 error-limit 1 on-error mark-down",
+].join(" ");
 
 /** The listeners that haproxy serves. */
 export const tcpListeners = (spec: BalancerSpec): Listener[] =>

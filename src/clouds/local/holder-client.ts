@@ -91,22 +91,35 @@ const attachHolder = (folder: string, clock: Clock, log: Log): Promise<Commands>
   withLock(join(folder, "holder.lock"), {}, () => attachAlone(folder, clock, log));
 
 async function attachAlone(folder: string, clock: Clock, log: Log): Promise<Commands> {
-  const living = readRecord(folder);
-  if (living !== undefined && !lives(living)) {
-    const ended = await endProcesses(living.children, clock);
-    if (ended.length > 0) log.warn(`The machines' holder had died; ended what it left: ${ended.join(", ")}.`);
-    rmSync(join(folder, "holder.json"), { force: true });
-  }
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
   return attach(
     {
       argv: ["unshare", ...user, "--net", "--", process.execPath, programPath("holder-main"), folder],
       logPath: join(folder, "holder.log"),
       socketPath: join(folder, "holder.sock"),
+      prepare: () => buryHolder(folder, clock, log),
       explain,
     },
     clock,
   );
+}
+
+/** Ends what a dead holder left. @throws CLOUD_UNAVAILABLE when it lives and does not answer */
+async function buryHolder(folder: string, clock: Clock, log: Log): Promise<void> {
+  const record = readRecord(folder);
+  if (record === undefined) return;
+  // A killed process may take a moment to be gone.
+  const deadlineMs = clock.monotonicMs() + 3_000;
+  while (lives(record) && clock.monotonicMs() < deadlineMs) await clock.sleep(20);
+  if (lives(record)) {
+    throw new DroverError(
+      "CLOUD_UNAVAILABLE",
+      `The machines' holder (process ${record.pid}) runs but does not answer.`,
+    );
+  }
+  const ended = await endNamespace(record, clock);
+  if (ended.length > 0) log.warn(`The machines' holder had died; ended what it left: ${ended.join(", ")}.`);
+  rmSync(join(folder, "holder.json"), { force: true });
 }
 
 /** What to do so that a namespace can be made; the command is found out from the computer's own settings. */
@@ -182,20 +195,27 @@ export async function endHolder(home: string, cluster: string): Promise<string[]
   const folder = clusterFolder(home, cluster);
   const record = readRecord(folder);
   if (record === undefined) return [];
-  const holder = { ...record, id: "holder" };
-  const known = [holder, ...record.children];
+  const ended = await endNamespace(record, systemClock, async () => {
+    const commands = await connectCommands(join(folder, "holder.sock"), systemClock).catch(() => undefined);
+    await commands?.call("end").catch(() => undefined);
+    commands?.close();
+  });
+  for (const name of ["holder.sock", "dial.sock", "holder.json"]) rmSync(join(folder, name), { force: true });
+  return ended;
+}
+
+/** Ends everything of a namespace, after `ask` has asked its holder to do so. Answers with what there was. */
+async function endNamespace(record: HolderRecord, clock: Clock, ask?: () => Promise<void>): Promise<string[]> {
+  const known = [{ ...record, id: "holder" }, ...record.children];
   const pin = pinNamespace(known, record.namespace);
   const named = () =>
     (pin === undefined ? [] : processesInNamespace(record.namespace)).map((one) => nameOf(known, one));
-  const before = named();
-  const commands = await connectCommands(join(folder, "holder.sock"), systemClock).catch(() => undefined);
-  await commands?.call("end").catch(() => undefined);
-  commands?.close();
-  const ended = [...before.map(({ id }) => id), ...(await endProcesses(known, systemClock))];
+  const before = named().map(({ id }) => id);
+  await ask?.();
+  const ended = [...before, ...(await endProcesses(known, clock))];
   // Whoever was started meanwhile; a process that can't be ended in three rounds is left to be seen.
-  for (let round = 0; round < 3; round++) ended.push(...(await endProcesses(named(), systemClock)));
+  for (let round = 0; round < 3; round++) ended.push(...(await endProcesses(named(), clock)));
   if (pin !== undefined) closeSync(pin);
-  for (const name of ["holder.sock", "dial.sock", "holder.json"]) rmSync(join(folder, name), { force: true });
   return [...new Set(ended)];
 }
 

@@ -19,8 +19,13 @@ const copyMs = 300_000;
 /** All clusters of a home share the images. */
 const storage = (home: string): string => join(home, "registry");
 
-/** Starts the registry in a cluster's namespace when it does not run there, and waits until it answers. */
-export async function ensureRegistry(o: {
+/**
+ * Starts the registry in a cluster's namespace when it does not run there, and waits until it answers. Machines may
+ * only read: one that could write might put its own image under the name that another Pod asks for.
+ */
+export const ensureRegistry = (o: RegistryOptions): Promise<void> => startRegistry(o, "readonly");
+
+type RegistryOptions = {
   /** Where the images are. */
   home: string;
   /** The cluster's folder. */
@@ -28,7 +33,9 @@ export async function ensureRegistry(o: {
   holder: Holder;
   tools: Tools;
   clock: Clock;
-}): Promise<void> {
+};
+
+async function startRegistry(o: RegistryOptions, mode: "readonly" | "writable"): Promise<void> {
   const { folder } = o;
   mkdirSync(storage(o.home), { recursive: true, mode: 0o700 });
   const config = join(folder, "registry.yml");
@@ -36,7 +43,10 @@ export async function ensureRegistry(o: {
   const settings = {
     version: "0.1",
     log: { level: "warn", accesslog: { disabled: true } },
-    storage: { filesystem: { rootdirectory: storage(o.home) }, delete: { enabled: true } },
+    storage: {
+      filesystem: { rootdirectory: storage(o.home) },
+      maintenance: { readonly: { enabled: mode === "readonly" }, uploadpurging: { enabled: false } },
+    },
     http: { addr: registryMirror },
   };
   writeFileSync(config, JSON.stringify(settings), { mode: 0o600 });
@@ -68,7 +78,7 @@ export async function loadImage(o: { home: string; archive: string; reference: s
   try {
     const log = { info: () => undefined, warn: () => undefined };
     const holder = await openHolder({ home: folder, cluster, clock: o.clock, log });
-    await ensureRegistry({ home: o.home, folder, holder, tools, clock: o.clock });
+    await startRegistry({ home: o.home, folder, holder, tools, clock: o.clock }, "writable");
     const to = `docker://${registryMirror}/${repository}:${tag}`;
     const words = ["--insecure-policy", "--tmpdir", folder, "copy", "--quiet", "--all", "--dest-tls-verify=false"];
     const copied = await holder.run(tools.command("skopeo", ...words, source, to), { timeoutMs: copyMs });

@@ -1,5 +1,5 @@
 import { get } from "node:http";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
@@ -10,6 +10,7 @@ import { endPublisher, openPublisher } from "../../../src/clouds/local/publisher
 import { openTools, type Tools } from "../../../src/clouds/local/tools.ts";
 import { build, eventually, startHolder } from "./holder-home.ts";
 import { generateLoad } from "./load.ts";
+import { openParts } from "./parts.ts";
 import { startTarget, type TestTarget } from "./targets.ts";
 
 let tools: Tools;
@@ -190,6 +191,69 @@ test("another drover finds the same balancers, and a killed publisher's addresse
   const again = openBalancers({ folder, holder, publisher, tools, clock: systemClock, log });
   expect(await again.observe()).toEqual(before);
   expect(await fetchText(`http://${await addressOf(again)}/`)).toBe("machine-1");
+});
+
+test("after the holder's death the Services serve again, on the same addresses", async () => {
+  const first = await startBalancers();
+  await first.balancers.ensure(web([target({ machineId: "machine-1", address: "10.90.1.1" })]));
+  const before = await addressOf(first.balancers);
+  process.kill(first.holder.pid, "SIGKILL");
+  first.holder.close();
+  const next = await openParts(first.home, tools);
+  onTestFinished(() => next.close());
+  await startTarget(next.holder, first.home, 1);
+  await settled(next.balancers, "machine-1", "healthy");
+  expect(await addressOf(next.balancers)).toBe(before);
+  expect(await fetchText(`http://${before}/`)).toBe("machine-1");
+});
+
+test("a port that another program has everywhere leaves the rest of the Service alone until it is free", async () => {
+  const { balancers, holder, home, log } = await startBalancers();
+  const other = createServer().listen(0, "0.0.0.0");
+  await eventually(() => other.listening);
+  const { port } = other.address() as AddressInfo;
+  const listeners = [{ port, protocol: "TCP" as const }];
+  await balancers.ensure(web([target(await startTarget(holder, home, 1))], { listeners }));
+  await settled(balancers, "machine-1", "healthy");
+  expect(await stateOf(balancers)).toMatchObject({ ready: false, addresses: [] });
+  expect(log.lines).toEqual([
+    `default/web is not published: Port ${port} can't be published: another program listens on it on every address.`,
+  ]);
+  await new Promise((resolve) => other.close(resolve));
+  const ip = await eventually(async () => (await addressOf(balancers)) || undefined);
+  expect(await fetchText(`http://${ip}:${port}/`)).toBe("machine-1");
+});
+
+test("Services of the same id in two clusters have an address each", async () => {
+  const [one, two] = [await startBalancers(), await startBalancers()];
+  await one.balancers.ensure(web([]));
+  await two.balancers.ensure(web([]));
+  const [first, second] = [await addressOf(one.balancers), await addressOf(two.balancers)];
+  expect(first).not.toBe(second);
+  expect([first, second]).not.toContain("");
+});
+
+test("a server that refuses a connection loses one request and not every third until its next check", async () => {
+  const { balancers, holder, home } = await startBalancers();
+  const all = [];
+  for (const n of [1, 2, 3]) all.push(target(await startTarget(holder, home, n)));
+  await balancers.ensure(web(all));
+  for (const n of [1, 2, 3]) await settled(balancers, `machine-${n}`, "healthy");
+  const ip = await addressOf(balancers);
+  await holder.kill("machine-2", "SIGKILL");
+  await eventually(async () => (await holder.processes()).some((one) => one.id === "machine-2" && !one.running));
+  const answers = [];
+  for (let i = 0; i < 30; i++) answers.push(await fetchText(`http://${ip}/`).catch(() => "lost"));
+  expect(answers.filter((answer) => answer === "lost").length).toBeLessThanOrEqual(1);
+});
+
+test("UDP is said not to be served, once", async () => {
+  const { balancers, log } = await startBalancers();
+  const listeners = [80, 53].map((port) => ({ port, protocol: port === 53 ? ("UDP" as const) : ("TCP" as const) }));
+  await balancers.ensure(web([], { listeners }));
+  await balancers.ensure(web([], { listeners }));
+  expect(log.lines).toEqual(["The local cloud balances TCP only: default/web is not served on UDP 53."]);
+  expect(await stateOf(balancers)).toMatchObject({ ready: true });
 });
 
 test.for([

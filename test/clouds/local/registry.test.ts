@@ -66,6 +66,10 @@ test("a loaded image is listed, and a machine's registry serves it under its who
       `docker://${registryMirror}/docker.io/library/nginx:1.20.1`,
     ),
   );
+  const to = `docker://${registryMirror}/docker.io/library/evil:1`;
+  const words = ["--insecure-policy", "copy", "--dest-tls-verify=false", `oci-archive:${archive}`, to];
+  expect(await holder.run(tools.command("skopeo", ...words))).toMatchObject({ exitCode: 1 });
+  expect(await listImages({ home })).not.toContain("docker.io/library/evil:1");
   expect(JSON.parse(seen.stdout)).toMatchObject({ Name: `${registryMirror}/docker.io/library/nginx`, Os: "linux" });
 }, 60_000);
 
