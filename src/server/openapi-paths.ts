@@ -64,7 +64,7 @@ const objectVerbs = [
   ["patch", "patch", "patch"],
   ["delete", "delete", "delete"],
 ] as const;
-const subresourceVerbs = [["create", "post", "connect"], ...objectVerbs] as const;
+const subresourceVerbs = [["create", "post", "post"], ...objectVerbs] as const;
 type Verbs = readonly (readonly [verb: string, method: string, action: string])[];
 
 /** What is read and written at an address: the kind's GVK, its type, and the type of its list. */
@@ -116,21 +116,24 @@ export function pathsOf(served: readonly Kind[]): Json {
     for (const [name, { kind: of, verbs }] of Object.entries(kind.subresources)) {
       const found = subjectOf(of);
       if (found) add(`${object}/${name}`, named, subresourceVerbs, verbs, found, `${kind.kind} ${name}`);
+      else
+        paths.push([
+          `${object}/${name}`,
+          { ...connections(of, verbs, `${kind.kind} ${name}`, kind), parameters: named },
+        ]);
     }
   }
   return Object.fromEntries(paths.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** `name`: what the operation is about, in words; it makes the operation's id. */
 function operation(verb: string, action: string, of: Subject, name: string, kind: Kind): Json {
-  const id = `${name} ${kind.group.split(".")[0] || "core"} ${kind.version}${kind.namespaced ? " namespaced" : ""}`;
   const answers = verb === "delete" || verb === "deletecollection" ? "meta.v1.Status" : of.type;
   const answer = verb === "list" && of.listType !== undefined ? of.listType : answers;
   const body = bodyOf(verb, of);
   const ok = { description: "OK", content: content(media, referenceTo(answer)) };
   return {
-    operationId: id.replace(/ (\w)/g, (_, letter: string) => letter.toUpperCase()),
-    tags: [`${kind.group.split(".")[0] || "core"}_${kind.version}`],
+    operationId: operationId(name, kind),
+    tags: [tag(kind)],
     ...(parameters[verb] && { parameters: parameters[verb] }),
     ...(body && { requestBody: { ...body, required: verb !== "delete" && verb !== "deletecollection" } }),
     responses: {
@@ -141,6 +144,33 @@ function operation(verb: string, action: string, of: Subject, name: string, kind
     "x-kubernetes-action": action,
     "x-kubernetes-group-version-kind": { group: of.group, version: of.version, kind: of.kind },
   };
+}
+
+/** Operations that open a stream, such as exec: their body and answer are no objects. */
+function connections(id: string, verbs: readonly string[], name: string, kind: Kind): Json {
+  const [of = "", version = "", group = ""] = id.split("/").reverse();
+  const operations = subresourceVerbs
+    .filter(([verb]) => verbs.includes(verb))
+    .map(([, method]) => {
+      const ok = { description: "OK", content: content(["*/*"], { type: "string" }) };
+      const value = {
+        operationId: operationId(`connect ${method} ${name}`, kind),
+        tags: [tag(kind)],
+        responses: { 200: ok, 401: { description: "Unauthorized" } },
+        "x-kubernetes-action": "connect",
+        "x-kubernetes-group-version-kind": { group, version, kind: of },
+      };
+      return [method, value] as const;
+    });
+  return Object.fromEntries(operations);
+}
+
+const tag = (kind: Kind): string => `${kind.group.split(".")[0] || "core"}_${kind.version}`;
+
+/** `name`: what the operation is about, in words. */
+function operationId(name: string, kind: Kind): string {
+  const words = `${name} ${tag(kind).replace("_", " ")}${kind.namespaced ? " namespaced" : ""}`;
+  return words.replace(/ (\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function bodyOf(verb: string, of: Subject): Json | undefined {

@@ -108,9 +108,9 @@ function fieldSchema([type, , flags = "", extras = {}]: FieldRow, use: Use): Jso
   return beside(value, words);
 }
 
-/** Nothing may stand beside a `$ref`, so it goes into an `allOf`. */
+/** Nothing may stand beside a `$ref`, so it goes into an `allOf`, in fields even when it is alone. */
 const beside = (value: Json, words: Json): Json =>
-  "$ref" in value && Object.keys(words).length > 0 ? { allOf: [value], ...words } : { ...value, ...words };
+  "$ref" in value ? { allOf: [value], ...words } : { ...value, ...words };
 
 function defaultOf(type: FieldType, extras: Extras, isPointer: boolean, isAlways: boolean): Json {
   if (extras.def !== undefined) return { default: extras.def };
