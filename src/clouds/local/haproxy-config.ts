@@ -20,7 +20,7 @@ export const checking = [
 export const tcpListeners = (spec: BalancerSpec): Listener[] =>
   spec.listeners.filter(({ protocol }) => protocol === "TCP");
 
-export const backendOf = (port: number): string => `p${port}`;
+const backendOf = (port: number): string => `p${port}`;
 
 /** The unix socket by which the outside reaches one listener. */
 export const listenerSocket = (folder: string, port: number): string => `${folder}/${port}.sock`;

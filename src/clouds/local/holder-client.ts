@@ -169,7 +169,7 @@ async function dial(path: string, address: string, port: number, signal?: AbortS
 type HolderRecord = ProcessIdentity & { namespace: string; children: (ProcessIdentity & { id: string })[] };
 
 /** What the holder last wrote about itself; undefined when there was none or it ended in order. */
-export function readRecord(folder: string): HolderRecord | undefined {
+function readRecord(folder: string): HolderRecord | undefined {
   try {
     return JSON.parse(readFileSync(join(folder, "holder.json"), "utf8")) as HolderRecord;
   } catch {

@@ -7,7 +7,7 @@ export const machineNetwork = "10.90.0.0/16";
 /** The bridge's address in it: the machines' gateway, resolver and registry. */
 export const gatewayAddress = "10.90.0.1";
 /** Where the cluster addresses of Services come from. All of them are answered inside the namespace. */
-export const serviceNetwork = "10.96.0.0/16";
+const serviceNetwork = "10.96.0.0/16";
 
 const bridge = "drover0";
 
@@ -33,7 +33,7 @@ export async function buildNetwork(): Promise<void> {
 }
 
 /** @throws CLOUD_INVALID when it can't be the name of an interface */
-export function assertInterfaceName(name: string): void {
+function assertInterfaceName(name: string): void {
   if (!/^[a-z][a-z0-9-]{0,14}$/.test(name)) throw new DroverError("CLOUD_INVALID", `${name} can't name an interface.`);
 }
 
@@ -59,7 +59,7 @@ export const taps = (): string[] =>
     .filter((name) => name !== "" && name !== "lo" && name !== bridge);
 
 /** Runs one command of `ip` or several, a line each. @throws SETUP_MISSING, CLOUD_UNAVAILABLE with what `ip` said */
-export async function ip(batch: string, ...options: string[]): Promise<string> {
+async function ip(batch: string, ...options: string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await run(["ip", ...options, "-batch", "-"], `${batch}\n`);
   if (exitCode === 0) return stdout;
   if (/ENOENT/.test(stderr))

@@ -28,7 +28,7 @@ export async function openTools(o: { signal?: AbortSignal; progress?: (line: str
  * Each program is started by the loader and with the libraries it was built with, so it needs neither a chroot nor
  * anything of the computer's own, and reads and writes the same paths as drover does.
  */
-export function toolsIn(root: string): Tools {
+function toolsIn(root: string): Tools {
   const triplet = ["x86_64-linux-gnu", "aarch64-linux-gnu"].find((name) => existsSync(join(root, "lib", name)));
   assert(triplet !== undefined, `${root} holds libraries of a known architecture`);
   const libraries = [join(root, "lib", triplet), join(root, "usr/lib", triplet)];

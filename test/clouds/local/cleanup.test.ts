@@ -7,11 +7,11 @@ import { localCleanup } from "../../../src/clouds/local/cleanup.ts";
 import { run } from "../../../src/clouds/local/command.ts";
 import { endEgress, ensureEgress, roadOf } from "../../../src/clouds/local/egress.ts";
 import { openHolder } from "../../../src/clouds/local/holder-client.ts";
-import { takeSnapshot } from "../../../src/clouds/local/leftovers.ts";
 import { openPublisher } from "../../../src/clouds/local/publisher-client.ts";
 import { ensureRegistry } from "../../../src/clouds/local/registry.ts";
 import { openTools, type Tools } from "../../../src/clouds/local/tools.ts";
 import { build, capture, eventually, makeHome, startHolder } from "./holder-home.ts";
+import { takeSnapshot } from "./snapshot.ts";
 import { startTarget } from "./targets.ts";
 
 let tools: Tools;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { run } from "./command.ts";
-import { commandLine, networkNamespace, processIds } from "./identity.ts";
-import type { Tools } from "./tools.ts";
+import { run } from "../../../src/clouds/local/command.ts";
+import { commandLine, networkNamespace, processIds } from "../../../src/clouds/local/identity.ts";
+import type { Tools } from "../../../src/clouds/local/tools.ts";
 
 /** What there is on the computer, in words that can be compared; each list is sorted. */
 export type Snapshot = {

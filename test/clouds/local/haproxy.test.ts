@@ -1,0 +1,117 @@
+import { expect, test } from "vitest";
+import type { BalancerSpec } from "../../../src/clouds/cloud.ts";
+import { stateOf } from "../../../src/clouds/local/balancers.ts";
+import { type PresentServer, parseServers, planServers } from "../../../src/clouds/local/haproxy-admin.ts";
+import { boundTo, checking, haproxyConfig, wantedServers } from "../../../src/clouds/local/haproxy-config.ts";
+
+const spec: BalancerSpec = {
+  id: "svc-web",
+  cluster: "test",
+  name: "default/web",
+  scheme: "internet-facing",
+  clusterAddress: "10.96.0.10",
+  listeners: [
+    { port: 80, protocol: "TCP" },
+    { port: 53, protocol: "UDP" },
+    { port: 443, protocol: "TCP" },
+  ],
+  targets: [
+    { machineId: "m1", address: "10.90.0.2", ports: [8080, 53, 8443], draining: false },
+    { machineId: "m2", address: "10.90.0.3", ports: [8080, 53, 0], draining: true },
+  ],
+};
+
+test("there is a server a TCP listener and target that serves it", () => {
+  const servers = wantedServers(spec).map(
+    ({ backend, name, port, draining }) => `${backend} ${name}:${port} ${draining}`,
+  );
+  expect(servers).toEqual(["p80 m1:8080 false", "p443 m1:8443 false", "p80 m2:8080 true"]);
+});
+
+test("the configuration holds every listener, and no server that drains", () => {
+  const text = haproxyConfig(spec, "/f", wantedServers(spec));
+  for (const line of [
+    "  bind 10.96.0.10:80",
+    "  bind unix@/f/80.sock mode 600",
+    "  bind 10.96.0.10:443",
+    `  server m1 10.90.0.2:8080 ${checking}`,
+    "  retries 0",
+  ]) {
+    expect(text.split("\n")).toContain(line);
+  }
+  expect(text).not.toMatch(/m2|:53|redispatch/);
+  expect(haproxyConfig({ ...spec, scheme: "internal" }, "/f", [])).not.toContain("unix@/f/80");
+});
+
+test("targets come and go in the running process, listeners don't", () => {
+  expect(boundTo({ ...spec, targets: [] })).toBe(boundTo(spec));
+  expect(boundTo({ ...spec, listeners: spec.listeners.slice(0, 2) })).not.toBe(boundTo(spec));
+  expect(boundTo({ ...spec, listeners: spec.listeners.filter(({ protocol }) => protocol === "TCP") })).toBe(
+    boundTo(spec),
+  );
+});
+
+const server = (more: Partial<PresentServer> = {}): PresentServer => ({
+  backend: "p80",
+  name: "m1",
+  address: "10.90.0.2",
+  port: 8080,
+  admin: "ready",
+  sessions: 0,
+  up: true,
+  unchecked: false,
+  ...more,
+});
+const want = (more: object = {}) => ({
+  backend: "p80",
+  name: "m1",
+  address: "10.90.0.2",
+  port: 8080,
+  draining: false,
+  ...more,
+});
+
+test.for([
+  ["nothing to do", [server()], [want()], []],
+  ["drain", [server()], [want({ draining: true })], ["set server p80/m1 state drain"]],
+  ["drained already", [server({ admin: "drain" })], [want({ draining: true })], []],
+  ["back again", [server({ admin: "drain" })], [want()], ["set server p80/m1 state ready"]],
+  ["never been there", [], [want({ draining: true })], []],
+  ["moved", [server()], [want({ address: "10.90.0.9", port: 1 })], ["set server p80/m1 addr 10.90.0.9 port 1"]],
+  ["gone", [server()], [], ["set server p80/m1 state maint; shutdown sessions server p80/m1; del server p80/m1"]],
+  ["the same machine of another listener", [server()], [want(), want({ backend: "p443", draining: true })], []],
+] as const)("plan: %s", ([_name, present, wanted, commands]) => expect(planServers(present, wanted)).toEqual(commands));
+
+test("a new server has no weight until it is known to be down, so its first check comes before its first connection", () => {
+  const [command = ""] = planServers([], [want()]);
+  const steps = command.split("; ").map((step) => step.replace(/^(set server|enable health) p80\/m1 ?/, ""));
+  expect(steps.slice(1)).toEqual(["weight 0", "", "state ready", "health down", "weight 1"]);
+});
+
+test("haproxy's two tables are read by the names of their columns", () => {
+  const states =
+    "1\n# be_id be_name srv_name srv_addr srv_admin_state srv_port\n3 p80 m1 10.90.0.2 8 8080\n3 p80 m2 10.90.0.3 0 1\n";
+  const statistics =
+    "# pxname,svname,qcur,scur,status,check_status\nf80,FRONTEND,,1,OPEN,\np80,m1,1,2,DRAIN,L4OK\np80,m2,0,0,DOWN 1/2,* INI\n";
+  expect(parseServers(states, statistics)).toEqual([
+    server({ admin: "drain", sessions: 3 }),
+    server({ name: "m2", address: "10.90.0.3", port: 1, up: false, unchecked: true }),
+  ]);
+});
+
+const both = [server(), server({ backend: "p443", port: 8443 })];
+const drains = { name: "m2", address: "10.90.0.3", admin: "drain" as const };
+test.for([
+  ["every port is healthy", both, [], "healthy drained"],
+  ["one port is not", [server(), server({ backend: "p443", up: false })], [], "unhealthy drained"],
+  ["one port is not there yet", [server()], [], "initial drained"],
+  ["one port is not checked yet", [server(), server({ backend: "p443", unchecked: true })], [], "initial drained"],
+  ["a connection is open", [...both, server({ ...drains, sessions: 1 })], [], "healthy draining"],
+  ["none is open", [...both, server(drains)], [], "healthy drained"],
+  ["an earlier process carries one", both, ["10.90.0.3:8080"], "healthy draining"],
+  ["an earlier process carries another's", both, ["10.90.0.2:8080"], "healthy drained"],
+] as const)("a target's state: %s", ([_name, present, lingering, states]) => {
+  const state = stateOf(spec, present, lingering, "127.64.0.1");
+  expect(state.targets.map((target) => target.state).join(" ")).toBe(states);
+  expect(state).toMatchObject({ ready: true, addresses: [{ ip: "127.64.0.1" }] });
+});
