@@ -57,7 +57,7 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
         for (const notice of action.notices) await say(options, notice);
         return;
       case "together":
-        return together(action.actions, (each) => act(each, signal));
+        return together(action, (each) => act(each, signal));
       case "refreshOffers":
         return poll.refreshOffers(signal);
       case "launch":
@@ -65,15 +65,9 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
       case "terminate":
         memory.endAskedMs.set(action.machineId, clock.monotonicMs());
         return terminate(action.machineId);
-      case "bind": {
-        const pod = action.pod as Pod; // Planned for Pods alone.
-        return boxes.bind(action.machineId, await options.bindingOf(pod, action.machineId, action.address), signal);
-      }
-      case "updateFiles": {
-        const pod = action.pod as Pod; // As above.
-        const { volumes } = await options.bindingOf(pod, action.machineId, action.address);
-        return boxes.update(action.machineId, volumes, signal);
-      }
+      case "bind":
+      case "updateFiles":
+        return instruct(options, action, signal);
       case "stop":
         return boxes.stop(action.machineId, action.graceSeconds, signal);
       case "ensureBalancer": {
@@ -105,6 +99,17 @@ async function say({ client, clock, log }: ActOptions, notice: Notice, inserted?
   } catch (error) {
     log.debug({ error }, `An Event could not be written: ${String(error)}`);
   }
+}
+
+/** Gives the machine its Pod, or newer files for it. */
+async function instruct(options: ActOptions, action: Of<"bind"> | Of<"updateFiles">, signal: AbortSignal) {
+  const { boxes, memory, clock } = options;
+  const { machineId, sources } = action;
+  const binding = await options.bindingOf(action.pod as Pod, machineId, action.address); // Planned for Pods alone.
+  const files = binding.volumes.filter(({ kind }) => kind === "files");
+  if (action.do === "bind") await boxes.bind(machineId, binding, signal);
+  else await boxes.update(machineId, files, signal);
+  memory.sourcesSent.set(machineId, { sources, atMs: clock.monotonicMs() });
 }
 
 type Of<Do extends Action["do"]> = Extract<Action, { do: Do }>;
@@ -146,12 +151,13 @@ async function remove(options: ActOptions, { key, uid, graceSeconds, propagation
   }
 }
 
-async function together(actions: readonly Action[], act: (action: Action) => Promise<void>): Promise<void> {
+async function together({ actions, untilFailure }: Of<"together">, act: (action: Action) => Promise<void>) {
   const queue = [...actions];
   const failures: unknown[] = [];
   const worker = async () => {
     for (let action = queue.shift(); action; action = queue.shift()) {
       await act(action).catch((error: unknown) => failures.push(error));
+      if (untilFailure && failures.length > 0) return;
     }
   };
   await Promise.all(Array.from({ length: Math.min(togetherMax, actions.length) }, worker));

@@ -4,6 +4,7 @@ import { rfc3339 } from "../base/clock.ts";
 import { type Random, suffix } from "../base/random.ts";
 import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
 import type { LaunchRecord, View } from "../registry/view.ts";
+import type { Memory } from "./memory.ts";
 import { condition, controllerOf, keyOf, timeMs } from "./owned.ts";
 import { type Demand, place, poolOf, type Wave } from "./placement.ts";
 import type { Poll } from "./poll.ts";
@@ -31,6 +32,8 @@ export type LauncherWorld = {
   broken: readonly { pod: Pod; message: string }[];
   offers?: { list: readonly Offer[]; ageMs: number } | undefined;
   records: readonly LaunchRecord[];
+  /** Machines that ended before they served, lately: whose, and when. */
+  losses: readonly { owner: string; atMs: number }[];
   /** Since the first and the last of the waiting Pods came. */
   sinceFirstMs: number;
   sinceLastMs: number;
@@ -44,6 +47,7 @@ export type LauncherOptions = {
   view: View;
   roster: Roster;
   poll: Pick<Poll, "offers">;
+  memory: Pick<Memory, "losses">;
   random: Random;
   cluster: string;
   machinesMax: number;
@@ -76,6 +80,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
         broken,
         offers: poll.offers(),
         records: view.list("launches.drover.dev"),
+        losses: [...options.memory.losses.values()],
         sinceFirstMs: nowMs - Math.min(nowMs, ...times),
         sinceLastMs: nowMs - Math.max(0, ...times),
         machinesMax,
@@ -131,27 +136,40 @@ const ownerOf = (record: LaunchRecord): string => record.metadata.annotations?.[
 /** Machines that a launch has given or may yet give. */
 const machinesOf = ({ spec, status }: LaunchRecord): number =>
   status?.done ? status.machines.length : spec.slots.length;
-const requestedMs = ({ spec }: LaunchRecord): number => timeMs(spec.requestedAt);
 
-/** After n failed launches an owner rests 10 s, 20 s, 40 s … 300 s; another pool may be tried at once. */
-function backoff({ waiting, records }: LauncherWorld, nowMs: number) {
-  const failed = records.filter(({ status }) => status?.failure && status.failure.code !== "CLOUD_CAPACITY");
-  const untilOf = new Map<string, { untilMs: number; message: string }>();
-  for (const owner of new Set(failed.map(ownerOf))) {
-    const own = failed.filter((record) => ownerOf(record) === owner);
-    const restMs = Math.min(300_000, 10_000 * 2 ** (own.length - 1));
-    const last = own.reduce((a, b) => (requestedMs(a) >= requestedMs(b) ? a : b));
-    untilOf.set(owner, { untilMs: requestedMs(last) + restMs, message: last.status?.failure?.message ?? "" });
+/** Failures of one owner that lie further back are forgotten. */
+const rememberedMs = 1_200_000;
+
+/** Launches that failed for another reason than capacity, and machines that ended before they served. */
+function failuresOf({ records, losses }: LauncherWorld, nowMs: number) {
+  const refused = records.flatMap((record) => {
+    const { failure } = record.status ?? {};
+    if (!failure || failure.code === "CLOUD_CAPACITY") return [];
+    return [{ owner: ownerOf(record), atMs: timeMs(record.spec.requestedAt), message: failure.message }];
+  });
+  const lost = losses.map((loss) => ({ ...loss, message: "its machine ended before it served" }));
+  const byOwner = new Map<string, { count: number; atMs: number; message: string }>();
+  for (const { owner, atMs, message } of [...refused, ...lost].sort((a, b) => a.atMs - b.atMs)) {
+    if (atMs + rememberedMs > nowMs) byOwner.set(owner, { count: (byOwner.get(owner)?.count ?? 0) + 1, atMs, message });
   }
-  const rests = ({ owner }: Demand) => (untilOf.get(owner)?.untilMs ?? 0) > nowMs;
-  const resting = waiting
-    .filter(rests)
-    .map(({ pod, owner }) => ({ pod, message: `The last launch failed: ${untilOf.get(owner)?.message ?? ""}` }));
-  const waits = waiting.filter(rests).map(({ owner }) => (untilOf.get(owner)?.untilMs ?? 0) - nowMs);
+  return byOwner;
+}
+
+/** After n failures an owner rests 10 s, 20 s, 40 s … 300 s; another pool may be tried at once. */
+function backoff(world: LauncherWorld, nowMs: number) {
+  const failures = failuresOf(world, nowMs);
+  const leftMs = (owner: string): number => {
+    const { count, atMs } = failures.get(owner) ?? { count: 0, atMs: 0 };
+    return count === 0 ? 0 : atMs + Math.min(300_000, 10_000 * 2 ** (count - 1)) - nowMs;
+  };
+  const resting = world.waiting.filter(({ owner }) => leftMs(owner) > 0);
   return {
-    resting,
-    ready: waiting.filter((demand) => !rests(demand)),
-    againInMs: waits.length > 0 ? Math.min(...waits) : undefined,
+    resting: resting.map(({ pod, owner }) => ({
+      pod,
+      message: `The last launch failed: ${failures.get(owner)?.message ?? ""}`,
+    })),
+    ready: world.waiting.filter(({ owner }) => leftMs(owner) <= 0),
+    againInMs: resting.length > 0 ? Math.min(...resting.map(({ owner }) => leftMs(owner))) : undefined,
   };
 }
 

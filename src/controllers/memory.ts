@@ -7,8 +7,32 @@ export type Memory = {
   toldUpTo: Map<string, number>;
   /** When the end of a machine was last asked for, monotonic ms. */
   endAskedMs: Map<string, number>;
+  /** What the Pod's files on a machine were made from, and when, monotonic ms. */
+  sourcesSent: Map<string, { sources: string; atMs: number }>;
+  /** Pods that lost their machine before they were ever ready, by uid: whose they were, and when, wall ms. */
+  losses: Map<string, { owner: string; atMs: number }>;
+  /** Machines of nobody that were told of. */
+  strangersTold: Set<string>;
   /** The names that were last written to the machines' resolvers, by name, as text. */
   namesWritten: Map<string, string>;
 };
 
-export const openMemory = (): Memory => ({ toldUpTo: new Map(), endAskedMs: new Map(), namesWritten: new Map() });
+export const openMemory = (): Memory => ({
+  toldUpTo: new Map(),
+  endAskedMs: new Map(),
+  sourcesSent: new Map(),
+  losses: new Map(),
+  strangersTold: new Set(),
+  namesWritten: new Map(),
+});
+
+/** Losses further back count for nothing any more. */
+const lossKeepMs = 1_200_000;
+
+/** Lets go of what is remembered of machines that are in no record any more. */
+export function prune(memory: Memory, isKnown: (machineId: string) => boolean, nowMs: number): void {
+  for (const map of [memory.toldUpTo, memory.endAskedMs, memory.sourcesSent]) {
+    for (const machineId of map.keys()) if (!isKnown(machineId)) map.delete(machineId);
+  }
+  for (const [uid, { atMs }] of memory.losses) if (atMs + lossKeepMs <= nowMs) memory.losses.delete(uid);
+}

@@ -1,15 +1,22 @@
-import { isDeepStrictEqual } from "node:util";
 import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
 import type { ObjectMeta, OwnerReference, Pod } from "../api/types.gen.ts";
 import { parseTimeMs } from "../base/clock.ts";
 
 /** What every planner asks of metadata, Pods and owners. */
 
-const withoutEmpty = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value ?? null, (_, each) => (each === null ? undefined : each)) ?? "null");
+const isEmpty = (value: unknown): boolean =>
+  value === undefined ||
+  value === null ||
+  (typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0);
 
-/** Equal but for fields that are null or undefined, as the API adds and drops them. */
-export const isSame = (a: unknown, b: unknown): boolean => isDeepStrictEqual(withoutEmpty(a), withoutEmpty(b));
+/** Equal but for fields without content (null, undefined, `{}`), as the API adds and drops them. */
+export function isSame(a: unknown, b: unknown): boolean {
+  if (a === b || (isEmpty(a) && isEmpty(b))) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [left, right] = [new Map(Object.entries(a)), new Map(Object.entries(b))];
+  return [...new Set([...left.keys(), ...right.keys()])].every((key) => isSame(left.get(key), right.get(key)));
+}
 
 export const controllerOf = ({ ownerReferences }: ObjectMeta): OwnerReference | undefined =>
   ownerReferences?.find(({ controller }) => controller);

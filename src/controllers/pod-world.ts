@@ -21,6 +21,9 @@ export type PodWorld = {
   /** No balancer can send the machine a connection any more. */
   released: boolean;
   toldUpTo: number;
+  /** What the Pod's files come from as it is now, and as the machine was last told, in this process. */
+  sources: string;
+  sourcesSent?: { sources: string; ageMs: number } | undefined;
 };
 
 /** The machine's own events, each told once. */

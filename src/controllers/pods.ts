@@ -1,12 +1,14 @@
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Pod } from "../api/types.gen.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Boxes } from "../clouds/box.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import { gatedService } from "./gates.ts";
 import type { Memory } from "./memory.ts";
-import { isFinished, isSame, keyOf } from "./owned.ts";
+import { controllerOf, isFinished, isSame, keyOf } from "./owned.ts";
 import { planEnd } from "./pod-end.ts";
+import { hasToken, sourcesText, usersOf } from "./pod-sources.ts";
 import { lostStatus, nextStatus, stageNotice } from "./pod-status.ts";
 import { type GateState, type PodWorld, planReported } from "./pod-world.ts";
 import type { Poll } from "./poll.ts";
@@ -21,6 +23,7 @@ export type PodOptions = {
   book: BalancerBook;
   memory: Memory;
   balancerId: (serviceUid: string) => string;
+  clock: Clock;
 };
 
 /** Pods and their machines: binds, follows, tells, and sees to an orderly end. */
@@ -30,6 +33,8 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
     pods: (object) => [keyOf("pods", object)],
     nodes: (object) => podOn(options.roster, object.metadata.name),
     services: (object) => gatedPods(options.view, object),
+    configmaps: (object) => usersOf(options.view, "configmaps", object),
+    secrets: (object) => usersOf(options.view, "secrets", object),
     "launches.drover.dev": (object) => seatedPods(options.roster, object),
   },
   observe(key) {
@@ -39,6 +44,8 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
     const seat = roster.seatOf(pod.metadata.uid ?? "");
     const machineId = seat?.machine?.id ?? "";
     const { machine = seat?.machine, gone, cause } = poll.sight(machineId);
+    if (gone && !isFinished(pod) && !pod.status?.startTime) noteLoss(pod, options);
+    const sent = memory.sourcesSent.get(machineId);
     return {
       pod,
       seat,
@@ -50,10 +57,19 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
       gates: gatesOf(pod, machineId, options),
       released: seat?.machine === undefined || book.released(machineId),
       toldUpTo: memory.toldUpTo.get(machineId) ?? 0,
+      sources: sourcesText(view, pod),
+      sourcesSent: sent && { sources: sent.sources, ageMs: options.clock.monotonicMs() - sent.atMs },
     };
   },
   plan: planPod,
 });
+
+/** Machines that end before they serve make their owner wait for the next one. */
+function noteLoss({ metadata }: Pod, { memory, clock }: PodOptions): void {
+  const { uid = "" } = metadata;
+  if (memory.losses.has(uid)) return;
+  memory.losses.set(uid, { owner: controllerOf(metadata)?.uid ?? uid, atMs: clock.wallMs() });
+}
 
 /** The Pod that has this machine. */
 export function podOn(roster: Roster, machineId: string): ObjectKey[] {
@@ -95,7 +111,7 @@ function gatesOf({ spec, metadata }: Pod, machineId: string, { view, book, balan
 }
 
 export function planPod(world: PodWorld, nowMs: number): Plan {
-  const { pod, seat, machine, contact } = world;
+  const { pod, seat, machine } = world;
   const key = keyOf("pods", pod);
   if (pod.metadata.deletionTimestamp !== undefined) return planEnd(world, nowMs);
   if (isFinished(pod)) return { actions: [] };
@@ -114,11 +130,27 @@ export function planPod(world: PodWorld, nowMs: number): Plan {
     ? []
     : [{ do: "write", key, next: { ...pod, status }, subresource: "status", ...(told && { told }) }];
   actions.push(...planReported(world));
-  const isBlank = contact?.reachable === true && contact.report?.uid === undefined;
-  if (isRunning && pod.spec.nodeName && isBlank) {
-    actions.push({ do: "bind", machineId: machine.id, address: machine.address ?? "", pod });
-  }
-  return { actions };
+  if (isRunning && pod.spec.nodeName) actions.push(...planInstructions(world, machine.id, machine.address ?? ""));
+  const refreshMs = hasToken(pod) && world.sourcesSent ? tokenRefreshMs - world.sourcesSent.ageMs : undefined;
+  return { actions, ...(refreshMs !== undefined && { againInMs: Math.max(1_000, refreshMs) }) };
+}
+
+/** Tokens live a little longer than an hour. */
+const tokenRefreshMs = 2_700_000;
+
+/** The machine is told its Pod once, and again while a container lacks something; then what its files have become. */
+function planInstructions(world: PodWorld, machineId: string, address: string): Action[] {
+  const { pod, contact, sources, sourcesSent } = world;
+  if (!contact?.reachable) return [];
+  const instruct = (does: "bind" | "updateFiles"): Action[] => [{ do: does, machineId, address, pod, sources }];
+  if (contact.report?.uid === undefined) return instruct("bind");
+  if (contact.report.uid !== pod.metadata.uid) return [];
+  const isOld = hasToken(pod) && (sourcesSent?.ageMs ?? 0) >= tokenRefreshMs;
+  if (sourcesSent?.sources === sources && !isOld) return [];
+  if (sources === "" && !hasToken(pod)) return [];
+  const statuses = [...contact.report.initContainerStatuses, ...contact.report.containerStatuses];
+  const isWaiting = statuses.some(({ state }) => /ConfigError|ContainerCreating/.test(state?.waiting?.reason ?? ""));
+  return instruct(isWaiting ? "bind" : "updateFiles");
 }
 
 /** The machine ended by itself: its Pod has failed, whatever it was doing. */

@@ -33,14 +33,15 @@ export type Action =
   | { do: "tell"; notice: Notice }
   /** What a machine has told of itself, up to the event `upTo`. */
   | { do: "tellReported"; machineId: string; upTo: number; notices: readonly Notice[] }
-  /** Side by side; all are tried, then the first failure counts. */
-  | { do: "together"; actions: readonly Action[] }
+  /** Side by side; the first failure counts. Without `untilFailure` the others are tried all the same. */
+  | { do: "together"; actions: readonly Action[]; untilFailure?: boolean }
   | { do: "refreshOffers" }
   /** Makes the call of the record and writes down what it gave. */
   | { do: "launch"; recordName: string; launch: Launch }
   | { do: "terminate"; machineId: string }
-  | { do: "bind"; machineId: string; address: string; pod: KubeObject }
-  | { do: "updateFiles"; machineId: string; address: string; pod: KubeObject }
+  /** `sources`: the state of what the Pod's files and variables come from, see pod-sources.ts. */
+  | { do: "bind"; machineId: string; address: string; pod: KubeObject; sources: string }
+  | { do: "updateFiles"; machineId: string; address: string; pod: KubeObject; sources: string }
   | { do: "stop"; machineId: string; graceSeconds: number }
   | { do: "ensureBalancer"; spec: BalancerSpec }
   | { do: "removeBalancer"; id: string }

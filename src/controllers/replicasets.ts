@@ -110,7 +110,7 @@ function planCount(world: ReplicaSetWorld, active: readonly Pod[], missing: numb
   const { replicaSet } = world;
   if (missing > 0) {
     const actions = Array.from({ length: missing }, () => createPod(world));
-    return [{ do: "together", actions }];
+    return [{ do: "together", actions, untilFailure: true }];
   }
   const doomed = [...active].sort(bySacrifice(world.neighbours)).slice(0, -missing);
   if (missing === 0 || doomed.length === 0) return [];

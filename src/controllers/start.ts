@@ -17,7 +17,7 @@ import { frontendKey, frontendName, frontendResource, isFrontend } from "./front
 import { garbageReconciler } from "./garbage.ts";
 import { launcherKey, launcherReconciler } from "./launcher.ts";
 import { launchReconciler } from "./launches.ts";
-import { type Memory, openMemory } from "./memory.ts";
+import { type Memory, openMemory, prune } from "./memory.ts";
 import { namesReconciler } from "./names.ts";
 import { namespaceReconciler } from "./namespaces.ts";
 import { nodeReconciler } from "./nodes.ts";
@@ -30,6 +30,7 @@ import { replicaSetReconciler } from "./replicasets.ts";
 import { openRoster, type Roster } from "./roster.ts";
 import { anyResource, type Log, type Runner, runReconciler } from "./run.ts";
 import { serviceReconciler } from "./services.ts";
+import { strangersKey, strangersReconciler } from "./strangers.ts";
 
 export type ControllerOptions = {
   boxes: Boxes;
@@ -144,6 +145,7 @@ function startAll(parts: Parts, run: Run) {
     pods: run(podReconciler({ ...parts, balancerId: frontendName }), 64),
     nodes: run(nodeReconciler(parts), 16),
     services: run(serviceReconciler(parts), 8),
+    strangers: run(strangersReconciler(parts), 1),
     names: run(namesReconciler(parts), 4),
     launcher: run(launcherReconciler({ ...parts, machinesMax, templateOf, monotonicMs }), 1),
     launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8),
@@ -151,7 +153,7 @@ function startAll(parts: Parts, run: Run) {
 }
 
 /** What news from the provider and the machines queues. */
-function openRoutes({ view, roster, book, poll, boxes }: Parts, to: ReturnType<typeof startAll>) {
+function openRoutes({ view, roster, book, poll, boxes, memory, clock }: Parts, to: ReturnType<typeof startAll>) {
   const nodeKey = (name: string) => ({ resource: "nodes", namespace: "", name });
 
   function sighted(machineId: string): void {
@@ -173,7 +175,11 @@ function openRoutes({ view, roster, book, poll, boxes }: Parts, to: ReturnType<t
     },
     polled({ machineIds, balancerIds }: PollChange): void {
       for (const machineId of machineIds) sighted(machineId);
-      if (machineIds.length > 0) to.launcher.add(launcherKey);
+      if (machineIds.length > 0) {
+        to.launcher.add(launcherKey);
+        to.strangers.add(strangersKey);
+      }
+      prune(memory, (id) => roster.podUidOf(id) !== undefined, clock.wallMs());
       const running = poll.machines().filter(({ state }) => state === "running");
       boxes.follow(running.filter(({ id }) => roster.podUidOf(id) !== undefined));
       for (const id of balancerIds) {
