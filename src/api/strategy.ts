@@ -114,6 +114,8 @@ const completions: Readonly<Record<string, (next: KubeObject, old: KubeObject) =
  * has been decoded and defaulted, and may be changed; `old` is left alone. What is not allowed to change is for `validateUpdate` to say afterwards.
  */
 export function prepareUpdate(kind: Kind, next: KubeObject, old: KubeObject, subresource?: string): KubeObject {
+  // A Deployment's annotations may be written with its status, which is no new generation.
+  if (subresource === "status") return prepareSubresource(kind, next, old, subresource);
   if (subresource !== undefined) return counted(kind, prepareSubresource(kind, next, old, subresource), old);
   const prepared: KubeObject = { ...next, metadata: keepServerOwned(next.metadata, old.metadata) };
   if (hasStatus(kind)) {
