@@ -32,6 +32,6 @@ export async function bindPod(context: Context, call: Call, { namespace, name }:
     };
   };
   const kind = registry.kinds.ofResource("pods");
-  await registry.update(kind, namespace, pod, bind, { ...options, subresource: "binding" });
+  await registry.update(kind, namespace, pod, bind, { ...options, subresource: "binding", fieldsManaged: true });
   await sendValue(call, 201, { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 });
 }

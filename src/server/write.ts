@@ -118,6 +118,7 @@ export async function remove(context: Context, call: Call, target: Target): Prom
 
 /** Kinds of which a DELETE answers with the object it deleted, others with a Status. */
 const answersWithObject = new Set([
+  "namespaces",
   "pods",
   "services",
   "persistentvolumeclaims",
