@@ -66,15 +66,30 @@ export function itemElement(shape: ListShape, item: unknown): string {
   return `k:${JSON.stringify(keys)}`;
 }
 
-const byElement = (shape: ListShape, items: unknown): Map<string, unknown> =>
-  new Map(Array.isArray(items) ? items.map((item) => [itemElement(shape, item), item]) : []);
+/** Items by their elements; more than one where a list repeats itself. */
+function byElement(shape: ListShape, items: unknown): Map<string, unknown[]> {
+  const found = new Map<string, unknown[]>();
+  for (const item of Array.isArray(items) ? items : []) {
+    const element = itemElement(shape, item);
+    const same = found.get(element);
+    if (same) same.push(item);
+    else found.set(element, [item]);
+  }
+  return found;
+}
+
+/** Items of one element in both lists; repeated ones are looked at together. */
+function compareItems(shape: ListShape, before: unknown[] | undefined, after: unknown[] | undefined): Changes {
+  const isRepeated = (before?.length ?? 0) > 1 || (after?.length ?? 0) > 1;
+  return isRepeated ? compareWhole(before, after) : compareFields(shape.item, before?.[0], after?.[0]);
+}
 
 function compareList(shape: ListShape, before: unknown, after: unknown): Changes {
   const [old, next] = [byElement(shape, before), byElement(shape, after)];
   const changes = gathering();
-  for (const [element, item] of next) put(changes, element, compareFields(shape.item, old.get(element), item));
-  for (const [element, item] of old) {
-    if (!next.has(element)) put(changes, element, compareFields(shape.item, item, undefined));
+  for (const [element, items] of next) put(changes, element, compareItems(shape, old.get(element), items));
+  for (const [element, items] of old) {
+    if (!next.has(element)) put(changes, element, compareItems(shape, items, undefined));
   }
   return gathered(changes, before, after);
 }

@@ -39,7 +39,8 @@ function dropLeftovers(next: ServiceSpec, old: ServiceSpec): void {
   const drop = (...names: (keyof ServiceSpec)[]) => {
     for (const name of names) if (equal(next[name], old[name])) delete next[name];
   };
-  if (hasAddress(old) && !hasAddress(next)) drop("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy");
+  if (hasAddress(old) && !hasAddress(next))
+    drop("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy");
   if (hasNodePorts(old) && !hasNodePorts(next)) {
     const ports = (spec: ServiceSpec) => spec.ports?.map(({ nodePort }) => nodePort);
     if (equal(ports(next), ports(old))) for (const port of next.ports ?? []) delete port.nodePort;

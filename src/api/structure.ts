@@ -116,7 +116,7 @@ const structs = new Map<string, StructShape>();
  * The structure of a type of the table. Fields are compiled when they are first read, because types may hold
  * themselves. `mapType` is what the field that refers to it says, which wins over the type's own word.
  */
-function structureOf(name: string, mapType?: string): StructShape {
+export function structureOf(name: string, mapType?: string): StructShape {
   const row = schema.types[name];
   assert(row !== undefined, `the schema table has no type ${name}`);
   const atomic = (mapType ?? row.mt) === "atomic";

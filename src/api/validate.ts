@@ -19,7 +19,9 @@ export function validateObject(kind: Kind, object: KubeObject): FieldProblem[] {
  * the object itself. `next` has been through `prepareUpdate`.
  */
 export function validateUpdate(kind: Kind, next: KubeObject, old: KubeObject, subresource?: string): FieldProblem[] {
-  const changed = metadataUpdateProblems(next.metadata, old.metadata);
+  // The server looks at the change of metadata twice, and so do the causes that it answers.
+  const once = metadataUpdateProblems(next.metadata, old.metadata);
+  const changed = [...once, ...once];
   const metadata = metadataProblems(kind, next.metadata);
   const rules = rulesOf(kind);
   if (subresource === undefined) {

@@ -89,6 +89,9 @@ const namespace: Rule = (object) => {
   if (metadata["name"]) ensureChild(metadata, "labels")["kubernetes.io/metadata.name"] = metadata["name"];
 };
 
+/** Maps are written in the order of their keys. */
+const inOrder = (map: Fields): Fields => Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+
 /** Labels and selector by which a Job finds its Pods; `metadata.uid` must be known. */
 const job: Rule = (object) => {
   const metadata = ensureChild(object, "metadata");
@@ -99,6 +102,7 @@ const job: Rule = (object) => {
     const labels = ensureChild(template, "labels");
     for (const name of ["job-name", "batch.kubernetes.io/job-name"]) labels[name] ??= metadata["name"];
     for (const name of ["controller-uid", "batch.kubernetes.io/controller-uid"]) labels[name] ??= metadata["uid"];
+    template["labels"] = inOrder(labels);
     const matching = ensureChild(ensureChild(spec, "selector"), "matchLabels");
     matching["batch.kubernetes.io/controller-uid"] ??= metadata["uid"];
   }

@@ -159,3 +159,7 @@ function controllerProblems({ spec }: ReplicationController): FieldProblem[] {
 }
 
 export const replicationControllerRules = rulesFor<ReplicationController>({ create: controllerProblems });
+
+export const podTemplateRules = rulesFor<{ template?: PodTemplateSpec }>({
+  create: ({ template }) => podTemplateProblems(template ?? {}, "template"),
+});
