@@ -1,7 +1,7 @@
 import { decodeObject } from "../api/decode.ts";
 import type { Kind } from "../api/kinds.ts";
 import type { KubeObject } from "../api/object.ts";
-import { badRequest, invalid } from "../api/status.ts";
+import { ApiError, badRequest } from "../api/status.ts";
 import { strictProblems } from "../api/strict.ts";
 import { isInternal } from "./kind-table.ts";
 import type { RequestOptions, UpdateOptions } from "./requests.ts";
@@ -17,15 +17,34 @@ export function accept(
 ): { object: KubeObject; warnings: string[] } {
   // Drover's own records have no schema; what JSON leaves out is left out.
   if (isInternal(kind)) return { object: JSON.parse(JSON.stringify(value)), warnings: [] };
-  const { object, unknown } = decodeObject(kind, value);
+  const { object, unknown } = decode(kind, value, options.patched === true);
   if (options.fieldValidation === "Ignore") return { object, warnings: [] };
   const warnings = strictProblems({ value, duplicates: [], ...options.parsed }, unknown);
   if (options.fieldValidation !== "Strict" || warnings.length === 0) return { object, warnings };
   const why = `strict decoding error: ${warnings.join(", ")}`;
-  if (!options.patched)
-    throw badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);
-  const message = `Invalid value: ${JSON.stringify(JSON.stringify(value))}: ${why}`;
-  throw invalid("", "", "", [{ reason: "FieldValueInvalid", field: "patch", message }]);
+  throw options.patched ? patchRefused(value, why) : badRequest(`${prefixOf(kind)}${why}`);
+}
+
+const prefixOf = ({ kind, version }: Kind): string =>
+  `${kind} in version "${version}" cannot be handled as a ${kind}: `;
+
+/** A patch that makes a value of the wrong type is as wrong as one that makes an unknown field. */
+function decode(kind: Kind, value: unknown, patched: boolean): ReturnType<typeof decodeObject> {
+  try {
+    return decodeObject(kind, value);
+  } catch (error) {
+    const prefix = prefixOf(kind);
+    if (!patched || !(error instanceof ApiError) || !error.message.startsWith(prefix)) throw error;
+    throw patchRefused(value, error.message.slice(prefix.length));
+  }
+}
+
+/** The patched object is shown with its top-level fields in order. */
+function patchRefused(value: unknown, why: string): ApiError {
+  const sorted = Object.entries(Object(value)).sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify(JSON.stringify(Object.fromEntries(sorted)));
+  const cause = { reason: "FieldValueInvalid", field: "patch", message: `Invalid value: ${text}: ${why}` };
+  return new ApiError(422, "Invalid", ` "" is invalid: patch: ${cause.message}`, { causes: [cause] });
 }
 
 /** Puts the object where the request's path says. @throws ApiError 400 when its own namespace says otherwise */

@@ -95,7 +95,7 @@ function claim(context: Context, kind: Kind, { metadata }: KubeObject): void {
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
   if (hasGeneration(kind)) metadata.generation = 1;
-  metadata.uid ??= uuid(context.random);
+  metadata.uid = uuid(context.random);
   metadata.creationTimestamp = rfc3339(context.clock.wallMs());
   if ((metadata.name ?? "") === "" && metadata.generateName !== undefined) {
     metadata.name = metadata.generateName.slice(0, baseLengthMax) + suffix(context.random);

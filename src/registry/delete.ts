@@ -93,7 +93,8 @@ function planDeletion(
     metadata.deletionTimestamp ??= rfc3339(nowMs);
     const { status } = current as Namespace; // By its kind.
     const object = { ...current, metadata, status: { ...status, phase: "Terminating" } };
-    return { object: marked ? current : object, end: isEnded(kind, object) };
+    // The first request only marks; what finds nothing left to wait for ends it.
+    return marked ? { object: current, end: isEnded(kind, current) } : { object, end: false };
   } else if (finalizers.length === 0) return { object: current, end: true };
   else if (!marked) grant(metadata, 0, nowMs);
   if (!marked && metadata.generation !== undefined) metadata.generation++;

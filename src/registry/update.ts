@@ -1,9 +1,10 @@
 import { applyDefaults } from "../api/defaults.ts";
+import { equal } from "../api/equal.ts";
 import type { Kind } from "../api/kinds.ts";
 import { recordUpdate } from "../api/managed.ts";
 import type { KubeObject } from "../api/object.ts";
 import { invalidValue } from "../api/problems.ts";
-import { badRequest, conflict, invalid, notFound, objectModified } from "../api/status.ts";
+import { ApiError, badRequest, conflict, invalid, notFound, objectModified } from "../api/status.ts";
 import { needsResourceVersion, prepareUpdate } from "../api/strategy.ts";
 import { validateUpdate } from "../api/validate.ts";
 import { accept, place } from "./accept.ts";
@@ -13,7 +14,7 @@ import { isEnded } from "./finalizers.ts";
 import { isInternal } from "./kind-table.ts";
 import type { UpdateOptions } from "./requests.ts";
 import { allocateAddresses } from "./services.ts";
-import { encode, type Stored } from "./stored.ts";
+import type { Stored } from "./stored.ts";
 import { asVersion, convert } from "./versions.ts";
 
 /** Every attempt that fails is one that another writer won. */
@@ -67,26 +68,24 @@ async function updateOnce(
   options: UpdateOptions,
 ): Promise<Updated | undefined> {
   const kind = context.kinds.storedAs(requested);
-  const before: KubeObject = JSON.parse(current.json.toString());
-  const { object: body, warnings } = accept(requested, change(convert(before, requested)), options);
+  const { object: body, warnings } = accept(requested, change(convert(privateCopy(current), requested)), options);
   const { name, namespace = "" } = current.object.metadata;
-  checkIdentity(requested, body, current.object);
+  checkIdentity(requested, body, current.object, options);
   if (!isInternal(requested)) applyDefaults(requested, body, "defaults");
   const object = prepare(kind, convert(body, kind), current.object, options.subresource);
-  manage(context, requested, object, current.object, options);
+  manage(context, requested, object, body, current.object, options);
   if (!isInternal(kind)) refuse(kind, object, current.object, options.subresource);
   if (options.subresource === undefined) warnings.push(...warn(kind, object, current.object));
   const settle = allocateAddresses(context, kind, object);
   try {
-    if (encode(object).equals(encode(current.object))) {
+    const ended = isEnded(kind, object);
+    if (!ended && isSame(object, current.object))
       return { stored: asVersion(current, requested), created: false, warnings };
-    }
     const answer = (revision: number): Updated => {
       const stored = unstored(requested, convert(object, requested), revision);
       return { stored, created: false, warnings };
     };
     if (options.dryRun) return answer(current.revision);
-    const ended = isEnded(kind, object);
     const write = { kind, namespace, name, expect: current.revision, ...(!ended && { object }) };
     const revision = await commit(context, [write]);
     return revision === undefined ? undefined : answer(revision);
@@ -95,40 +94,72 @@ async function updateOnce(
   }
 }
 
+/** With its fields in the order of the type, as Kubernetes shows a patched object. */
+function privateCopy(stored: Stored): KubeObject {
+  const { metadata, ...object }: KubeObject = JSON.parse(stored.json.toString());
+  const { resourceVersion, creationTimestamp, ...rest } = metadata;
+  const { name, generateName, namespace, uid, ...others } = rest;
+  const first = { name, generateName, namespace, uid, resourceVersion };
+  for (const key of ["generateName", "namespace"] as const) if (first[key] === undefined) delete first[key];
+  return { ...object, metadata: { ...first, creationTimestamp, ...others } } as KubeObject; // As it was stored.
+}
+
+/** Whether writing `next` would change nothing. */
+function isSame(next: KubeObject, current: KubeObject): boolean {
+  const { resourceVersion: _, ...metadata } = current.metadata;
+  const { resourceVersion: __, ...nextMetadata } = next.metadata;
+  return equal({ ...next, metadata: nextMetadata }, { ...current, metadata });
+}
+
 /** What the writer may decide; a binding is decided by the server, as the whole object. */
 function prepare(kind: Kind, next: KubeObject, current: KubeObject, subresource: string | undefined): KubeObject {
   if (subresource === "binding") return { ...next, metadata: current.metadata };
   return prepareUpdate(kind, next, current, subresource);
 }
 
-function checkIdentity(kind: Kind, body: KubeObject, { metadata: current }: KubeObject): void {
+function checkIdentity(
+  kind: Kind,
+  body: KubeObject,
+  { metadata: current }: KubeObject,
+  { patched }: UpdateOptions,
+): void {
   const { metadata } = body;
   if (metadata.name === undefined || metadata.name === "") metadata.name = current.name;
   if (metadata.name !== current.name) {
     throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${current.name})`);
   }
   place(kind, body, current.namespace ?? "");
-  const given = metadata.resourceVersion ?? "";
+  const { uid = "", resourceVersion: given = "" } = metadata;
+  if (uid !== "" && uid !== current.uid && patched !== true) {
+    const path = `${kind.group === "" ? "" : `${kind.group}/`}${kind.plural}/${current.namespace ?? ""}`;
+    const where = `Key: /registry/${path.replace(/\/$/, "")}/${current.name}, ResourceVersion: 0`;
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.uid}`;
+    const text = `StorageError: invalid object, Code: 4, ${where}, AdditionalErrorMsg: ${why}`;
+    throw conflict(subjectOf(kind, current.name), text);
+  }
   if (given === "" && !isInternal(kind) && needsResourceVersion(kind)) {
     const problem = invalidValue("metadata.resourceVersion", 0, "must be specified for an update");
     throw invalid(kind.group, kind.plural, current.name, [problem]);
+  }
+  if (!/^\d*$/.test(given)) {
+    throw new ApiError(500, "", `strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`);
   }
   if (given !== "" && given !== "0" && given !== current.resourceVersion) {
     throw conflict(subjectOf(kind, current.name), objectModified);
   }
 }
 
-/** Notes which fields the writer owns now, in the version in which it wrote. */
+/** Notes which fields the writer owns now: those that it meant to change, in the version in which it wrote. */
 function manage(
   context: Context,
   requested: Kind,
   object: KubeObject,
+  meant: KubeObject,
   current: KubeObject,
   options: UpdateOptions,
 ): void {
-  if (isInternal(requested) || options.fieldsManaged === true) return;
-  const [before, after] = [convert(current, requested), convert(object, requested)];
-  setManagedFields(object, recordUpdate(requested, before, after, who(context, options)));
+  if (isInternal(requested) || options.fieldsManaged === true || options.subresource === "binding") return;
+  setManagedFields(object, recordUpdate(requested, convert(current, requested), meant, who(context, options)));
 }
 
 function refuse(kind: Kind, object: KubeObject, current: KubeObject, subresource: string | undefined): void {
