@@ -27,7 +27,7 @@ UNBOUND_SECONDS = 900
 HEARTBEAT_SECONDS = 10
 BACKOFF_SECONDS = (0, 10, 20, 40, 80, 160, 300)
 CALM_SECONDS = 600
-LOG_BYTES, LOG_FILES = 10 << 20, 5
+LOG_BYTES, LOG_FILES, ROTATE_SECONDS = 10 << 20, 5, 5
 MESSAGE_BYTES = 4096
 # What Kubernetes' runtimes grant and podman does not.
 EXTRA_CAPABILITIES = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
@@ -91,7 +91,7 @@ def remove(path):
         os.unlink(path)
 
 
-def run(*command, timeout=None):
+def run_command(*command, timeout=None):
     """(exit code, standard output, standard error), both stripped."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
@@ -142,11 +142,11 @@ class Images:
         with self.turn:
             sources = [["--tls-verify=false", mirror + "/" + name]] if mirror else []
             for source in [*sources, [name]]:
-                code, out, error = run("podman", "pull", "--quiet", *source)
+                code, out, error = run_command("podman", "pull", "--quiet", *source)
                 if code == 0:
                     image = out.rsplit("\n", 1)[-1]
                     if source != [name] and "@" not in name:
-                        run("podman", "tag", image, name)
+                        run_command("podman", "tag", image, name)
                     self.kept[name] = image
                     self.save()
                     return image
@@ -166,14 +166,17 @@ def inside(folder, path):
 
 def write_files(folder, files, group):
     """Replaces all files in one step: names are links into `..data`, a link to the folder of this version."""
+    wanted = {file["path"]: (binascii.a2b_base64(file["contentBase64"]), file["mode"] | (0o440 if group is not None else 0))
+              for file in files}
+    if wanted == present_files(folder + "/..data/"):
+        return
     version = "..%d" % time.time_ns()
     fresh = os.path.join(folder, version)
     os.makedirs(fresh, 0o755)
-    for file in files:
-        path = inside(fresh, file["path"])
+    for name, (content, mode) in wanted.items():
+        path = inside(fresh, name)
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        mode = file["mode"] | (0o440 if group is not None else 0)
-        write(path, binascii.a2b_base64(file["contentBase64"]), mode)
+        write(path, content, mode)
         if group is not None:
             os.chown(path, -1, group)
     swap = os.path.join(folder, "..data_new")
@@ -190,6 +193,23 @@ def write_files(folder, files, group):
             remove(os.path.join(folder, name))
 
 
+def present_files(root, below=""):
+    """What a volume holds now: path to content and mode; None before its first version."""
+    try:
+        names = os.listdir(root + below)
+    except FileNotFoundError:
+        return None
+    files = {}
+    for name in names:
+        path = root + below + name
+        if os.path.isdir(path):
+            files.update(present_files(root, below + name + "/"))
+        else:
+            with open(path, "rb") as file:
+                files[below + name] = (file.read(), os.stat(path).st_mode & 0o7777)
+    return files
+
+
 def prepare_volume(volume, group):
     folder = volume["path"] if volume["kind"] == "host" else "%s/volumes/%s" % (STATE, volume["name"])
     os.makedirs(folder, exist_ok=True)
@@ -198,7 +218,7 @@ def prepare_volume(volume, group):
     elif volume["kind"] == "empty":
         if volume["medium"] == "memory" and " %s tmpfs " % folder not in read("/proc/mounts"):
             size = ["-o", "size=%d" % volume["sizeBytes"]] if volume.get("sizeBytes") else []
-            code, _, error = run("mount", "-t", "tmpfs", *size, "drover", folder)
+            code, _, error = run_command("mount", "-t", "tmpfs", *size, "drover", folder)
             if code:
                 raise Broken("CreateContainerConfigError", error)
         if group is None:
@@ -292,21 +312,30 @@ def grpc(action, seconds):
         return "timeout: failed to connect service %s:%d: %s" % (host, port, error)
 
 
+class Run:
+    """One process of a container, from its start to its end."""
+
+    def __init__(self):
+        self.ended = threading.Event()
+        self.pidfd = None
+        # When it is killed, on the monotonic clock; None until somebody wants it to end.
+        self.deadline = None
+
+
 class Container:
     """One container of the Pod and the thread that keeps it as it should be."""
 
     def __init__(self, box, spec, kind):
         self.box, self.spec, self.kind, self.name = box, spec, kind, spec["name"]
-        self.kept = box.kept["containers"].setdefault(self.name, {"restarts": 0, "crashes": 0, "done": False})
+        self.kept = box.kept["containers"].setdefault(self.name, {"runs": 0, "restarts": 0, "crashes": 0, "done": False})
         self.handle = "c-" + self.name
         self.wake = threading.Event()
         self.finished = threading.Event()
-        self.ended = threading.Event()
-        self.deadline = None
+        self.run = Run()
         self.misses = 0
-        if self.kept.get("boot") != box.boot and kind != "main":
-            self.kept["done"] = False
-        self.kept.update(ready=False)
+        if self.kept.get("boot") != box.boot:
+            # Nothing runs yet, and a machine that has booted initializes anew.
+            self.kept.update(ready=False, started=False, done=self.kept["done"] and kind == "main")
         if "state" not in self.kept:
             before = kind == "main" and bool(box.binding["initContainers"])
             self.kept["state"] = {"waiting": {"reason": "PodInitializing" if before else "ContainerCreating"}}
@@ -316,7 +345,7 @@ class Container:
     def status(self):
         kept = self.kept
         reference = self.spec["image"]
-        status = {"name": self.name, "state": kept["state"], "lastState": kept.get("last", {}), "ready": kept["ready"],
+        status = {"name": self.name, "state": kept["state"], "lastState": kept.get("last", {}), "ready": kept.get("ready", False),
                   "started": kept.get("started", False), "restartCount": kept["restarts"],
                   "image": kept.get("image", reference), "imageID": kept.get("imageID", "")}
         if kept.get("id"):
@@ -342,9 +371,10 @@ class Container:
             if self.kept["done"] or (not self.adopt() and self.lost()):
                 return
             while not self.box.stopping() or self.kept.get("pid"):
-                if not self.kept.get("pid") and not self.launch():
+                adopted = bool(self.kept.get("pid"))
+                if not adopted and not self.launch():
                     continue
-                self.tend()
+                self.tend(adopted)
                 if self.settle():
                     return
         finally:
@@ -424,18 +454,16 @@ class Container:
         return image
 
     def create(self, image):
-        kept, name = self.kept, canonical(self.spec["image"])
-        if "terminated" in kept["state"] or "terminated" in kept.get("last", {}):
-            self.kept["restarts"] += 1
+        name = canonical(self.spec["image"])
         arguments = self.arguments()
-        if self.box.stopping():
-            return
-        code, out, error = run("podman", "run", *arguments, image, *(self.spec.get("args") or ()))
+        code, out, error = run_command("podman", "run", *arguments, image, *(self.spec.get("args") or ()))
         if code == 125 and ("not known" in error or "no such image" in error):
             if self.spec["pullPolicy"] == "Never":
                 text = 'Container image "%s" is not present with pull policy of Never' % self.spec["image"]
                 raise Broken("ErrImageNeverPull", text)
-            code, out, error = run("podman", "run", *arguments, self.pull(name), *(self.spec.get("args") or ()))
+            code, out, error = run_command("podman", "run", *arguments, self.pull(name), *(self.spec.get("args") or ()))
+        elif code == 0 and image == name:
+            self.event("Pulled", 'Container image "%s" already present on machine' % self.spec["image"])
         if code in (126, 127):
             return self.refuse(last_line(error))
         if code:
@@ -448,7 +476,8 @@ class Container:
         ended = {"exitCode": 128, "reason": "StartError", "message": message, "startedAt": "1970-01-01T00:00:00Z",
                  "finishedAt": stamp()}
         self.event("Failed", "Error: " + message, "Warning")
-        self.turn(state={"terminated": ended}, pid=None)
+        self.count()
+        self.turn(state={"terminated": ended}, pid=None, boot=self.box.boot)
 
     def turn(self, **fields):
         """A new state; what has ended becomes the last one."""
@@ -457,13 +486,18 @@ class Container:
                 self.kept["last"] = self.kept["state"]
             self.set(**fields)
 
+    def count(self):
+        """Another run has begun; logs are named by its number."""
+        self.kept["restarts"] = self.kept["runs"]
+        self.kept["runs"] += 1
+
     def began(self, container_id):
         try:
             pid = int(read(self.path("pid")) or 0)
         except ValueError:
             pid = 0
-        self.ended.clear()
-        self.deadline = None
+        self.run = Run()
+        self.count()
         self.turn(state={"running": {"startedAt": stamp()}}, id=container_id, pid=pid, boot=self.box.boot, ready=False,
                   ticks=started_ticks(pid), started=False)
         self.event("Started", "Started container " + self.name)
@@ -476,21 +510,23 @@ class Container:
 
     def arguments(self):
         spec, box = self.spec, self.box
-        log_path = self.log_path(self.kept["restarts"])
+        log_path = self.log_path(self.kept["runs"])
         os.makedirs(os.path.dirname(log_path), exist_ok=True)
         for name in os.listdir(os.path.dirname(log_path)):
-            if int(name.split(".")[0]) < self.kept["restarts"] - 1:
+            if int(name.split(".")[0]) < self.kept["runs"] - 1:
                 os.unlink(os.path.join(os.path.dirname(log_path), name))
         remove(self.path("pid"))
         message = self.path("message")
         write(message, b"", 0o666)
         flags = ["--detach", "--replace", "--name=" + self.handle, "--pull=never", "--network=host", "--uts=host",
-                 "--ipc=host", "--no-hosts", "--http-proxy=false", "--pids-limit=-1", "--pidfile=" + self.path("pid"),
+                 "--ipc=host", "--no-hosts", "--http-proxy=false", "--pids-limit=-1", "--oom-score-adj=300", "--pidfile=" + self.path("pid"),
                  "--log-driver=k8s-file", "--log-opt=path=" + log_path, "--log-opt=max-size=%d" % LOG_BYTES,
                  "--volume=%s/hosts:/etc/hosts" % RUN, "--volume=%s/resolv.conf:/etc/resolv.conf" % RUN,
                  "--volume=%s:%s" % (message, spec["terminationMessagePath"])]
         for mount in spec["mounts"]:
-            source = box.folders[mount["volume"]]
+            source = box.folders.get(mount["volume"])
+            if source is None:
+                raise Broken("CreateContainerConfigError", 'volume "%s" could not be made' % mount["volume"])
             if mount.get("subPath"):
                 source = os.path.realpath(inside(source, mount["subPath"]))
                 if not os.path.exists(source):
@@ -528,30 +564,32 @@ class Container:
             flags.append("--workdir=" + spec["workingDir"])
         return flags + (["--tty"] if spec["tty"] else []) + (["--interactive"] if spec["stdin"] else [])
 
-    def tend(self):
+    def tend(self, adopted):
         """From its start, or the agent's, to its end."""
-        pid, ended = self.kept.get("pid"), self.ended
-        if pid:
-            try:
-                self.pidfd = os.pidfd_open(pid)
+        run, pid = self.run, self.kept.get("pid")
+        try:
+            if pid:
+                run.pidfd = os.pidfd_open(pid)
                 if started_ticks(pid) == self.kept.get("ticks"):
                     spawn(self.details)
-                    spawn(self.accompany)
+                    spawn(self.accompany, run, adopted and self.kept.get("started"))
                     if self.box.stopping():
                         spawn(self.end)
                     poll = select.poll()
-                    poll.register(self.pidfd, select.POLLIN)
+                    poll.register(run.pidfd, select.POLLIN)
                     poll.poll()
-                os.close(self.pidfd)
-            except ProcessLookupError:
-                pass
-        ended.set()
+        except ProcessLookupError:
+            pass
+        with self.box.lock:
+            run.ended.set()
+            if run.pidfd is not None:
+                os.close(run.pidfd)
         if "running" in self.kept["state"]:
             self.conclude()
 
     def details(self):
         """What podman knows of the container and a status shows."""
-        code, out, _ = run("podman", "container", "inspect", self.handle)
+        code, out, _ = run_command("podman", "container", "inspect", self.handle)
         facts = json.loads(out)[0] if code == 0 else {}
         digest = facts.get("ImageDigest")
         image = self.kept.get("image", "")
@@ -561,35 +599,39 @@ class Container:
         self.set(imageID="%s@%s" % (repository, digest) if digest else facts.get("Image", ""),
                  signal=facts.get("Config", {}).get("StopSignal", 15))
 
-    def accompany(self):
-        hook = self.spec.get("postStart")
-        failure = self.act(hook, self.box.binding["graceSeconds"] or 30) if hook else None
-        if failure is not None:
-            self.event("FailedPostStartHook", "PostStartHook failed: " + failure, "Warning")
-            return self.end(self.box.binding["graceSeconds"])
-        if not self.spec.get("startup"):
-            self.set(started=True, ready=not self.spec.get("readiness"))
+    def accompany(self, run, was_started):
+        """The hook and the probes of one run; `was_started`: an agent before this one has seen it start."""
+        if not was_started:
+            hook = self.spec.get("postStart")
+            failure = self.act(run, hook, self.box.binding["graceSeconds"] or 30) if hook else None
+            if failure is not None:
+                self.event("FailedPostStartHook", "PostStartHook failed: " + failure, "Warning")
+                return self.end(self.box.binding["graceSeconds"])
+            if not self.spec.get("startup"):
+                self.start(run)
         for kind in ("startup", "readiness", "liveness"):
-            if self.spec.get(kind):
-                spawn(self.probe, kind, self.spec[kind], self.ended, time.monotonic())
-        self.wake.set()
-        self.box.pulse()
+            if self.spec.get(kind) and not (kind == "startup" and was_started):
+                spawn(self.probe, kind, self.spec[kind], run, time.monotonic())
 
-    def probe(self, kind, probe, ended, began):
+    def start(self, run):
+        if not run.ended.is_set():
+            self.set(started=True, ready=not self.spec.get("readiness") and run.deadline is None)
+
+    def probe(self, kind, probe, run, began):
         """Counts as Kubernetes does. Before the first success a cheap probe is tried every second too: a machine that
         serves is not kept waiting for the next period, and such a try never counts as a failure."""
         failures = successes = 0
         eager = kind != "liveness" and probe["action"]["kind"] != "exec" and probe["successThreshold"] == 1
         due = began + probe["initialDelaySeconds"]
-        while not ended.wait(max(0, due - time.monotonic())):
+        while not run.ended.wait(max(0, due - time.monotonic())):
             if kind != "startup" and not self.kept.get("started"):
                 due = time.monotonic() + 0.2
                 continue
             due = time.monotonic() + probe["periodSeconds"]
-            failure = self.act(probe["action"], probe["timeoutSeconds"])
-            while eager and failure is not None and time.monotonic() + 1 < due and not ended.wait(1):
-                failure = self.act(probe["action"], probe["timeoutSeconds"])
-            if ended.is_set():
+            failure = self.act(run, probe["action"], probe["timeoutSeconds"])
+            while eager and failure is not None and time.monotonic() + 1 < due and not run.ended.wait(1):
+                failure = self.act(run, probe["action"], probe["timeoutSeconds"])
+            if run.ended.is_set() or run.deadline is not None:
                 return
             successes, failures = (successes + 1, 0) if failure is None else (0, failures + 1)
             if failure is not None:
@@ -597,28 +639,26 @@ class Container:
             if successes >= probe["successThreshold"]:
                 eager = False
                 if kind == "startup":
-                    self.set(started=True, ready=not self.spec.get("readiness"))
-                    return self.box.pulse()
-                if kind == "readiness" and not self.kept["ready"] and self.deadline is None:
+                    return self.start(run)
+                if kind == "readiness" and not self.kept["ready"]:
                     self.set(ready=True)
             elif failures >= probe["failureThreshold"]:
                 if kind != "readiness":
-                    text = "Container %s failed %s probe, will be restarted" % (self.name, kind)
-                    self.event("Killing", text)
-                    return self.end(probe.get("graceSeconds") or self.box.binding["graceSeconds"])
+                    self.event("Killing", "Container %s failed %s probe, will be restarted" % (self.name, kind))
+                    return self.end(probe.get("graceSeconds", self.box.binding["graceSeconds"]))
                 if self.kept["ready"]:
                     self.set(ready=False)
 
-    def act(self, action, seconds):
+    def act(self, run, action, seconds):
         kind = action["kind"]
         if kind == "exec":
             try:
-                code, out, error = run("podman", "exec", self.handle, *action["command"], timeout=seconds)
+                code, out, error = run_command("podman", "exec", self.handle, *action["command"], timeout=seconds)
             except subprocess.TimeoutExpired:
                 return 'command timed out: "%s" timed out after %gs' % (" ".join(action["command"]), seconds)
             return None if code == 0 else (out + error)[-1024:] or "command exited with %d" % code
         if kind == "sleep":
-            self.ended.wait(min(action["seconds"], seconds))
+            run.ended.wait(min(action["seconds"], seconds))
             return None
         return {"http": http, "tcp": tcp, "grpc": grpc}[kind](action, seconds)
 
@@ -626,41 +666,45 @@ class Container:
 
     def end(self, seconds=None):
         """preStop, the stop signal, SIGKILL. Once begun, another call can only shorten it. Returns when it is over."""
+        run = self.run
         until = time.monotonic() + (self.box.grace_left() if seconds is None else seconds)
         with self.box.lock:
-            first = self.deadline is None
-            self.deadline = until if first else min(until, self.deadline)
-        if first and self.kept.get("pid"):
+            first = run.deadline is None
+            run.deadline = until if first else min(until, run.deadline)
+        if first and not run.ended.is_set():
             self.set(ready=False)
             if self.spec.get("preStop"):
-                hook = spawn(self.hook)
-                while hook.is_alive() and time.monotonic() < self.deadline and not self.ended.is_set():
+                hook = spawn(self.hook, run)
+                while hook.is_alive() and time.monotonic() < run.deadline and not run.ended.is_set():
                     hook.join(0.1)
-                # A hook that took all the time leaves the process a moment to end by itself.
-                self.deadline = max(self.deadline, time.monotonic() + 2) if self.deadline > until - 0.01 else self.deadline
-            self.signal(number(self.spec.get("stopSignal") or self.kept.get("signal", 15)))
-            while not self.ended.wait(max(0, min(0.1, self.deadline - time.monotonic()))):
-                if time.monotonic() >= self.deadline:
-                    self.signal(signal.SIGKILL)
+                if time.monotonic() >= run.deadline:
+                    # A hook that took all the time leaves the process a moment to end by itself.
+                    run.deadline = time.monotonic() + 2
+            self.signal(run, number(self.spec.get("stopSignal") or self.kept.get("signal", 15)))
+            while not run.ended.wait(max(0, min(0.1, run.deadline - time.monotonic()))):
+                if time.monotonic() >= run.deadline:
+                    self.signal(run, signal.SIGKILL)
                     break
-        self.ended.wait()
+        run.ended.wait()
 
-    def hook(self):
-        failure = self.act(self.spec["preStop"], max(1, self.deadline - time.monotonic()))
+    def hook(self, run):
+        failure = self.act(run, self.spec["preStop"], max(1, run.deadline - time.monotonic()))
         if failure is not None:
             self.event("FailedPreStopHook", "PreStopHook failed: " + failure, "Warning")
 
-    def signal(self, which):
-        try:
-            signal.pidfd_send_signal(self.pidfd, which)
-        except (OSError, AttributeError):
-            pass
+    def signal(self, run, which):
+        with self.box.lock:
+            if run.pidfd is not None and not run.ended.is_set():
+                try:
+                    signal.pidfd_send_signal(run.pidfd, which)
+                except ProcessLookupError:
+                    pass
 
     def conclude(self):
         """Asks podman how it ended, which may know a moment after the kernel."""
         facts = {}
         for _ in range(50):
-            code, out, _ = run("podman", "container", "inspect", "--format={{json .State}}", self.handle)
+            code, out, _ = run_command("podman", "container", "inspect", "--format={{json .State}}", self.handle)
             facts = json.loads(out) if code == 0 else {}
             if facts.get("Status") not in ("running", "stopping"):
                 break
@@ -692,13 +736,17 @@ class Container:
         if seconds:
             binding = self.box.binding
             whose = "container=%s pod=%s_%s(%s)" % (self.name, binding["name"], binding["namespace"], binding["uid"])
-            self.turn(state={"waiting": {"reason": "CrashLoopBackOff",
-                                         "message": "back-off %ds restarting failed %s" % (
-                                             300 if seconds == 300 else seconds, whose)}})
             self.event("BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)" % (
                 self.name, binding["name"], binding["namespace"], binding["uid"]), "Warning")
+            self.turn(state={"waiting": {"reason": "CrashLoopBackOff",
+                                         "message": "back-off %s restarting failed %s" % (in_go(seconds), whose)}})
             return not self.hold(seconds)
         return False
+
+
+def in_go(seconds):
+    """A duration as Go prints it."""
+    return "%dm%ds" % divmod(seconds, 60) if seconds >= 60 else "%ds" % seconds
 
 
 def seconds_between(start, end):
@@ -859,19 +907,20 @@ class Box:
     def __init__(self):
         for folder in (STATE + "/volumes", STATE + "/logs", RUN + "/containers"):
             os.makedirs(folder, 0o700, exist_ok=True)
-        # Containers look into some of what is below; nobody else may look in at all.
-        os.chmod(STATE, 0o711)
         self.lock = threading.RLock()
         self.news = threading.Condition(self.lock)
         self.version = 0
         self.boot = (read(ROOT + "/proc/sys/kernel/random/boot_id") or read("/proc/sys/kernel/random/boot_id")).strip()
-        self.kept = {"containers": {}, "images": {}, "events": [], "nextEvent": 1, "stopping": False, "finished": False}
+        self.kept = {"containers": {}, "images": {}, "events": [], "nextEvent": 1, "stopping": False, "told": False,
+                     "finished": False}
         self.kept.update(json.loads(read(STATE + "/state.json") or "{}"))
         self.images = Images(self.kept["images"], lambda: self.changed(save=True))
         self.binding = json.loads(read(STATE + "/binding.json") or "null")
         self.bound = threading.Event()
         self.idle_until = time.monotonic() + UNBOUND_SECONDS
         self.stop_at = None
+        if self.kept["stopping"]:
+            self.stop_at = time.monotonic() + max(0, self.kept["stopUntil"] - time.time())
         self.folders = {}
         self.inits, self.mains = [], []
 
@@ -903,7 +952,7 @@ class Box:
             report = {"version": 1, "agentVersion": VERSION, "bootId": self.boot,
                       "initContainerStatuses": [container.status() for container in self.inits],
                       "containerStatuses": [container.status() for container in self.mains],
-                      "finished": self.kept["finished"], "stopping": self.stopping(), "events": self.kept["events"]}
+                      "finished": self.kept["finished"], "stopping": self.kept["told"], "events": self.kept["events"]}
             if self.binding:
                 report["uid"] = self.binding["uid"]
             if self.kept.get("reason"):
@@ -971,7 +1020,7 @@ class Box:
         write(RUN + "/resolv.conf", "\n".join([*lines, "options " + " ".join(binding.get("resolverOptions") or ["ndots:5"])]) + "\n", 0o644)
         os.makedirs(ROOT + "/etc", exist_ok=True)
         write(ROOT + "/etc/hostname", binding["hostname"] + "\n", 0o644)
-        run("hostname", binding["hostname"])
+        run_command("hostname", binding["hostname"])
 
     def live(self):
         while not found("podman"):
@@ -1012,16 +1061,18 @@ class Box:
             until = time.monotonic() + seconds
             first = self.stop_at is None
             self.stop_at = until if first else min(until, self.stop_at)
+            self.kept["stopUntil"] = time.time() + self.grace_left()
+            self.kept["told"] = self.kept["told"] or not over
             if not first:
+                self.changed(save=True)
                 for container in [*self.inits, *self.mains]:
-                    if container.deadline is not None:
-                        container.deadline = min(container.deadline, self.stop_at)
+                    if container.run.deadline is not None:
+                        container.run.deadline = min(container.run.deadline, self.stop_at)
                 return
             if not over:
                 for container in [*self.inits, *self.mains]:
                     if container.kept.get("pid"):
                         container.event("Killing", "Stopping container " + container.name)
-            self.kept["ended" if over else "told"] = True
             self.kept["stopping"] = True
             if reason:
                 self.kept["reason"] = reason
@@ -1062,14 +1113,14 @@ class Box:
                 path = container.log_path(container.kept["restarts"])
                 if os.path.exists(path):
                     keep_rotated(path)
-            time.sleep(5)
+            time.sleep(ROTATE_SECONDS)
 
     def idle(self):
         """A machine that nobody wants costs money: it powers itself off."""
         while not self.bound.wait(max(0, self.idle_until - time.monotonic())):
             if time.monotonic() >= self.idle_until:
                 log("no Pod came within %d s" % UNBOUND_SECONDS)
-                run("systemctl", "poweroff")
+                run_command("systemctl", "poweroff")
                 return
 
     # Requests
@@ -1106,9 +1157,15 @@ class Box:
         self.idle_until = time.monotonic() + UNBOUND_SECONDS
         while not found("podman"):
             time.sleep(1)
+        failures = []
         for image in request["images"]:
-            if not self.images.known(canonical(image)):
-                self.images.pull(canonical(image), request.get("registryMirror"))
+            try:
+                if not self.images.known(canonical(image)):
+                    self.images.pull(canonical(image), request.get("registryMirror"))
+            except Broken as broken:
+                failures.append("%s: %s" % (image, broken))
+        if failures:
+            raise Refused("; ".join(failures))
         answer(link)
 
     def on_watch(self, link, _):
@@ -1129,7 +1186,9 @@ class Box:
         if not container:
             raise Refused("container %s is not valid for this Pod" % request["container"])
         restarts = container.kept["restarts"]
-        path = container.log_path(restarts - 1 if request.get("previous") else restarts)
+        # Between two runs the one that has ended is both the newest and the previous one.
+        earlier = request.get("previous") and "waiting" not in container.kept["state"]
+        path = container.log_path(restarts - 1 if earlier else restarts)
         if not rotated(path):
             whose = 'container "%s" in pod "%s"' % (container.name, self.binding["name"])
             waiting = container.kept["state"].get("waiting", {})

@@ -48,6 +48,10 @@ for rules in "$root"/usr/lib/udev/rules.d/*; do
   esac
 done
 
+# Importing these is a quarter of the time that each stage of cloud-init takes. It does without them: the first one
+# only checks what drover has made itself, for the second one another package stands in.
+rm -rf "$root"/usr/lib/python3/dist-packages/jsonschema "$root"/usr/lib/python3/dist-packages/chardet
+
 # Each machine makes its own.
 rm -f "$root"/etc/ssh/ssh_host_* "$root"/etc/machine-id "$root"/var/lib/dbus/machine-id "$root"/etc/hostname
 : >"$root/etc/machine-id"

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ export type TestAgent = {
   /** The newest report. */
   report(): Report;
   /** Resolves with the first report that `check` accepts. */
-  until(check: (report: Report) => boolean, withinMs?: number): Promise<Report>;
+  until(check: (report: Report) => unknown, withinMs?: number): Promise<Report>;
   /** Ends the agent alone, or everything as a power cut does, and starts the agent again. */
   restart(what: "agent" | "machine"): Promise<void>;
   volume(name: string, path: string): string;
@@ -31,7 +31,7 @@ export type TestAgent = {
 };
 
 const tools = fileURLToPath(new URL("./bin", import.meta.url));
-const program = fileURLToPath(new URL("../../templates/agent.py", import.meta.url));
+const templates = fileURLToPath(new URL("../../templates", import.meta.url));
 const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Images that the stand-in for a registry holds, by their whole names. */
@@ -46,7 +46,8 @@ const registry = {
   "mirror.test:5000/docker.io/library/mirrored:1": { id: "c".repeat(64), cmd: ["sleep", "1000"] },
 };
 
-export async function startAgent(): Promise<TestAgent> {
+/** `patch`: Python that changes the agent's constants before it starts. */
+export async function startAgent(patch = ""): Promise<TestAgent> {
   const root = mkdtempSync(join(tmpdir(), "box-"));
   const podman = join(root, "podman");
   const env = { DROVER_ROOT: root, FAKE_PODMAN: podman, PATH: `${tools}:/usr/local/bin:/usr/bin:/bin` };
@@ -64,13 +65,20 @@ export async function startAgent(): Promise<TestAgent> {
 
   const start = async () => {
     latest = undefined;
-    child = spawn("/usr/bin/python3", ["-S", "-E", program], { env, stdio: ["ignore", "inherit", "inherit"] });
+    const script = `import sys\nsys.dont_write_bytecode = True\nsys.path.insert(0, ${JSON.stringify(templates)})\nimport agent\n${patch}\nagent.main()`;
+    child = spawn("/usr/bin/python3", ["-S", "-E", "-c", script], {
+      env,
+      detached: true,
+      stdio: ["ignore", "inherit", "inherit"],
+    });
     const link = await connected(socket);
     link.write(`${JSON.stringify({ op: "watch" })}\n`);
-    createInterface({ input: link }).on("line", (line) => {
+    link.on("error", () => undefined);
+    const lines = createInterface({ input: link });
+    lines.on("error", () => undefined);
+    lines.on("line", (line) => {
       if (line.startsWith('{"version"')) latest = JSON.parse(line);
     });
-    link.on("error", () => undefined);
   };
   const read = async (request: object) => {
     const link = await connected(socket);
@@ -88,11 +96,21 @@ export async function startAgent(): Promise<TestAgent> {
       }
     }
   };
+  /** The agent with the commands that it has under way, and not the containers. */
+  const endAgent = () => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
+  };
   onTestFinished(async () => {
-    child.kill("SIGKILL");
-    endContainers();
-    await delay(50);
-    rmSync(root, { recursive: true, force: true, maxRetries: 5 });
+    endAgent();
+    for (let tries = 0; existsSync(root); tries++) {
+      endContainers();
+      await delay(50);
+      try {
+        rmSync(root, { recursive: true });
+      } catch (error) {
+        if (tries > 100) throw error;
+      }
+    }
   });
   await start();
   const agent: TestAgent = {
@@ -117,7 +135,7 @@ export async function startAgent(): Promise<TestAgent> {
       throw new Error(`not seen within ${withinMs} ms, but ${JSON.stringify(latest, undefined, 1)}`);
     },
     async restart(what) {
-      child.kill("SIGKILL");
+      endAgent();
       if (what === "machine") {
         endContainers();
         setBoot(`boot-${++boots}`);
@@ -128,7 +146,7 @@ export async function startAgent(): Promise<TestAgent> {
     },
     volume: (name, path) => join(root, "var/lib/drover/volumes", name, path),
     calls: () =>
-      readFileSync(join(podman, "calls"), "utf8")
+      readFileSync(join(podman, "calls"), { encoding: "utf8", flag: "a+" })
         .split("\n")
         .flatMap((line) => (line === "" ? [] : [JSON.parse(line)])),
   };

@@ -1,17 +1,14 @@
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { MessagePort } from "node:worker_threads";
 import type { Client, ClientChannel } from "ssh2";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
+import { lost, readLine } from "./line.ts";
 import type { ExecControl, ExecEnd, Task } from "./messages.ts";
 import { portStream } from "./port-stream.ts";
 
 const agentSocket = "/run/drover/agent.sock";
 const answerMs = 30_000;
-const answerBytesMax = 64 * 1024;
-
-const lost = (message: string, cause?: unknown): DroverError => new DroverError("BOX_UNREACHABLE", message, {}, cause);
 
 /** A stream to the agent. @throws BOX_UNREACHABLE while the agent does not listen */
 export const openAgent = (client: Client): Promise<ClientChannel> =>
@@ -36,11 +33,11 @@ export async function carryOut(client: Client, task: Task): Promise<void> {
         channel.close();
         throw error;
       });
-      join(channel, task.data);
+      void join(channel, portStream(task.data));
       return;
     }
     case "connect":
-      join(await openPort(client, task.port), task.data);
+      void join(await openPort(client, task.port), portStream(task.data));
       return;
     case "exec":
       return await execute(client, task);
@@ -56,7 +53,7 @@ export async function request(channel: Duplex, line: string, clock: Clock = syst
   );
   try {
     channel.write(`${line}\n`);
-    const answer = await firstLine(channel);
+    const answer = await readLine(channel);
     const { error } = JSON.parse(answer) as { error?: { code: string; message: string } };
     if (error) throw new DroverError(error.code === "BOX_TAKEN" ? "BOX_TAKEN" : "BOX_REFUSED", error.message);
   } finally {
@@ -64,37 +61,6 @@ export async function request(channel: Duplex, line: string, clock: Clock = syst
     await expire;
   }
 }
-
-async function firstLine(channel: Duplex): Promise<string> {
-  let seen = Buffer.alloc(0);
-  for (;;) {
-    const chunk: Buffer | null = channel.read();
-    if (chunk) {
-      seen = Buffer.concat([seen, chunk]);
-      const stop = seen.indexOf("\n");
-      if (stop >= 0) {
-        if (stop + 1 < seen.byteLength) channel.unshift(seen.subarray(stop + 1));
-        return seen.subarray(0, stop).toString();
-      }
-      if (seen.byteLength > answerBytesMax) throw lost("The machine's agent answered nonsense.");
-      continue;
-    }
-    if (channel.readableEnded || channel.destroyed) throw lost("The connection to the machine's agent was closed.");
-    await readable(channel);
-  }
-}
-
-const readable = (channel: Duplex): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const done = (error?: Error) => {
-      for (const event of ["readable", "end", "close"]) channel.off(event, done);
-      channel.off("error", done);
-      if (error) reject(error instanceof DroverError ? error : lost("The connection to the machine was lost.", error));
-      else resolve();
-    };
-    for (const event of ["readable", "end", "close"]) channel.once(event, () => done());
-    channel.once("error", done);
-  });
 
 const openPort = (client: Client, port: number): Promise<ClientChannel> =>
   new Promise((resolve, reject) => {
@@ -104,13 +70,20 @@ const openPort = (client: Client, port: number): Promise<ClientChannel> =>
     });
   });
 
-/** Both ways until both ends have ended; a failure of one side is the other's end. */
-function join(channel: ClientChannel, port: MessagePort): void {
-  const far = portStream(port);
-  pipeline(channel, far, channel).catch(() => {
-    far.destroy();
-    channel.close();
+/**
+ * Both ways, until the far side leaves or the channel has closed and all that it brought is handed over. Resolves then.
+ * The directions end one by one: a pipeline through both would cut the slower one off.
+ */
+async function join(channel: ClientChannel, far: Duplex): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    channel.once("close", () => resolve());
   });
+  far.on("error", () => undefined);
+  far.on("close", () => channel.close());
+  far.pipe(channel);
+  await pipeline(channel, far).catch(() => undefined);
+  await closed;
+  far.destroy();
 }
 
 async function execute(client: Client, task: Task & { kind: "exec" }): Promise<void> {
@@ -121,20 +94,15 @@ async function execute(client: Client, task: Task & { kind: "exec" }): Promise<v
       else resolve(opened);
     });
   });
-  const far = portStream(task.data);
-  const errors = portStream(task.errors);
-  const flows = [pipeline(channel, far, { end: true }), pipeline(channel.stderr, errors)];
-  pipeline(far, channel).catch(() => channel.close());
   task.control.on("message", ({ columns, rows }: ExecControl) => channel.setWindow(rows, columns, 0, 0));
   let exitCode: number | undefined;
   channel.on("exit", (code: number | null) => {
     exitCode = code ?? 137;
   });
-  channel.on("close", () => {
-    void Promise.allSettled(flows).then(() => {
-      const end: ExecEnd = exitCode === undefined ? {} : { exitCode };
-      task.control.postMessage(end);
-      task.control.close();
-    });
+  const errors = pipeline(channel.stderr, portStream(task.errors)).catch(() => undefined);
+  void Promise.all([join(channel, portStream(task.data)), errors]).then(() => {
+    const end: ExecEnd = exitCode === undefined ? {} : { exitCode };
+    task.control.postMessage(end);
+    task.control.close();
   });
 }

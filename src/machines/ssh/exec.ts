@@ -1,4 +1,5 @@
 import { PassThrough } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { DroverError } from "../../base/errors.ts";
 import type { ExecRequest, ExecSession } from "../../clouds/box.ts";
@@ -52,8 +53,10 @@ export async function openSession(
     close();
     throw error;
   });
-  // A reader of stdout alone must not have its end tied to stdin's.
-  const stdout = stream.pipe(new PassThrough());
+  // Who has read all of stdout closes it, and must not close stdin with it.
+  const stdout = new PassThrough();
+  stdout.on("error", () => undefined);
+  pipeline(stream, stdout).catch(() => undefined);
   return {
     stdin: stream,
     stdout,

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import ssh2 from "ssh2";
+import { makeHostKey } from "../../clouds/local/host-key.ts";
 
 /** The operator's key, in OpenSSH's forms: by it drover, and its user with any ssh, gets into the machines as root. */
 export type SshKey = { privateKey: string; publicKey: string };
@@ -10,9 +10,9 @@ export function openSshKey(directory: string): SshKey {
   const file = join(directory, "ssh_ed25519");
   if (!existsSync(file)) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const made = ssh2.utils.generateKeyPairSync("ed25519", { comment: "drover" });
-    writeFileSync(`${file}.pub`, `${made.public}\n`);
-    writeFileSync(`${file}.new`, made.private, { mode: 0o600 });
+    const made = makeHostKey("drover");
+    writeFileSync(`${file}.pub`, `${made.publicKey}\n`);
+    writeFileSync(`${file}.new`, made.privateKey, { mode: 0o600 });
     renameSync(`${file}.new`, file);
   }
   chmodSync(file, 0o600);

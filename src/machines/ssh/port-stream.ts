@@ -47,12 +47,16 @@ export function portStream(port: MessagePort): Duplex {
       const resume = under < windowBytes ? held : undefined;
       if (resume) held = undefined;
       resume?.();
-    } else {
+    } else if ("end" in message) {
       otherEnded = true;
-      if ("end" in message) stream.push(null);
-      else stream.destroy();
-    }
+      stream.push(null);
+    } else leave();
   });
-  port.on("close", () => stream.destroy());
+  /** The other side is gone: nothing can be written any more, but what has come may still be read. */
+  const leave = () => {
+    if (!otherEnded || stream.readableEnded) stream.destroy();
+    else stream.once("end", () => stream.destroy());
+  };
+  port.on("close", leave);
   return stream;
 }

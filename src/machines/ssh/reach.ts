@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { DroverError } from "../../base/errors.ts";
+import { systemClock } from "../../base/clock.ts";
+import { lost, readLine } from "./line.ts";
 
 /**
  * The way to the machines' addresses: straight, or through a unix socket that takes `IP PORT\n`, answers `OK\n` or
@@ -7,49 +9,29 @@ import { DroverError } from "../../base/errors.ts";
  */
 export type Reach = { kind: "tcp" } | { kind: "unix"; path: string };
 
-const answerBytesMax = 1_000;
-
 /** @throws BOX_UNREACHABLE; after `timeoutMs` without a connection, too */
 export async function openSocket(reach: Reach, address: string, port: number, timeoutMs: number): Promise<Socket> {
-  const unreachable = (reason: string) =>
-    new DroverError("BOX_UNREACHABLE", `${address}:${port} can't be reached: ${reason}.`, { address, port });
-  const straight = reach.kind === "tcp";
-  const socket = straight ? connect({ host: address, port, noDelay: true }) : connect({ path: reach.path });
-  socket.setTimeout(timeoutMs, () => socket.destroy(new Error("it does not answer")));
+  const socket = reach.kind === "tcp" ? connect({ host: address, port, noDelay: true }) : connect({ path: reach.path });
+  const given = new AbortController();
+  void systemClock.sleep(timeoutMs, given.signal).then(
+    () => socket.destroy(new Error("it does not answer")),
+    () => undefined,
+  );
+  socket.on("error", () => undefined);
   try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once("error", reject);
-      socket.once("close", () => reject(new Error("the connection was closed")));
-      socket.once(straight ? "connect" : "readable", () => {
-        socket.off("error", reject);
-        resolve();
-      });
-      if (!straight) socket.write(`${address} ${port}\n`);
-    });
-    if (!straight) await passDialer(socket);
-    socket.setTimeout(0);
+    if (reach.kind === "tcp") await once(socket, "connect");
+    else await passDialer(socket, address, port);
     return socket;
   } catch (error) {
     socket.destroy();
-    throw unreachable(error instanceof Error ? error.message : String(error));
+    throw lost(`${address}:${port} can't be reached: ${error instanceof Error ? error.message : error}`, error);
+  } finally {
+    given.abort();
   }
 }
 
-/** Takes the dialer's answer off the front of the stream and leaves the rest in it. */
-async function passDialer(socket: Socket): Promise<void> {
-  let answer = Buffer.alloc(0);
-  while (!answer.includes("\n")) {
-    const chunk: Buffer | null = socket.read();
-    if (chunk) answer = Buffer.concat([answer, chunk]);
-    else if (socket.readableEnded || answer.byteLength > answerBytesMax) throw new Error("the dialer gave no answer");
-    else
-      await new Promise<void>((resolve, reject) => {
-        socket.once("readable", resolve);
-        socket.once("error", reject);
-      });
-  }
-  const line = answer.subarray(0, answer.indexOf("\n")).toString();
-  const rest = answer.subarray(answer.indexOf("\n") + 1);
-  if (line !== "OK") throw new Error(line.replace(/^ERR /, ""));
-  if (rest.byteLength > 0) socket.unshift(rest);
+async function passDialer(socket: Socket, address: string, port: number): Promise<void> {
+  socket.write(`${address} ${port}\n`);
+  const answer = await readLine(socket);
+  if (answer !== "OK") throw new Error(answer.replace(/^ERR /, ""));
 }

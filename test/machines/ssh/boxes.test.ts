@@ -6,9 +6,10 @@ import { expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Boxes, Contact, LogRequest } from "../../../src/clouds/box.ts";
 import type { Machine } from "../../../src/clouds/cloud.ts";
+import { makeHostKey } from "../../../src/clouds/local/host-key.ts";
 import { type SshBoxesOptions, sshBoxes } from "../../../src/machines/ssh/boxes.ts";
 import { binding, container, startAgent } from "../agent-kit.ts";
-import { makeKey, startDialer, startSshServer } from "./ssh-server.ts";
+import { startDialer, startSshServer } from "./ssh-server.ts";
 
 const machine: Machine = {
   id: "m1",
@@ -19,7 +20,7 @@ const machine: Machine = {
   zone: "z",
   address: "127.0.0.1",
 };
-const operator = makeKey();
+const operator = makeHostKey("operator");
 const { signal } = new AbortController();
 const logs = (more: Partial<LogRequest> = {}): LogRequest => ({
   container: "web",
@@ -31,12 +32,12 @@ const logs = (more: Partial<LogRequest> = {}): LogRequest => ({
 
 async function startBox(more: Partial<SshBoxesOptions> = {}) {
   const agent = await startAgent();
-  const server = await startSshServer(agent, operator.public);
+  const server = await startSshServer(agent, operator.publicKey);
   const warnings: string[] = [];
   const boxes = sshBoxes({
     reach: { kind: "tcp" },
     console: async () => server.console,
-    privateKey: operator.private,
+    privateKey: operator.privateKey,
     clock: systemClock,
     log: { debug: () => undefined, warn: (_: unknown, message?: string) => warnings.push(message ?? "") },
     port: server.port,

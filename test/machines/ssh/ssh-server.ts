@@ -4,10 +4,9 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import ssh2, { type Connection, type ServerChannel } from "ssh2";
 import { onTestFinished } from "vitest";
+import { makeHostKey } from "../../../src/clouds/local/host-key.ts";
 import { fingerprintOf } from "../../../src/machines/ssh/fingerprint.ts";
 import type { TestAgent } from "../agent-kit.ts";
-
-export const makeKey = () => ssh2.utils.generateKeyPairSync("ed25519", { comment: "test" });
 
 export type TestServer = {
   port: number;
@@ -21,12 +20,12 @@ export type TestServer = {
 
 /** sshd's part of a machine: root by public key, unix sockets below the agent's root, TCP to loopback, commands. */
 export async function startSshServer(agent: TestAgent, authorizedKey: string): Promise<TestServer> {
-  const hostKey = makeKey();
+  const hostKey = makeHostKey("test");
   const allowed = ssh2.utils.parseKey(authorizedKey);
-  const shown = ssh2.utils.parseKey(hostKey.public);
+  const shown = ssh2.utils.parseKey(hostKey.publicKey);
   if (allowed instanceof Error || shown instanceof Error) throw new Error("keys");
   const open = new Set<Socket>();
-  const ssh = new ssh2.Server({ hostKeys: [hostKey.private] }, (connection) => serve(connection, agent, allowed));
+  const ssh = new ssh2.Server({ hostKeys: [hostKey.privateKey] }, (connection) => serve(connection, agent, allowed));
   const server: Server = createServer((socket) => {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
