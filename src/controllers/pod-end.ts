@@ -12,17 +12,25 @@ const slackMs = 5_000;
 const lookAgainMs = 500;
 
 /**
- * The end of a Pod: its endpoint is out at once; when every balancer has let go of the machine the containers are told
- * to stop, and when they have, or the grace is over, the object goes. The machine is ended after that.
+ * The end of a Pod: its endpoint is out at once; when every balancer has let go of the machine, or has had the grace for
+ * it, the containers are told to stop, and when they have, or the grace is over once more, the object goes. The machine
+ * is ended after that, and never before the balancers have let go of it.
  */
 export function planEnd(world: PodWorld, nowMs: number): Plan {
   const { pod, machine, gone, contact, released } = world;
   const isBound = contact?.report?.uid === pod.metadata.uid;
   const neverRan = machine === undefined || (!isBound && contact?.report !== undefined) || !pod.spec.nodeName;
+  // A Node that is none of drover's may still run it: its grace is waited for.
+  const strangerMs = machine === undefined && pod.spec.nodeName ? timeMs(pod.metadata.deletionTimestamp) - nowMs : 0;
+  if (!gone && !isFinished(pod) && strangerMs > 0) return { actions: [], againInMs: strangerMs };
   if (gone || isFinished(pod) || neverRan) return planRemoval(pod);
-  if (!released) return { actions: mark(world, "Draining", nowMs), againInMs: lookAgainMs };
   const graceSeconds = pod.metadata.deletionGracePeriodSeconds ?? 30;
   const stopping = condition(pod, endCondition);
+  if (!released && stopping?.reason !== "Stopping") {
+    // Idle kept-alive connections never end by themselves: after the grace the process is asked to close them.
+    const drainedForMs = stopping?.reason === "Draining" ? nowMs - timeMs(stopping.lastTransitionTime) : 0;
+    if (drainedForMs < graceSeconds * 1_000) return { actions: mark(world, "Draining", nowMs), againInMs: lookAgainMs };
+  }
   if (stopping?.reason !== "Stopping") return { actions: mark(world, "Stopping", nowMs) };
   const leftMs = timeMs(stopping.lastTransitionTime) + graceSeconds * 1_000 + slackMs - nowMs;
   const isFinal = isBound && contact?.report?.finished === true;
