@@ -14,8 +14,8 @@ class Impossible extends Error {
 type Place = { parent: JsonObject | unknown[]; key: string };
 
 /**
- * A copy of `target` with RFC 6902 operations done in order. As in Kubernetes, `replace` of a missing key adds it and
- * negative indices count from the end.
+ * A copy of `target` with RFC 6902 operations done in order. As in Kubernetes, `replace` of a missing key adds it,
+ * negative indices count from the end, and a missing value is null.
  * @throws ApiError 422 when an operation cannot be done, 413 when there are too many or they copy too much
  */
 export function jsonPatch(target: unknown, operations: readonly unknown[]): unknown {
@@ -40,10 +40,11 @@ function perform(document: Document, operation: JsonObject): void {
   const path = tokens(operation["path"]);
   switch (operation["op"]) {
     case "add":
-      add(document, path, structuredClone(givenValue(operation)));
+      if (path.length === 0) throw new Impossible();
+      add(document, path, structuredClone(operation["value"] ?? null));
       break;
     case "replace":
-      replace(document, path, structuredClone(givenValue(operation)));
+      replace(document, path, structuredClone(operation["value"] ?? null));
       break;
     case "remove":
       remove(document, path);
@@ -57,7 +58,7 @@ function perform(document: Document, operation: JsonObject): void {
       break;
     }
     case "copy": {
-      const json = JSON.stringify(read(document, tokens(operation["from"])));
+      const json = JSON.stringify(find(document, tokens(operation["from"])) ?? null);
       document.copiedBytes += json.length;
       if (document.copiedBytes > copiedBytesMax) {
         throw tooLarge(
@@ -75,28 +76,24 @@ function perform(document: Document, operation: JsonObject): void {
   }
 }
 
-function givenValue(operation: JsonObject): unknown {
-  if (!Object.hasOwn(operation, "value")) throw new Impossible();
-  return operation["value"];
-}
-
+/** What stands before the first slash is ignored, as Kubernetes does. */
 function tokens(pointer: unknown): string[] {
-  if (typeof pointer !== "string") throw new Impossible();
-  const [first, ...rest] = pointer.split("/");
-  if (first !== "") throw new Impossible();
-  return rest.map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+  if (pointer === "") return [];
+  if (typeof pointer !== "string" || !pointer.includes("/")) throw new Impossible();
+  const [, ...steps] = pointer.split("/");
+  return steps.map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
 /** The value under one step, or undefined. */
 function step(parent: unknown, key: string): unknown {
-  if (Array.isArray(parent)) return parent[index(parent, key, parent.length - 1)];
+  if (Array.isArray(parent)) return parent[index(key, parent.length - 1)];
   return isObject(parent) ? own(parent, key) : undefined;
 }
 
-/** `-1` is the last item. @throws Impossible beyond `indexMax` */
-function index(items: readonly unknown[], key: string, indexMax: number): number {
-  if (!/^-?(0|[1-9]\d*)$/.test(key)) throw new Impossible();
-  const at = Number(key) < 0 ? Number(key) + items.length : Number(key);
+/** `-1` is `indexMax`. @throws Impossible beyond it */
+function index(key: string, indexMax: number): number {
+  if (!/^-?\d+$/.test(key)) throw new Impossible();
+  const at = Number(key) < 0 ? Number(key) + indexMax + 1 : Number(key);
   if (at < 0 || at > indexMax) throw new Impossible();
   return at;
 }
@@ -123,13 +120,9 @@ function read(document: Document, path: readonly string[]): unknown {
 }
 
 function add(document: Document, path: readonly string[], value: unknown): void {
-  if (path.length === 0) {
-    document.root = value;
-    return;
-  }
   const { parent, key } = placeOf(document, path);
   if (!Array.isArray(parent)) put(parent, key, value);
-  else parent.splice(key === "-" ? parent.length : index(parent, key, parent.length), 0, value);
+  else parent.splice(key === "-" ? parent.length : index(key, parent.length), 0, value);
 }
 
 function replace(document: Document, path: readonly string[], value: unknown): void {
@@ -138,13 +131,13 @@ function replace(document: Document, path: readonly string[], value: unknown): v
     return;
   }
   const { parent, key } = placeOf(document, path);
-  if (Array.isArray(parent)) parent[index(parent, key, parent.length - 1)] = value;
+  if (Array.isArray(parent)) parent[index(key, parent.length - 1)] = value;
   else put(parent, key, value);
 }
 
 function remove(document: Document, path: readonly string[]): void {
   read(document, path);
   const { parent, key } = placeOf(document, path);
-  if (Array.isArray(parent)) parent.splice(index(parent, key, parent.length - 1), 1);
+  if (Array.isArray(parent)) parent.splice(index(key, parent.length - 1), 1);
   else delete parent[key];
 }

@@ -31,8 +31,16 @@ function operationsFrom(body: Uint8Array): readonly unknown[] {
   const before = "error decoding patch: ";
   const value = parse(body, before);
   if (!Array.isArray(value)) throw badRequest(`${before}${wrongType(value, "[]handlers.jsonPatchOp")}`);
-  const odd = value.find((item) => !isObject(item));
-  if (odd !== undefined) throw badRequest(`${before}${wrongType(odd, "handlers.jsonPatchOp")}`);
+  for (const operation of value) {
+    if (operation === null) continue;
+    if (!isObject(operation)) throw badRequest(`${before}${wrongType(operation, "handlers.jsonPatchOp")}`);
+    for (const name of ["op", "path", "from"]) {
+      const word = operation[name] ?? "";
+      if (typeof word === "string") continue;
+      const what = `json: cannot unmarshal ${jsonTypeName(word)} into Go struct field jsonPatchOp.${name} of type string`;
+      throw badRequest(before + what);
+    }
+  }
   return value;
 }
 

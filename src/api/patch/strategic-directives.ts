@@ -7,25 +7,16 @@ export const retainKeys = "$retainKeys";
 export const deletePrefix = "$deleteFromPrimitiveList";
 export const orderPrefix = "$setElementOrder";
 
-const isDirective = (name: string): boolean =>
-  name === directive ||
-  name === retainKeys ||
-  name.startsWith(`${deletePrefix}/`) ||
-  name.startsWith(`${orderPrefix}/`);
-
 /**
- * The plain value of a patch that has nothing to merge with: no directives, no nulls in objects. Undefined: the patch
- * only says to delete it.
+ * The plain value of a patch that has nothing to merge with: no nulls in objects, and none of the parts that carry
+ * `$patch`, whatever it says. Other directives stay, and are unknown fields then. Undefined: nothing is left.
  */
 export function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutDirectives).filter((item) => item !== undefined);
   if (!isObject(value)) return value;
-  if (value[directive] === "delete") return undefined;
-  const kept: [string, unknown][] = [];
-  for (const [name, item] of Object.entries(value)) {
-    if (isDirective(name) || item === null) continue;
-    const plain = withoutDirectives(item);
-    if (plain !== undefined) kept.push([name, plain]);
-  }
+  if (Object.hasOwn(value, directive)) return undefined;
+  const kept = Object.entries(value)
+    .map(([name, item]) => [name, withoutDirectives(item)] as const)
+    .filter(([, item]) => item !== undefined && item !== null);
   return Object.fromEntries(kept);
 }

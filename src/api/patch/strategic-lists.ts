@@ -2,7 +2,7 @@ import type { ApiError } from "../status.ts";
 import { goText } from "./go-text.ts";
 import { isObject, type JsonObject, own } from "./json-values.ts";
 import { type MergeRule, ruleOfItems, serverError } from "./merge-rules.ts";
-import { directive, orderPrefix, withoutDirectives } from "./strategic-directives.ts";
+import { directive, orderPrefix } from "./strategic-directives.ts";
 
 /** What merging items of a list needs of merging objects. */
 export type ListMerge = {
@@ -10,33 +10,46 @@ export type ListMerge = {
   unknownDirective: (patch: JsonObject) => ApiError;
 };
 
+/** `server`: where the server's items stand afterwards, for an order that is to be kept. */
+export type MergedList = { items: unknown[]; server: readonly unknown[] };
+
 /** A list whose strategy is `merge`: items with the same key merge, texts and numbers join. */
-export function mergeList(before: unknown[], patch: unknown[], rule: MergeRule, with_: ListMerge): unknown[] {
+export function mergeList(before: unknown[], patch: unknown[], rule: MergeRule, with_: ListMerge): MergedList {
   const items = [...before, ...patch];
-  if (items.length === 0) return before;
+  if (items.length === 0) return { items: before, server: before };
   if (!items.every(isObject)) {
-    if (items.some(isObject)) throw serverError("list element types are not identical");
-    const joined = [...new Set(items)];
-    return elementOrder.apply(joined, patch, before, "");
+    if (items.some(isObject)) throw serverError(`list element types are not identical: ${goText([before, patch])}`);
+    return { items: elementOrder.apply([...new Set(items)], patch, before, ""), server: before };
   }
   if (rule.mergeKey === "") throw serverError("cannot merge lists without merge key");
-  const { kept, changes } = obeyDirectives(before.filter(isObject), patch.filter(isObject), rule.mergeKey, with_);
+  const server = before.filter(isObject);
+  const { kept, changes } = obeyDirectives(server, patch.filter(isObject), rule.mergeKey, with_);
+  if (changes === "replace") return { items: kept, server };
   const merged: JsonObject[] = [...kept];
   const places = firstPlaces(merged, rule.mergeKey);
   for (const change of changes) {
     const key = keyText(change, rule.mergeKey);
     const at = places.get(key) ?? merged.length;
     const found = merged[at];
-    const item = found ? with_.mergeObject(found, change, ruleOfItems(rule)) : withoutDirectives(change);
-    if (isObject(item)) merged[at] = item;
+    // A new item is taken as it is, its own directives too, which are unknown fields then.
+    merged[at] = found ? with_.mergeObject(found, change, ruleOfItems(rule)) : change;
+    if (!found && at < server.length) server[at] = change;
     places.set(key, at);
   }
-  return elementOrder.apply(merged, changes, kept, rule.mergeKey);
+  return { items: elementOrder.apply(merged, changes, kept, rule.mergeKey), server };
 }
 
-/** Does `$patch: delete` and `$patch: replace` items; `changes` are the ordinary ones. */
-function obeyDirectives(before: JsonObject[], patch: JsonObject[], mergeKey: string, { unknownDirective }: ListMerge) {
-  let kept = before;
+/**
+ * Does `$patch: delete` and `$patch: replace` items; `changes` are the ordinary ones. Like Kubernetes it closes the gap
+ * of a deleted item in `server` itself and leaves what was last there standing: clients see that in the order.
+ */
+function obeyDirectives(
+  server: JsonObject[],
+  patch: JsonObject[],
+  mergeKey: string,
+  { unknownDirective }: ListMerge,
+): { kept: JsonObject[]; changes: JsonObject[] | "replace" } {
+  let lengthKept = server.length;
   let replace = false;
   const changes: JsonObject[] = [];
   for (const item of patch) {
@@ -47,16 +60,18 @@ function obeyDirectives(before: JsonObject[], patch: JsonObject[], mergeKey: str
     else if (word !== "delete") throw unknownDirective(item);
     else {
       const key = keyText(item, mergeKey);
-      kept = kept.filter((other) => keyText(other, mergeKey) !== key);
+      const kept = server.slice(0, lengthKept).filter((other) => keyText(other, mergeKey) !== key);
+      server.splice(0, kept.length, ...kept);
+      lengthKept = kept.length;
     }
   }
-  return replace ? { kept: [], changes } : { kept, changes };
+  return replace ? { kept: changes, changes: "replace" } : { kept: server.slice(0, lengthKept), changes };
 }
 
 /** What two items must share to be the same one: their merge key, or themselves where they have none. */
 function keyText(item: unknown, mergeKey: string): string {
   if (mergeKey === "") return JSON.stringify(item);
-  if (!isObject(item)) throw serverError("list element types are not identical");
+  if (!isObject(item)) throw serverError(`list element types are not identical: ${goText([item])}`);
   const key = own(item, mergeKey);
   if (key === undefined) throw serverError(`map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
   return JSON.stringify(key);

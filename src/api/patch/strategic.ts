@@ -3,7 +3,7 @@ import { goText, goTypeName } from "./go-text.ts";
 import { isObject, type JsonObject, own, put } from "./json-values.ts";
 import { type MergeRule, ruleOfField, ruleOfType, serverError } from "./merge-rules.ts";
 import { deletePrefix, directive, orderPrefix, retainKeys, withoutDirectives } from "./strategic-directives.ts";
-import { elementOrder, type ListMerge, mergeList, withoutItems } from "./strategic-lists.ts";
+import { elementOrder, type ListMerge, type MergedList, mergeList, withoutItems } from "./strategic-lists.ts";
 
 /**
  * `target` changed by a strategic merge patch, by the merge keys and strategies of the kind's type, with every
@@ -40,7 +40,7 @@ function mergeField(merged: JsonObject, name: string, value: unknown, rule: Merg
     const field = ruleOfField(rule, name);
     put(merged, name, field.strategy === "replace" ? value : mergeObject(before, value, field));
   } else if (Array.isArray(before) && Array.isArray(value)) {
-    put(merged, name, mergeLists(before, value, ruleOfField(rule, name)));
+    put(merged, name, mergeLists(before, value, ruleOfField(rule, name)).items);
   } else {
     const plain = withoutDirectives(value);
     if (plain === undefined) delete merged[name];
@@ -49,8 +49,8 @@ function mergeField(merged: JsonObject, name: string, value: unknown, rule: Merg
 }
 
 const lists: ListMerge = { mergeObject, unknownDirective };
-const mergeLists = (before: unknown[], patch: unknown[], rule: MergeRule): unknown[] =>
-  rule.strategy === "merge" ? mergeList(before, patch, rule, lists) : patch;
+const mergeLists = (before: unknown[], patch: unknown[], rule: MergeRule): MergedList =>
+  rule.strategy === "merge" ? mergeList(before, patch, rule, lists) : { items: patch, server: before };
 
 /** `$deleteFromPrimitiveList/finalizers: [a]` takes items out of a list of texts or numbers. */
 function mergeDeletions(merged: JsonObject, name: string, value: unknown, rule: MergeRule): void {
@@ -91,10 +91,11 @@ function mergeOrderedLists(merged: JsonObject, patch: JsonObject, rule: MergeRul
     elementOrder.check(changeItems ?? [], wanted, fieldRule.mergeKey);
     if (beforeItems === undefined && changeItems === undefined) continue;
     done.add(field);
-    let items = beforeItems ?? [];
-    if (beforeItems === undefined) items = asList(withoutDirectives(changeItems));
-    else if (changeItems !== undefined) items = mergeLists(beforeItems, changeItems, fieldRule);
-    put(merged, field, elementOrder.apply(items, wanted, beforeItems ?? [], fieldRule.mergeKey));
+    if (!beforeItems?.length && !changeItems?.length) throw serverError("no elements in any of the given slices");
+    let list: MergedList = { items: beforeItems ?? [], server: beforeItems ?? [] };
+    if (beforeItems === undefined) list = { items: asList(withoutDirectives(changeItems)), server: [] };
+    else if (changeItems !== undefined) list = mergeLists(beforeItems, changeItems, fieldRule);
+    put(merged, field, elementOrder.apply(list.items, wanted, list.server, fieldRule.mergeKey));
   }
   return done;
 }

@@ -15,6 +15,10 @@ const refused = (code: number, message: string | RegExp) =>
 
 test.for([
   ["a negative index counts from the end", { l: [1, 2, 3] }, [{ op: "remove", path: "/l/-1" }], { l: [1, 2] }],
+  ["an item put at -1 becomes the last", { l: [1] }, [{ op: "add", path: "/l/-1", value: 2 }], { l: [1, 2] }],
+  ["a missing value is null", { a: 1 }, [{ op: "replace", path: "/a" }], { a: null }],
+  ["a copy of what is not there is null", {}, [{ op: "copy", from: "/a", path: "/b" }], { b: null }],
+  ["what stands before the first slash is ignored", {}, [{ op: "add", path: "x/a", value: 1 }], { a: 1 }],
   ["an item is put in before an index", { l: [1] }, [{ op: "add", path: "/l/0", value: 0 }], { l: [0, 1] }],
   ["a dash is the end", { l: [1] }, [{ op: "add", path: "/l/-", value: 2 }], { l: [1, 2] }],
   ["escapes name slash and tilde", { "a/b~": 1 }, [{ op: "replace", path: "/a~1b~0", value: 2 }], { "a/b~": 2 }],
@@ -39,9 +43,10 @@ test.for([
   ["through a prototype", { op: "add", path: "/__proto__/polluted", value: 1 }],
   ["into a text", { op: "add", path: "/a/b", value: 1 }],
   ["beyond the end of a list", { op: "add", path: "/l/2", value: 1 }],
-  ["without a value", { op: "add", path: "/x" }],
+  ["to what is not there", { op: "move", from: "/x", path: "/y" }],
+  ["to another whole", { op: "add", path: "", value: {} }],
   ["into its own child", { op: "move", from: "/l", path: "/l/0" }],
-  ["without a leading slash", { op: "remove", path: "a" }],
+  ["without a slash", { op: "remove", path: "a" }],
 ] as const)("no operation leads %s", ([_name, operation]) => {
   expect(() => jsonPatch({ a: "x", l: [1] }, [operation])).toThrow(refused(422, "the server rejected our request"));
 });
@@ -78,6 +83,15 @@ test.for([
     { "$setElementOrder/containers": [{ name: "c" }, { name: "a" }], containers: [{ name: "b", $patch: "delete" }] },
     "ca",
   ],
+  [
+    "an item that takes a deleted one's place stands behind the server's own",
+    "adz",
+    {
+      "$setElementOrder/containers": [{ name: "e" }, { name: "d" }, { name: "a" }],
+      containers: [{ name: "e" }, { name: "a" }, { name: "d", $patch: "delete" }],
+    },
+    "zea",
+  ],
   ["null takes the list away", "ab", { containers: null }, ""],
 ] as const)("%s", ([_name, before, spec, want]) => {
   const merged = strategicMergePatch(pod, containers(...before), { spec });
@@ -96,7 +110,14 @@ test("deletions and nulls of a part that is new leave nothing behind", () => {
   expect(strategicMergePatch(pod, {}, patch)).toEqual({ spec: { containers: [{ name: "b", image: "x" }] } });
 });
 
+test("a new item is taken as it is, with directives that nobody obeys", () => {
+  const patch = { spec: { containers: [{ name: "b", env: [{ name: "F", $patch: "delete" }] }] } };
+  const { spec } = strategicMergePatch(pod, containers("a"), patch) as ReturnType<typeof containers>;
+  expect(spec.containers[0]).toEqual({ name: "b", env: [{ name: "F", $patch: "delete" }] });
+});
+
 test.for([
+  ["an order of nothing", { "$setElementOrder/initContainers": [], initContainers: [] }, "no elements in any of"],
   [
     "an order that lacks an item",
     { "$setElementOrder/containers": [], containers: [{ name: "a" }] },
