@@ -50,7 +50,7 @@ export async function openLocalCloud({
   const accelerator = await findAccelerator(image);
   const holder = await openHolder({ home, cluster, clock, log });
   const publisher = await openPublisher({ home, cluster, clock });
-  await ensureEgress({ folder, holder, tools, log });
+  await ensureEgress({ folder, holder, publisher, tools, clock, log });
   await ensureRegistry({ home, folder, holder, tools, clock });
   const saved = openSavedMachines({ holder, image, clock, log, registryMirror });
   const machines = await openMachines({ folder, holder, image, accelerator, saved, cold, clock, log });
@@ -61,7 +61,7 @@ export async function openLocalCloud({
     surroundings: async () => ({ nameservers: [gatewayAddress], registryMirror }),
     reach: { kind: "unix", path: holder.dialPath },
     async close() {
-      await machines.close();
+      await Promise.all([machines.close(), saved.close()]);
       publisher.close();
       holder.close();
     },

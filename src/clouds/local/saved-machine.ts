@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import pLimit from "p-limit";
 import type { Clock } from "../../base/clock.ts";
+import { DroverError } from "../../base/errors.ts";
 import type { MachineTemplate } from "../cloud.ts";
 import type { Holder } from "./holder-client.ts";
 import { openIdentityPort } from "./identity-port.ts";
@@ -25,8 +26,10 @@ export type SavedMachine = {
 };
 
 export type SavedMachines = {
-  /** The saved machine of this template and shape, booted and saved now where it isn't yet. */
-  ensure(template: MachineTemplate, shape: Shape, signal?: AbortSignal): Promise<SavedMachine>;
+  /** The saved machine of this template and shape, booted and saved now where it isn't yet; `signal` ends the wait. */
+  ensure(template: MachineTemplate, shape: Shape, signal: AbortSignal): Promise<SavedMachine>;
+  /** Ends what is being saved; nothing of it is left. */
+  close(): Promise<void>;
 };
 
 type Surrounding = {
@@ -46,17 +49,33 @@ const buildAddress = "10.90.255.254";
 /** The saved machines of this computer; they are shared by its clusters. */
 export function openSavedMachines(around: Surrounding): SavedMachines {
   const turn = pLimit(1);
+  const closing = new AbortController();
   const building = new Map<string, Promise<SavedMachine>>();
+  const begin = (key: string, template: MachineTemplate, shape: Shape): Promise<SavedMachine> => {
+    const work = turn(() => ensure(around, key, template, shape, closing.signal)).finally(() => building.delete(key));
+    building.set(key, work);
+    return work;
+  };
   return {
     async ensure(template, shape, signal) {
       const key = inputsHash([template.hash, template.diskBytes, shape, around.image.hash, await qemuVersion()]);
-      const present =
-        building.get(key) ?? turn(() => ensure(around, key, template, shape)).finally(() => building.delete(key));
-      building.set(key, present);
-      signal?.throwIfAborted();
-      return present;
+      return unlessAborted(building.get(key) ?? begin(key, template, shape), signal);
+    },
+    async close() {
+      closing.abort(new DroverError("CLOUD_UNAVAILABLE", "drover is ending."));
+      await Promise.allSettled(building.values());
     },
   };
+}
+
+/** `work`'s outcome, or the abort where that comes first; `work` goes on for others. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 async function ensure(
@@ -64,18 +83,20 @@ async function ensure(
   key: string,
   template: MachineTemplate,
   shape: Shape,
+  signal: AbortSignal,
 ): Promise<SavedMachine> {
   const root = join(cacheDirectory(), "saved");
   const path = join(root, key);
-  const saved = describe(path, key);
   if (!existsSync(path)) {
     await makeRoom(root, shape.memoryBytes);
     const progress = (line: string) => around.log.info(`${template.hash}: ${line}`);
-    await buildOnce(path, { progress }, (partial) => build(around, describe(partial, key), template, shape));
+    await buildOnce(path, { progress, signal }, (partial) =>
+      build(around, describe(partial, key), template, shape, signal),
+    );
   }
   const nowSeconds = around.clock.wallMs() / 1000;
   await utimes(path, nowSeconds, nowSeconds);
-  return saved;
+  return describe(path, key);
 }
 
 const describe = (directory: string, key: string): SavedMachine => ({
@@ -87,7 +108,13 @@ const describe = (directory: string, key: string): SavedMachine => ({
 });
 
 /** Boots the template as a machine of its own, lets cloud-init end, fetches its images, and saves it. */
-async function build(around: Surrounding, saved: SavedMachine, template: MachineTemplate, shape: Shape): Promise<void> {
+async function build(
+  around: Surrounding,
+  saved: SavedMachine,
+  template: MachineTemplate,
+  shape: Shape,
+  signal: AbortSignal,
+): Promise<void> {
   const { holder, image, clock, log } = around;
   const { directory } = saved;
   const id = `save:${saved.instanceId}`;
@@ -103,23 +130,32 @@ async function build(around: Surrounding, saved: SavedMachine, template: Machine
     const guest = { id, shape, kernel: image.kernel, address: buildAddress, mac: macOf(buildAddress), tap };
     const argv = qemuCommand({ ...guest, memory: { path: saved.memory, shared: true }, incoming: false });
     await holder.spawn({ id, argv, cwd: directory, logPath: join(directory, "qemu.log") });
-    await settle(around, saved, template);
-    const seconds = Math.round((clock.monotonicMs() - beganMs) / 1000);
-    log.info(`${template.hash}: booted and saved in ${seconds} s; its machines continue from there`);
+    await settle(around, saved, template, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = error instanceof Error ? error.message : String(error);
+    const said = `${await tailOf(join(directory, "qemu.log"))}\n${await tailOf(join(directory, machineFiles.console))}`;
+    throw new DroverError("CLOUD_UNAVAILABLE", `The machines' template failed: ${reason}\n${said.trim()}`, {}, error);
   } finally {
     await endProcess(holder, id, clock);
     await holder.removeTap(tap);
   }
+  const seconds = Math.round((clock.monotonicMs() - beganMs) / 1000);
+  log.info(`${template.hash}: booted and saved in ${seconds} s; its machines continue from there`);
 }
+
+const tailOf = async (path: string): Promise<string> =>
+  (await readFile(path, "utf8").catch(() => "")).slice(-2_000).trim();
 
 /** From a machine that is booting to one whose state lies on the disk. */
 async function settle(
   { clock, log, registryMirror }: Surrounding,
   saved: SavedMachine,
   template: MachineTemplate,
+  signal: AbortSignal,
 ): Promise<void> {
-  const port = await openIdentityPort(join(saved.directory, machineFiles.identity), clock);
-  const monitor = await openMonitor(join(saved.directory, machineFiles.monitor), 10_000);
+  const port = await openIdentityPort(join(saved.directory, machineFiles.identity), clock, signal);
+  const monitor = await openMonitor(join(saved.directory, machineFiles.monitor), 10_000, signal);
   try {
     await port.ready();
     log.info(`${template.hash}: cloud-init has ended`);
@@ -133,7 +169,7 @@ async function settle(
     await ignoreMemory(monitor);
     await monitor.execute("migrate-set-parameters", { "max-bandwidth": 2 ** 40 });
     await monitor.execute("migrate", { uri: "exec:cat >state" });
-    await migrated(monitor, clock);
+    await migrated(monitor, clock, signal);
   } finally {
     port.close();
     monitor.close();
