@@ -37,7 +37,7 @@ const plain: Readonly<Record<string, Json>> = {
 const zeros: Readonly<Record<string, unknown>> = { string: "", bool: false, int32: 0, int64: 0, double: 0 };
 
 /** `core.v1.Pod` → `io.k8s.api.core.v1.Pod`. */
-export function schemaName(type: string): string {
+function schemaName(type: string): string {
   const dot = type.lastIndexOf(".");
   const found = schema.packages[type.slice(0, dot)];
   assert(found, `the schema table has no package for ${type}`);
