@@ -18,6 +18,5 @@ export async function localCleanup(home: string, cluster: string): Promise<strin
   // The rules were made with drover's own nft, which is in the cache as long as they are there.
   const roads = existsSync(join(folder, "egress.json")) ? await endEgress(home, cluster, await openTools()) : [];
   for (const name of ["machines", "lb", "names.json"]) rmSync(join(folder, name), { recursive: true, force: true });
-  const all = [...ended.map((id) => id.replace(":", " ")), ...(published ? ["the publisher"] : []), ...roads];
-  return all.map((what) => `ended ${what}`);
+  return [...ended, ...published, ...roads].map((what) => `ended ${what.replace(":", " ")}`);
 }

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Clock } from "../../base/clock.ts";
 import { run } from "./command.ts";
 import { clusterFolder } from "./detached.ts";
 import type { Holder, Log } from "./holder-client.ts";
 import { machineNetwork } from "./network.ts";
+import type { Publisher } from "./publisher-client.ts";
 import type { Tools } from "./tools.ts";
 
 /** Both ends of the road out of one cluster's namespace. */
@@ -20,6 +22,7 @@ export type Road = {
 const forwarding = "/proc/sys/net/ipv4/ip_forward";
 const prefix = "drv";
 const uplink = "uplink";
+const slirpMs = 3_000;
 
 /** A network of four addresses in 10.91.0.0/16 that follows from the cluster's folder. */
 export function roadOf(folder: string): Road {
@@ -30,37 +33,79 @@ export function roadOf(folder: string): Road {
   return { name, outside: address(1), inside: address(2), network: `${address(0)}/30` };
 }
 
+export type EgressOptions = {
+  folder: string;
+  holder: Holder;
+  publisher: Publisher;
+  tools: Tools;
+  clock: Clock;
+  log: Log;
+};
+
 /**
- * Lets machines reach what the computer reaches: a pair of interfaces, masquerade on both sides, in nftables tables of
- * its own. The computer's own ports stay shut to machines. Where it can't be done (without root, without nftables in
- * the kernel) the machines live without it and the log says so: images and names of the user's own need no road.
+ * Lets machines reach what the computer reaches. With root by a pair of interfaces and masquerade on both sides, in
+ * nftables tables of its own; the computer's own ports stay shut to machines. Without root by a network stack in user
+ * space. Where neither can be done the machines live without it and the log says so: images and names of the user's
+ * own need no road.
  */
-export async function ensureEgress(o: { folder: string; holder: Holder; tools: Tools; log: Log }): Promise<boolean> {
-  const refuse = (why: string): false => {
-    o.log.info(`The machines have no road to the internet: ${why}. Load their images with \`drover image load\`.`);
-    return false;
-  };
-  if (process.getuid?.() !== 0) return refuse("that takes root");
-  const road = roadOf(o.folder);
-  const pair = existsSync(`/sys/class/net/${road.name}`) ? [] : [outsideLinks(road, o.holder.pid)];
-  for (const batch of pair) {
-    const made = await run(["ip", "-batch", "-"], batch);
-    if (made.exitCode !== 0) return refuse(made.stderr.trim());
+export async function ensureEgress(o: EgressOptions): Promise<boolean> {
+  const refused = process.getuid?.() === 0 ? await byInterfaces(o) : await bySlirp(o);
+  if (refused === undefined) return true;
+  o.log.info(`The machines have no road to the internet: ${refused}. Load their images with \`drover image load\`.`);
+  return false;
+}
+
+/** Answers with why it can't be done. */
+async function byInterfaces({ folder, holder, tools }: EgressOptions): Promise<string | undefined> {
+  const road = roadOf(folder);
+  if (!existsSync(`/sys/class/net/${road.name}`)) {
+    const made = await run(["ip", "-batch", "-"], outsideLinks(road, holder.pid));
+    if (made.exitCode !== 0) return made.stderr.trim();
   }
-  const inside = await o.holder.run(["ip", "-batch", "-"], { input: insideLinks(road) });
-  if (inside.exitCode !== 0) return refuse(inside.stderr.trim());
-  const nft = o.tools.command("nft", "-f", "-");
-  const within = await o.holder.run(nft, { input: insideRules() });
-  if (within.exitCode !== 0) return refuse(within.stderr.trim());
+  const inside = await holder.run(["ip", "-batch", "-"], { input: insideLinks(road) });
+  if (inside.exitCode !== 0) return inside.stderr.trim();
+  const nft = tools.command("nft", "-f", "-");
+  const within = await holder.run(nft, { input: insideRules() });
+  if (within.exitCode !== 0) return within.stderr.trim();
   const outer = await run(nft, outsideRules(road));
-  if (outer.exitCode !== 0) return refuse(outer.stderr.trim());
-  const note = join(o.folder, "egress.json");
+  if (outer.exitCode !== 0) return outer.stderr.trim();
+  const note = join(folder, "egress.json");
   if (!existsSync(note)) {
     writeFileSync(note, JSON.stringify({ forwarded: readFileSync(forwarding, "utf8").trim() }), { mode: 0o600 });
   }
   writeFileSync(forwarding, "1");
-  return true;
+  return undefined;
 }
+
+/** A process outside of the namespace that carries its packets as connections of the user's own. */
+async function bySlirp({ folder, holder, publisher, tools, clock }: EgressOptions): Promise<string | undefined> {
+  const id = `slirp4netns/${holder.pid}`;
+  for (const one of await publisher.processes()) if (one.running && one.id !== id) await publisher.kill(one.id);
+  const at = `/proc/${holder.pid}/ns`;
+  const user = sameUserNamespace(holder.pid) ? [] : [`--userns-path=${at}/user`];
+  const words = [
+    "--configure",
+    "--mtu=1500",
+    "--disable-host-loopback",
+    ...user,
+    "--netns-type=path",
+    `${at}/net`,
+    uplink,
+  ];
+  const logPath = join(folder, "slirp4netns.log");
+  await publisher.spawn({ id, argv: tools.command("slirp4netns", ...words), logPath });
+  const deadlineMs = clock.monotonicMs() + slirpMs;
+  while ((await holder.run(["ip", "route", "get", "192.0.2.1"])).exitCode !== 0) {
+    const lives = (await publisher.processes()).some((one) => one.id === id && one.running);
+    if (!lives || clock.monotonicMs() > deadlineMs) return `slirp4netns does not work, see ${logPath}`;
+    await clock.sleep(30);
+  }
+  const within = await holder.run(tools.command("nft", "-f", "-"), { input: insideRules() });
+  return within.exitCode === 0 ? undefined : within.stderr.trim();
+}
+
+const sameUserNamespace = (pid: number): boolean =>
+  readlinkSync(`/proc/${pid}/ns/user`) === readlinkSync("/proc/self/ns/user");
 
 const outsideLinks = ({ name, outside }: Road, pid: number): string =>
   [

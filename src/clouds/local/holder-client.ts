@@ -9,11 +9,11 @@ import { type Commands, connectCommands, connectTo } from "./command-socket.ts";
 import { attach, clusterFolder, ensureClusterFolder } from "./detached.ts";
 import {
   commandLine,
+  endProcesses,
   lives,
   networkNamespace,
   type ProcessIdentity,
   processesInNamespace,
-  signalProcess,
 } from "./identity.ts";
 import { firstLine } from "./lines.ts";
 import { withLock } from "./lock.ts";
@@ -175,16 +175,6 @@ function readRecord(folder: string): HolderRecord | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Ends exactly these processes: TERM, then KILL after 3 s. Answers with the ids of those that ran. */
-async function endProcesses(processes: readonly (ProcessIdentity & { id: string })[], clock: Clock): Promise<string[]> {
-  const ended = processes.filter((one) => signalProcess(one, "SIGTERM")).map(({ id }) => id);
-  const deadlineMs = clock.monotonicMs() + 3_000;
-  while (processes.some(lives) && clock.monotonicMs() < deadlineMs) await clock.sleep(20);
-  for (const one of processes) signalProcess(one, "SIGKILL");
-  while (processes.some(lives) && clock.monotonicMs() < deadlineMs + 2_000) await clock.sleep(20);
-  return ended;
 }
 
 /**

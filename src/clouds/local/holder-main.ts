@@ -11,7 +11,7 @@ import { connections } from "./connections.ts";
 import { identify, networkNamespace } from "./identity.ts";
 import { firstLine } from "./lines.ts";
 import { readZone, zonePath } from "./names.ts";
-import { addTap, buildNetwork, gatewayAddress, removeTap, taps } from "./network.ts";
+import { addTap, buildNetwork, gatewayAddress, removeTap } from "./network.ts";
 import { type Forward, Resolver } from "./resolver.ts";
 import { serveResolver } from "./resolver-server.ts";
 import { splice } from "./splice.ts";
@@ -62,7 +62,6 @@ async function hold(folder: string): Promise<void> {
     hello: () => ({ ...own, namespace }),
     addTap: (given) => addTap(text(given)),
     removeTap: (given) => removeTap(text(given)),
-    taps: () => taps(),
     spawn: (given) => children.start(given as Spawn),
     kill: (given) => {
       const { id, signal } = given as { id: string; signal: NodeJS.Signals };

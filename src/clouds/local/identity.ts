@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import type { Clock } from "../../base/clock.ts";
 
 /**
  * A process that can't be mistaken for another one: a process id is used again, but never with the same start time in
@@ -41,6 +42,19 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   } catch {
     return false;
   }
+}
+
+/** Ends exactly these processes: TERM, then KILL after 3 s. Answers with the ids of those that ran. */
+export async function endProcesses(
+  processes: readonly (ProcessIdentity & { id: string })[],
+  clock: Clock,
+): Promise<string[]> {
+  const ended = processes.filter((one) => signalProcess(one, "SIGTERM")).map(({ id }) => id);
+  const deadlineMs = clock.monotonicMs() + 3_000;
+  while (processes.some(lives) && clock.monotonicMs() < deadlineMs) await clock.sleep(20);
+  for (const one of processes) signalProcess(one, "SIGKILL");
+  while (processes.some(lives) && clock.monotonicMs() < deadlineMs + 2_000) await clock.sleep(20);
+  return ended;
 }
 
 /** The network namespace of a process as the kernel names it (`net:[4026531840]`), or undefined without a look at it. */

@@ -51,7 +51,7 @@ export async function removeTap(name: string): Promise<void> {
 }
 
 /** Every interface of this process's namespace except loopback and the bridge. */
-export const taps = (): string[] =>
+const taps = (): string[] =>
   readFileSync("/proc/self/net/dev", "utf8")
     .split("\n")
     .slice(2)

@@ -2,9 +2,10 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
+import type { ProcessState, Spawn } from "./children.ts";
 import { type Commands, connectCommands } from "./command-socket.ts";
 import { attach, clusterFolder, ensureClusterFolder } from "./detached.ts";
-import { lives, type ProcessIdentity, signalProcess } from "./identity.ts";
+import { endProcesses, lives, type ProcessIdentity } from "./identity.ts";
 import { withLock } from "./lock.ts";
 import { programPath } from "./program.ts";
 import type { Publication, Published } from "./publication.ts";
@@ -17,6 +18,11 @@ export type Publisher = {
   /** New connections are turned away; open ones go on. May be repeated. */
   withdraw(id: string): Promise<void>;
   list(): Promise<readonly Published[]>;
+  /** As the holder's, but in the computer's own network. */
+  spawn(process: Spawn): Promise<{ pid: number }>;
+  processes(): Promise<readonly ProcessState[]>;
+  /** Asks a process to end. */
+  kill(id: string): Promise<void>;
   /** Lets go; the publisher lives on. */
   close(): void;
 };
@@ -28,6 +34,10 @@ export async function openPublisher(o: { home: string; cluster: string; clock: C
     argv: [process.execPath, programPath("publisher-main"), folder],
     logPath: join(folder, "publisher.log"),
     socketPath: join(folder, "publisher.sock"),
+    prepare: async () => {
+      const record = read(folder);
+      if (record !== undefined && !lives(record)) await endProcesses(record.children, o.clock);
+    },
     explain: (said: string) => new DroverError("CLOUD_UNAVAILABLE", `The publisher did not start: ${said}`),
   };
   const open = (): Promise<Commands> => withLock(join(folder, "publisher.lock"), {}, () => attach(twin, o.clock));
@@ -40,29 +50,31 @@ export async function openPublisher(o: { home: string; cluster: string; clock: C
     publish: async (wanted) => (await call("publish", wanted)) as { address: string },
     withdraw: async (id) => void (await call("withdraw", id)),
     list: async () => (await call("list")) as Published[],
+    spawn: async (wanted) => (await call("spawn", wanted)) as { pid: number },
+    processes: async () => (await call("processes")) as ProcessState[],
+    kill: async (id) => void (await call("kill", id)),
     close: () => commands.close(),
   };
 }
 
-/** Ends the publisher of a cluster; true when one ran. */
-export async function endPublisher(home: string, cluster: string): Promise<boolean> {
+/** Ends the publisher of a cluster and what it runs. Answers with what ran. */
+export async function endPublisher(home: string, cluster: string): Promise<string[]> {
   const folder = clusterFolder(home, cluster);
-  const record = read(join(folder, "publisher.json"));
-  if (record === undefined) return false;
-  const ran = lives(record);
+  const record = read(folder);
+  if (record === undefined) return [];
   const commands = await connectCommands(join(folder, "publisher.sock"), systemClock).catch(() => undefined);
-  await commands?.call("end").catch(() => undefined);
+  const ended = ((await commands?.call("end").catch(() => undefined)) ?? []) as string[];
   commands?.close();
-  const deadlineMs = systemClock.monotonicMs() + 2_000;
-  while (lives(record) && systemClock.monotonicMs() < deadlineMs) await systemClock.sleep(20);
-  signalProcess(record, "SIGKILL");
+  const rest = await endProcesses([...record.children, { ...record, id: "publisher" }], systemClock);
   for (const name of ["publisher.sock", "publisher.json"]) rmSync(join(folder, name), { force: true });
-  return ran;
+  return [...new Set([...ended, ...rest])];
 }
 
-function read(path: string): ProcessIdentity | undefined {
+type PublisherRecord = ProcessIdentity & { children: (ProcessIdentity & { id: string })[] };
+
+function read(folder: string): PublisherRecord | undefined {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as ProcessIdentity;
+    return JSON.parse(readFileSync(join(folder, "publisher.json"), "utf8")) as PublisherRecord;
   } catch {
     return undefined;
   }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { assert } from "../../base/assert.ts";
 import { systemClock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
+import { Children, type Spawn } from "./children.ts";
 import { connectTo, serveCommands } from "./command-socket.ts";
 import { identify } from "./identity.ts";
 import { type Publication, type Published, publicationAddresses } from "./publication.ts";
@@ -13,8 +14,10 @@ import { askUpstream } from "./upstream.ts";
 /**
  * The publisher: the holder's twin outside of the namespace. It gives every published Service an address of its own on
  * the computer's loopback and passes each connection to a unix socket on which the Service's haproxy listens inside.
- * Its only argument is the cluster's folder.
+ * It also runs what must see the computer's own network. Its only argument is the cluster's folder.
  */
+const patienceMs = 3_000;
+
 type Open = Published & { servers: readonly Server[] };
 
 async function publish(folder: string): Promise<void> {
@@ -22,9 +25,12 @@ async function publish(folder: string): Promise<void> {
   assert(own !== undefined, "a running process has an identity");
   const path = join(folder, "publisher.json");
   const open = new Map<string, Open>();
+  const children = new Children(systemClock, () => remember());
   const list = (): Published[] => [...open.values()].map(({ servers, ...published }) => published);
   const remember = () => {
-    writeFileSync(`${path}.new`, JSON.stringify({ ...own, published: list() }), { mode: 0o600 });
+    writeFileSync(`${path}.new`, JSON.stringify({ ...own, published: list(), children: children.identities() }), {
+      mode: 0o600,
+    });
     renameSync(`${path}.new`, path);
   };
   const withdraw = (id: string) => {
@@ -45,9 +51,12 @@ async function publish(folder: string): Promise<void> {
   for (const { address, ...before } of published(path)) {
     await ensure({ ...before, preferred: address }).catch((error: Error) => process.stderr.write(`${error.message}\n`));
   }
-  const end = () => {
+  const end = async () => {
+    const ended = await children.endAll(patienceMs);
     for (const name of ["publisher.sock", "publisher.json"]) rmSync(join(folder, name), { force: true });
+    // The answer must be on its way before the process is gone.
     void systemClock.sleep(50).then(() => process.exit(0));
+    return ended;
   };
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
@@ -68,6 +77,9 @@ async function publish(folder: string): Promise<void> {
         remember();
       }),
     list,
+    spawn: (given) => children.start(given as Spawn),
+    kill: (given) => children.kill(String(given), "SIGTERM"),
+    processes: () => children.states(),
     resolve: async (given) => (await askUpstream(Buffer.from(String(given), "base64"))).toString("base64"),
     end,
   });

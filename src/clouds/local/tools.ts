@@ -9,6 +9,7 @@ const programs = {
   "docker-registry": "usr/bin/docker-registry",
   skopeo: "usr/bin/skopeo",
   nft: "usr/sbin/nft",
+  slirp4netns: "usr/bin/slirp4netns",
 } as const;
 
 /** Programs out of a root file system of drover's own: nothing is installed or started as a service on the computer. */
@@ -19,7 +20,7 @@ export type Tools = {
 
 /** Builds the root file system when it is not in the cache. @throws SETUP_MISSING, CLOUD_UNAVAILABLE */
 export async function openTools(o: { signal?: AbortSignal; progress?: (line: string) => void } = {}): Promise<Tools> {
-  const packages = ["dnsmasq-base", "docker-registry", "haproxy", "nftables", "skopeo"];
+  const packages = ["dnsmasq-base", "docker-registry", "haproxy", "nftables", "skopeo", "slirp4netns"];
   const root = await buildRootfs({ name: "tools", packages, variant: "extract", ...o });
   return toolsIn(root);
 }

@@ -1,13 +1,13 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { openBalancers } from "../../../src/clouds/local/balancers.ts";
 import { localCleanup } from "../../../src/clouds/local/cleanup.ts";
 import { run } from "../../../src/clouds/local/command.ts";
-import { endEgress, ensureEgress, roadOf } from "../../../src/clouds/local/egress.ts";
-import { openHolder } from "../../../src/clouds/local/holder-client.ts";
-import { openPublisher } from "../../../src/clouds/local/publisher-client.ts";
+import { ensureEgress, roadOf } from "../../../src/clouds/local/egress.ts";
+import { type Holder, openHolder } from "../../../src/clouds/local/holder-client.ts";
+import { endPublisher, openPublisher } from "../../../src/clouds/local/publisher-client.ts";
 import { ensureRegistry } from "../../../src/clouds/local/registry.ts";
 import { openTools, type Tools } from "../../../src/clouds/local/tools.ts";
 import { build, capture, eventually, makeHome, startHolder } from "./holder-home.ts";
@@ -31,7 +31,7 @@ test("after the clean-up no process, interface, namespace, mount, port or rule i
   const holder = await openHolder({ home, cluster: "test", clock: systemClock, log: capture() });
   const publisher = await openPublisher({ home, cluster: "test", clock: systemClock });
   const folder = join(home, "clusters", "test");
-  await ensureEgress({ folder, holder, tools, log: capture() });
+  await ensureEgress({ folder, holder, publisher, tools, clock: systemClock, log: capture() });
   await ensureRegistry({ home, folder, holder, tools, clock: systemClock });
   await holder.addTap("tap0");
   const one = await startTarget(holder, home, 1);
@@ -56,7 +56,7 @@ test("after the clean-up no process, interface, namespace, mount, port or rule i
   holder.close();
   publisher.close();
   const ended = await localCleanup(home, "test");
-  for (const what of ["holder", "the publisher", "registry", "haproxy/svc-web/1", "machine-1"]) {
+  for (const what of ["holder", "publisher", "registry", "haproxy/svc-web/1", "machine-1"]) {
     expect(ended).toContain(`ended ${what}`);
   }
   const after = await eventually(async () => {
@@ -75,50 +75,73 @@ test("after the clean-up no process, interface, namespace, mount, port or rule i
 
 const mayBeOurs = (one: string, folder: string) => one.includes(roadOf(folder).name) || one.startsWith(folder);
 
-test.skipIf(!isRoot)("machines reach what the computer reaches, and not the computer itself (root)", async () => {
+/** A network beyond the computer: another namespace at the far end of a pair of interfaces, with a server in it. */
+async function startWorld(number: number): Promise<{ near: string; far: string }> {
   const { holder, home } = await startHolder();
-  const folder = join(home, "clusters", "test");
-  const log = capture();
-  onTestFinished(async () => void (await endEgress(home, "test", tools)));
-  if (!(await ensureEgress({ folder, holder, tools, log }))) throw new Error(log.lines.join("\n"));
-  expect(await ensureEgress({ folder, holder, tools, log })).toBe(true);
-  // A network beyond the computer: another holder's namespace, at the far end of a pair of interfaces.
-  const far = await startHolder();
-  const link = `far${process.pid}`.slice(0, 15);
-  const batch = `link add ${link} type veth peer name here netns ${far.holder.pid}\naddr add 198.51.100.1/30 dev ${link}\nlink set ${link} up\n`;
+  const [near, far] = [`198.51.100.${number * 4 + 1}`, `198.51.100.${number * 4 + 2}`];
+  const link = `far${number}x${process.pid}`.slice(0, 15);
   onTestFinished(async () => void (await run(["ip", "link", "del", link])));
+  const pair = `link add ${link} type veth peer name here netns ${holder.pid}`;
+  const batch = `${pair}\naddr add ${near}/30 dev ${link}\nlink set ${link} up\n`;
   expect(await run(["ip", "-batch", "-"], batch)).toMatchObject({ exitCode: 0 });
-  await far.holder.run(["ip", "-batch", "-"], { input: "addr add 198.51.100.2/30 dev here\nlink set here up\n" });
-  const server = (address: string) => [
-    process.execPath,
-    "-e",
-    `require("net").createServer((s) => s.end(s.remoteAddress)).listen(7, "${address}")`,
-  ];
-  await far.holder.spawn({ id: "server", argv: server("198.51.100.2"), logPath: join(far.home, "server.log") });
-  // As a machine would: from an address of the machines' network.
-  await holder.run(["ip", "addr", "add", "10.90.1.1/16", "dev", "drover0"]);
-  const client = (to: string) => [
-    process.execPath,
-    "-e",
-    `const s = require("net").connect({ host: "${to}", port: 7, localAddress: "10.90.1.1", timeout: 1000 });
-     s.on("data", (d) => console.log(String(d))); s.on("error", (e) => console.log(e.code));
-     s.on("timeout", () => { console.log("silence"); process.exit(); })`,
-  ];
-  const reach = async (to: string) => (await holder.run(client(to))).stdout.trim();
+  await holder.run(["ip", "-batch", "-"], { input: `addr add ${far}/30 dev here\nlink set here up\n` });
+  const program = `require("net").createServer((s) => s.end(s.remoteAddress)).listen(7, "${far}")`;
+  await holder.spawn({ id: "server", argv: [process.execPath, "-e", program], logPath: join(home, "server.log") });
+  return { near, far };
+}
+
+/** Asks port 7 there as a machine would: from an address of the machines' network. */
+async function reach(holder: Holder, to: string): Promise<string> {
+  await holder.run(["ip", "addr", "replace", "10.90.1.1/16", "dev", "drover0"]);
+  const program = `
+    const s = require("net").connect({ host: "${to}", port: 7, localAddress: "10.90.1.1", timeout: 1000 });
+    s.on("data", (d) => console.log(String(d))); s.on("error", (e) => console.log(e.code));
+    s.on("timeout", () => { console.log("silence"); process.exit(); })`;
+  return (await holder.run([process.execPath, "-e", program])).stdout.trim();
+}
+
+async function startEgress() {
+  const { holder, home, log } = await startHolder();
+  const publisher = await openPublisher({ home, cluster: "test", clock: systemClock });
+  onTestFinished(async () => void (await localCleanup(home, "test")));
+  const folder = join(home, "clusters", "test");
+  const ensure = () => ensureEgress({ folder, holder, publisher, tools, clock: systemClock, log });
+  return { holder, home, log, publisher, folder, ensure };
+}
+
+test.skipIf(!isRoot)("machines reach what the computer reaches, and not the computer itself (root)", async () => {
+  const { holder, folder, ensure, log } = await startEgress();
+  if (!(await ensure())) throw new Error(log.lines.join("\n"));
+  expect(await ensure()).toBe(true);
+  const { near, far } = await startWorld(0);
   // The far side sees the computer's own address there.
-  await eventually(async () => (await reach("198.51.100.2")) === "198.51.100.1");
-  expect(await reach("198.51.100.1")).toBe("silence");
-  expect(await reach(roadOf(folder).outside)).toBe("silence");
+  await eventually(async () => (await reach(holder, far)) === near);
+  expect(await reach(holder, near)).toBe("silence");
+  expect(await reach(holder, roadOf(folder).outside)).toBe("silence");
 });
 
-test("a user without root is told that there is no road", async () => {
-  const { holder, home } = await startHolder();
-  const folder = join(home, "clusters", "test");
-  const log = capture();
+test.skipIf(!isRoot)("without root they do so through a network stack in user space (made by root)", async () => {
+  const { holder, home, folder, ensure, log, publisher } = await startEgress();
   const user = vi.spyOn(process, "getuid").mockReturnValue(1000);
   onTestFinished(() => user.mockRestore());
-  expect(await ensureEgress({ folder, holder, tools, log })).toBe(false);
-  expect(log.lines.join()).toContain("drover image load");
+  if (!(await ensure())) throw new Error(`${log.lines.join()} ${readFileSync(join(folder, "slirp4netns.log"))}`);
+  expect(await ensure()).toBe(true);
+  user.mockRestore();
+  const { near, far } = await startWorld(1);
+  await eventually(async () => (await reach(holder, far)) === near);
+  expect((await publisher.processes()).filter(({ running }) => running)).toHaveLength(1);
+  publisher.close();
+  expect(await endPublisher(home, "test")).toEqual([`slirp4netns/${holder.pid}`, "publisher"]);
+  await eventually(async () => (await reach(holder, far)) !== near);
+});
+
+test("where no road can be made the log says what else helps", async () => {
+  const { folder, holder, log, publisher } = await startEgress();
+  const user = vi.spyOn(process, "getuid").mockReturnValue(1000);
+  onTestFinished(() => user.mockRestore());
+  const broken = { command: () => ["false"] };
+  expect(await ensureEgress({ folder, holder, publisher, tools: broken, clock: systemClock, log })).toBe(false);
+  expect(log.lines.join()).toMatch(/slirp4netns.*drover image load/);
   expect(existsSync(join(folder, "egress.json"))).toBe(false);
 });
 

@@ -46,7 +46,7 @@ export async function startHolder(): Promise<{ holder: Holder; home: string; log
 }
 
 /** Waits for `check` to give something else than undefined or false. */
-export async function eventually<T>(check: () => Promise<T> | T, withinMs = 5_000): Promise<NonNullable<T>> {
+export async function eventually<T>(check: () => Promise<T> | T, withinMs = 10_000): Promise<NonNullable<T>> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {
     const found = await check();
