@@ -104,9 +104,13 @@ export function deadlineMs({ spec, status }: Deployment): number | undefined {
   return timeMs(current.lastUpdateTime) + seconds * 1_000;
 }
 
-function progress(world: StatusWorld, now: Counters, nowMs: number): DeploymentCondition[] {
+function progress(
+  world: StatusWorld,
+  conditions: DeploymentCondition[],
+  now: Counters,
+  nowMs: number,
+): DeploymentCondition[] {
   const { deployment, fresh } = world;
-  const conditions = deployment.status?.conditions ?? [];
   const current = conditions.find(({ type }) => type === "Progressing");
   if (deployment.spec.progressDeadlineSeconds === noDeadlineSeconds) {
     return conditions.filter(({ type }) => type !== "Progressing");
@@ -161,12 +165,21 @@ function replicaFailure(conditions: DeploymentCondition[], world: StatusWorld, n
   return withCondition(conditions, { type: "ReplicaFailure", status: "True", reason, message }, nowMs);
 }
 
+/** A condition that changes goes to the end; a pause is noted before the availability, progress after it. */
+function mainConditions(world: StatusWorld, now: Counters, nowMs: number): DeploymentCondition[] {
+  const { spec, status } = world.deployment;
+  const given = status?.conditions ?? [];
+  const said = availability(world, now);
+  const paused = spec.paused || given.some(({ reason }) => reason === "DeploymentPaused");
+  if (paused) return withCondition(progress(world, given, now, nowMs), said, nowMs);
+  return progress(world, withCondition(given, said, nowMs), now, nowMs);
+}
+
 /** The status that these ReplicaSets add up to, or undefined when it is the one that is written already. */
 export function deploymentStatus(world: StatusWorld, nowMs: number): DeploymentStatus | undefined {
   const { deployment } = world;
   const now = counters(world);
-  const rollout = progress(world, now, nowMs);
-  const conditions = replicaFailure(withCondition(rollout, availability(world, now), nowMs), world, nowMs);
+  const conditions = replicaFailure(mainConditions(world, now, nowMs), world, nowMs);
   const { terminatingReplicas, ...others } = now;
   const next: DeploymentStatus = {
     ...(deployment.metadata.generation !== undefined && { observedGeneration: deployment.metadata.generation }),
