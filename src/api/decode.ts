@@ -1,4 +1,5 @@
 import { type Decode, type Place, resourceAmount, scalarDecoders, scalarZeros, wrongKind } from "./decode-scalars.ts";
+import { isObject, put } from "./json-values.ts";
 import { type Kind, kinds } from "./kinds.ts";
 import { MalformedValue } from "./malformed.ts";
 import type { KubeObject } from "./object.ts";
@@ -15,15 +16,6 @@ type FieldDecoder = {
   /** What is written when the field is absent, or undefined for nothing; a function where each needs its own. */
   absent: (() => unknown) | null | undefined;
   zero: unknown;
-};
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-const own = (record: Record<string, unknown>, key: string, value: unknown): void => {
-  if (key === "__proto__")
-    Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
-  else record[key] = value;
 };
 
 /** An absent value of `shape` as an item of a list or map, where null stands for it. */
@@ -59,7 +51,7 @@ function mapDecoder(shape: Shape & { is: "map" }): Decode {
     for (const key of keys) {
       place.path[depth] = `.${key}`;
       const given = value[key];
-      own(out, key, given === null ? (zeroOf(shape.item) ?? "") : item(given, place));
+      put(out, key, given === null ? (zeroOf(shape.item) ?? "") : item(given, place));
     }
     place.path.length = depth;
     return out;

@@ -1,6 +1,7 @@
 import { AssertionFailed } from "../base/assert.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { type FieldType, fieldType } from "./field-type.ts";
+import { isObject, put } from "./json-values.ts";
 import { type FieldRow, schema } from "./kinds.ts";
 import { signed, text, type WireField, wireFields } from "./protobuf-reader.ts";
 import { badRequest } from "./status.ts";
@@ -103,14 +104,9 @@ function decodeField(type: FieldType, field: WireField, depth: number, before: u
   const parts = new Map<number, WireField>();
   for (const part of wireFields(field.bytes ?? nothing)) parts.set(part.number, part);
   const value = decodeValue(type.of, parts.get(2) ?? { number: 2 }, depth) ?? null;
-  const entries: object = before instanceof Object ? before : {};
-  // Assigning would lose a key named `__proto__`, which a ConfigMap may have.
-  return Object.defineProperty(entries, text(parts.get(1)), {
-    value,
-    enumerable: true,
-    writable: true,
-    configurable: true,
-  });
+  const entries = isObject(before) ? before : {};
+  put(entries, text(parts.get(1)), value);
+  return entries;
 }
 
 function decodeValue(type: FieldType, field: WireField, depth: number): unknown {

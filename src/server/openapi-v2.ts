@@ -1,7 +1,5 @@
-type Json = Record<string, unknown>;
+import { isObject, type JsonObject as Json } from "../api/json-values.ts";
 
-const isObject = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 const methods = ["get", "put", "post", "delete", "patch"];
 
 /** The same paths and schemas in the words of OpenAPI 2.0. */

@@ -1,5 +1,5 @@
+import { isObject, type JsonObject, own, put, sameJson } from "../json-values.ts";
 import { ApiError } from "../status.ts";
-import { isObject, type JsonObject, own, put, sameJson } from "./json-values.ts";
 
 const operationsMax = 10_000;
 /** All `copy` operations of one patch together, in bytes of JSON: a few of them could double an object for ever. */

@@ -1,4 +1,4 @@
-import { isObject, own } from "./json-values.ts";
+import { isObject, own } from "../json-values.ts";
 
 /** `target` changed as RFC 7386 says: objects merge, null deletes, everything else replaces. Nothing is modified. */
 export function mergePatch(target: unknown, patch: unknown): unknown {

@@ -1,10 +1,10 @@
 import { jsonSyntaxProblem } from "../json-syntax.ts";
+import { isObject, type JsonObject } from "../json-values.ts";
 import type { Kind } from "../kinds.ts";
 import type { KubeObject } from "../object.ts";
 import { ApiError, badRequest } from "../status.ts";
 import { jsonTypeName } from "./go-text.ts";
 import { jsonPatch } from "./json-patch.ts";
-import { isObject, type JsonObject } from "./json-values.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { strategicMergePatch } from "./strategic.ts";
 

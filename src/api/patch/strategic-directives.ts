@@ -1,4 +1,4 @@
-import { isObject } from "./json-values.ts";
+import { isObject } from "../json-values.ts";
 
 /** In an object: `replace` or `delete` it; as an item of a list: the item, or the whole list. */
 export const directive = "$patch";

@@ -1,6 +1,6 @@
+import { isObject, type JsonObject, own } from "../json-values.ts";
 import type { ApiError } from "../status.ts";
 import { goText } from "./go-text.ts";
-import { isObject, type JsonObject, own } from "./json-values.ts";
 import { type MergeRule, ruleOfItems, serverError } from "./merge-rules.ts";
 import { directive, orderPrefix } from "./strategic-directives.ts";
 

@@ -1,6 +1,6 @@
+import { isObject, type JsonObject, own, put } from "../json-values.ts";
 import type { Kind } from "../kinds.ts";
 import { goText, goTypeName } from "./go-text.ts";
-import { isObject, type JsonObject, own, put } from "./json-values.ts";
 import { type MergeRule, ruleOfField, ruleOfType, serverError } from "./merge-rules.ts";
 import { deletePrefix, directive, orderPrefix, retainKeys, withoutDirectives } from "./strategic-directives.ts";
 import { elementOrder, type ListMerge, type MergedList, mergeList, withoutItems } from "./strategic-lists.ts";

@@ -9,7 +9,8 @@ export const own = (object: JsonObject, key: string): unknown => (Object.hasOwn(
 
 /** Sets a key whatever its name; plain assignment would lose `__proto__`. */
 export const put = (object: JsonObject, key: string, value: unknown): void => {
-  Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  if (key !== "__proto__") object[key] = value;
+  else Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
 };
 
 /** Same JSON, whatever the order of keys. */
