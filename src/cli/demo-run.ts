@@ -2,7 +2,7 @@ import type { Deployment, Pod, Service } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
 import type { Api } from "./kube.ts";
-import { type LoadReport, startLoad } from "./load.ts";
+import { ask, type LoadReport, startLoad } from "./load.ts";
 import { applyObjects, pathOf, readManifests } from "./manifests.ts";
 import { isReady, podLines } from "./pods-progress.ts";
 import type { Terminal } from "./print.ts";
@@ -39,7 +39,7 @@ export async function runDemo({ manifest, ...demo }: Demo & { manifest: string }
   const allMs = clock.monotonicMs() - appliedMs;
   const url = await address(demo);
   io.say(`The page, through the load balancer at ${url}:`);
-  io.say(io.faint((await page(url)).trim()));
+  io.say(io.faint((await page(demo, url)).trim()));
 
   io.say(io.strong(`Rolling to web:2 under ${ratePerSecond} requests a second`));
   const load = startLoad({ clock, url, ratePerSecond, slow: { path: "/slow", everyMs: 2_000 } });
@@ -103,7 +103,16 @@ async function address({ api, clock }: Demo): Promise<string> {
   );
 }
 
-const page = async (url: string): Promise<string> => (await fetch(url)).text();
+/** The page, as soon as the balancer gives it. */
+async function page({ clock }: Demo, url: string): Promise<string> {
+  const untilMs = clock.monotonicMs() + stepTimeoutMs;
+  for (;;) {
+    const { body, loss } = await ask(clock, url, false, 10_000);
+    if (body !== undefined) return body;
+    if (clock.monotonicMs() > untilMs) throw new DroverError("CLOUD_UNAVAILABLE", `${url} gives no page: ${loss}`);
+    await clock.sleep(200);
+  }
+}
 
 /** Changes the image and waits until only new Pods are there and available. */
 async function roll(demo: Demo, image: string): Promise<void> {

@@ -25,7 +25,7 @@ export const demoCommand = (): Command =>
     .addOption(new Option("--cloud <name>", "where the machines are").choices(cloudNames).default("local"))
     .option("--cleanup", "end the demonstration's clusters and everything they started", false)
     .option("-y, --yes", "agree to the installation of system packages", false)
-    .option("--speed <factor>", "how fast simulated time passes", "40")
+    .option("--speed <factor>", "how fast simulated time passes", "60")
     .action((options: Options) => (options.cleanup ? cleanUp(terminal()) : demonstrate(options, terminal())));
 
 async function demonstrate({ cloud, yes, speed }: Options, io: Terminal): Promise<void> {

@@ -27,7 +27,7 @@ export type LoadOptions = {
   timeoutMs?: number;
 };
 
-type Outcome = { ms: number; loss?: string; firstWord?: string };
+type Outcome = { ms: number; loss?: string; body?: string };
 
 /** Sends requests in turn on new and on kept-alive connections until `stop`, which waits for the last answers. */
 export function startLoad({ clock, url, ratePerSecond, slow, timeoutMs = 20_000 }: LoadOptions): {
@@ -87,12 +87,12 @@ function summary(outcomes: readonly Outcome[]): Omit<LoadReport, "retried" | "sl
   };
   const losses = count(outcomes.map(({ loss }) => loss));
   const lost = Object.values(losses).reduce((sum, each) => sum + each, 0);
-  const answeredBy = count(outcomes.map(({ firstWord }) => firstWord));
+  const answeredBy = count(outcomes.map(({ body }) => body?.split(/\s/, 1)[0]));
   return { sent: outcomes.length, lost, p50Ms: at(0.5), p99Ms: at(0.99), losses, answeredBy };
 }
 
 /** One request. Never rejects: what went wrong is in the outcome. */
-function ask(
+export function ask(
   clock: Clock,
   url: string,
   agent: Agent | false,
@@ -111,14 +111,10 @@ function ask(
       response.on("error", (error) => done({ loss: errorName(error) }));
       response.on("aborted", () => done({ loss: "aborted answer" }));
       response.on("end", () =>
-        done(
-          response.statusCode === 200
-            ? { firstWord: body.split(/\s/, 1)[0] ?? "" }
-            : { loss: `status ${response.statusCode}` },
-        ),
+        done(response.statusCode === 200 ? { body } : { loss: `status ${response.statusCode}` }),
       );
     });
-    const done = (outcome: { loss?: string; firstWord?: string; closedUnanswered?: true }) =>
+    const done = (outcome: { loss?: string; body?: string; closedUnanswered?: true }) =>
       resolve({ ms: clock.monotonicMs() - startMs, ...outcome });
     sending.on("timeout", () => sending.destroy(new Error("time-out")));
     sending.on("error", (error) => {

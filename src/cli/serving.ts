@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
-import { identify, lives, type ProcessIdentity, signalProcess } from "../clouds/local/identity.ts";
+import { identify, lives, type ProcessIdentity } from "../clouds/local/identity.ts";
 import type { ClusterPaths } from "./home.ts";
 
 /** A running `drover serve`, as it wrote itself down once it was ready. */
@@ -38,12 +38,10 @@ export function findServing(paths: ClusterPaths): Serving | undefined {
 export async function endServing(paths: ClusterPaths, clock: Clock, timeoutMs = 15_000): Promise<number | undefined> {
   const serving = findServing(paths);
   if (serving === undefined) return undefined;
-  const signal = (name: NodeJS.Signals) =>
-    serving.process ? signalProcess(serving.process, name) : process.kill(serving.pid, name);
-  signal("SIGTERM");
+  process.kill(serving.pid, "SIGTERM");
   const untilMs = clock.monotonicMs() + timeoutMs;
   while (runs(serving) && clock.monotonicMs() < untilMs) await clock.sleep(50);
-  if (runs(serving)) signal("SIGKILL");
+  if (runs(serving)) process.kill(serving.pid, "SIGKILL");
   forgetServing(paths);
   return serving.pid;
 }

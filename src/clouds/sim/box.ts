@@ -28,6 +28,7 @@ export class SimBox {
   #init: SimContainer[] = [];
   #main: SimContainer[] = [];
   readonly #stopped = new AbortController();
+  readonly #silent = AbortSignal.any([this.#ended.signal, this.#stopped.signal]);
 
   /** `readyAtMs`: from when on the agent answers, monotonic. */
   constructor(world: World, readyAtMs: number) {
@@ -48,6 +49,8 @@ export class SimBox {
     [...this.#init, ...this.#main].find(({ spec }) => spec.name === name);
   logLines = (container: string): readonly string[] => this.#logs.get(container) ?? [];
   ended = (): AbortSignal => this.#ended.signal;
+  /** The processes in it have ended, or the whole machine has: open connections are closed. */
+  silent = (): AbortSignal => this.#silent;
 
   console(): string {
     return this.answers() ? `sim: cloud-init finished\nsim: boot ${this.#bootId}, agent ready\n` : "sim: booting\n";
@@ -126,7 +129,7 @@ export class SimBox {
   }
 
   #start(): void {
-    const signal = AbortSignal.any([this.#ended.signal, this.#stopped.signal]);
+    const signal = this.#silent;
     const life = async () => {
       for (const container of this.#init) {
         if (container.spec.sidecar) void container.live(signal).catch(() => {});

@@ -3,9 +3,14 @@ import { type Duplex, duplexPair } from "node:stream";
 import { httpStatus } from "./program.ts";
 import type { SimMachine, World } from "./world.ts";
 
+/** A connection without a request is closed after this, in simulated time. */
+const keepAliveMs = 60_000;
+
 /** A page that says which Pod and image answered; `/slow?seconds=8` trickles its answer, `/status/N` answers N. */
 export function webServer(world: World): { connect(machine: SimMachine): Duplex } {
   const machines = new WeakMap<object, SimMachine>();
+  /** How many requests a connection has carried. */
+  const requests = new WeakMap<object, number>();
   const server: Server = createServer({ keepAlive: true }, (request, response) => {
     const machine = machines.get(request.socket);
     const binding = machine?.box.binding();
@@ -25,14 +30,22 @@ export function webServer(world: World): { connect(machine: SimMachine): Duplex 
       () => response.destroy(),
     );
   });
-  server.keepAliveTimeout = 75_000;
+  server.on("request", (request, response) => {
+    const { socket } = request;
+    const count = (requests.get(socket) ?? 0) + 1;
+    requests.set(socket, count);
+    const closeIdle = () => void (requests.get(socket) === count && socket.end());
+    response.once("finish", () => void world.clock.sleep(keepAliveMs).then(closeIdle));
+  });
   return {
     connect(machine) {
       const [client, serverSide] = duplexPair();
       machines.set(serverSide, machine);
       client.once("close", () => serverSide.destroy());
       serverSide.once("close", () => client.destroy());
-      machine.box.ended().addEventListener("abort", () => serverSide.destroy(), { once: true });
+      const close = () => serverSide.destroy();
+      machine.box.silent().addEventListener("abort", close, { once: true });
+      serverSide.once("close", () => machine.box.silent().removeEventListener("abort", close));
       server.emit("connection", serverSide);
       return client;
     },
