@@ -126,7 +126,8 @@ export function compareFields(shape: Shape, before: unknown, after: unknown): Ch
 }
 
 const identity = new Set(["apiVersion", "kind", "metadata"]);
-const unowned = new Set([
+/** Metadata that belongs to nobody. */
+export const unowned: ReadonlySet<string> = new Set([
   "name",
   "namespace",
   "uid",

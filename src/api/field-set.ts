@@ -58,9 +58,9 @@ export function intersection(left: FieldSet | undefined, right: FieldSet | undef
 /** The way to one field, element by element. */
 export type FieldPath = readonly string[];
 
-/** Every field of a set, in its order. */
+/** Every field of a set: at each level first the fields themselves, then what is inside of others. */
 export function* pathsOf(set: FieldSet | undefined, at: FieldPath = []): Generator<FieldPath> {
-  if (!set) return;
-  if (at.length > 0 && holdsItself(set)) yield at;
-  for (const [key, part] of Object.entries(set)) if (key !== ".") yield* pathsOf(part, [...at, key]);
+  const members = Object.entries(set ?? {}).filter(([element]) => element !== ".");
+  for (const [element, part] of members) if (holdsItself(part)) yield [...at, element];
+  for (const [element, part] of members) yield* pathsOf(part, [...at, element]);
 }

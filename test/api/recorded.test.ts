@@ -4,6 +4,9 @@ import { masked, Road } from "./road.ts";
 
 /** Exchanges that need more than the object itself, by sequence and step; the registry or the server answers them. */
 const elsewhere: Readonly<Record<string, readonly number[] | "all">> = {
+  "apply odd requests": [0, 1, 3, 4, 7, 10],
+  "apply migrate by json patch": [1],
+  "apply scale conflict and shared ownership": [2],
   "create reviews": "all",
   "create token": "all",
   "refuse method": "all",
@@ -31,9 +34,7 @@ const elsewhere: Readonly<Record<string, readonly number[] | "all">> = {
   warnings: [4],
 };
 
-const sequences = exchanges(
-  /^(create|refuse|update|field validation|warnings|apply update managers|apply more than ten)/,
-);
+const sequences = exchanges(/^(create|refuse|update|field validation|warnings|apply)/);
 
 test("there are recordings", () => expect(sequences.length).toBeGreaterThan(90));
 
@@ -44,6 +45,6 @@ test.for(sequences)("$name is answered as recorded", ({ name, exchanges: steps }
     const reply = road.answer(step);
     if (reply === undefined || left === "all" || left.includes(index)) continue;
     const got = JSON.parse(JSON.stringify({ ...reply, body: masked(reply.body) }));
-    expect(got, `step ${index}`).toEqual(step.answer);
+    expect(got, `step ${index}`).toEqual(masked(step.answer));
   }
 });

@@ -1,3 +1,4 @@
+import { applyPatch, readConfig } from "../../src/api/apply.ts";
 import { parseBody } from "../../src/api/body.ts";
 import { decodeObject } from "../../src/api/decode.ts";
 import { mountToken } from "../../src/api/defaulting/admission.ts";
@@ -10,7 +11,7 @@ import { patchObject } from "../../src/api/patch/patch.ts";
 import { ApiError, badRequest, type FieldProblem, invalid, notFound } from "../../src/api/status.ts";
 import { hasGeneration, prepareUpdate } from "../../src/api/strategy.ts";
 import { strictProblems } from "../../src/api/strict.ts";
-import type { Service } from "../../src/api/types.gen.ts";
+import type { ManagedFieldsEntry, Service } from "../../src/api/types.gen.ts";
 import { validateObject, validateUpdate, warningsFor } from "../../src/api/validate.ts";
 import type { Exchange } from "../oracle/recorded.ts";
 
@@ -60,6 +61,9 @@ export class Road {
         case "PUT":
         case "PATCH":
           if (name === undefined) return undefined;
+          if (exchange.contentType === "application/apply-patch+yaml") {
+            return this.#apply(kind, namespace, key + name, bytes, query);
+          }
           return this.#change(kind, key + name, exchange, bytes, subresource, query);
         default:
           return undefined;
@@ -81,6 +85,29 @@ export class Road {
     if (kind.namespaced) object.metadata.namespace = namespace;
     applyDefaults(kind, object, "defaults");
     const managedFields = recordUpdate(kind, undefined, object, this.#writer(query));
+    return this.#admit(kind, object, managedFields, warnings, query);
+  }
+
+  #apply(kind: Kind, namespace: string, key: string, bytes: Buffer, query: URLSearchParams): Reply {
+    const old = this.#objects.get(key);
+    const by = { ...this.#writer(query), force: query.get("force") === "true" };
+    const applied = applyPatch(kind, old, readConfig(kind, bytes), by);
+    const { object } = decodeObject(kind, applied.object);
+    delete object.metadata.managedFields;
+    if (kind.namespaced) object.metadata.namespace = namespace;
+    applyDefaults(kind, object, "defaults");
+    if (old) return this.#write(kind, key, object, old, applied.managedFields, [], undefined, query);
+    return this.#admit(kind, object, applied.managedFields, [], query);
+  }
+
+  #admit(
+    kind: Kind,
+    object: KubeObject,
+    managedFields: ManagedFieldsEntry[],
+    warnings: readonly string[],
+    query: URLSearchParams,
+  ): Reply {
+    const { namespace = "" } = object.metadata;
     Object.assign(object.metadata, { uid, creationTimestamp: time });
     if (object.metadata.generateName) object.metadata.name ??= `${object.metadata.generateName}bcdfg`;
     if (hasGeneration(kind)) object.metadata.generation = 1;
@@ -116,6 +143,20 @@ export class Road {
     applyDefaults(kind, object, "defaults");
     if (kind.namespaced) object.metadata.namespace ??= old.metadata.namespace;
     const managedFields = recordUpdate(kind, old, object, this.#writer(query));
+    const warnings = unknown.map((path) => `unknown field "${path}"`);
+    return this.#write(kind, key, object, old, managedFields, warnings, subresource, query);
+  }
+
+  #write(
+    kind: Kind,
+    key: string,
+    object: KubeObject,
+    old: KubeObject,
+    managedFields: ManagedFieldsEntry[],
+    warnings: readonly string[],
+    subresource: string | undefined,
+    query: URLSearchParams,
+  ): Reply {
     delete object.metadata.resourceVersion;
     const next = prepareUpdate(kind, structuredClone(object), old, subresource);
     this.#refuse(kind, next, validateUpdate(kind, next, old, subresource));
@@ -124,8 +165,8 @@ export class Road {
     next.metadata.resourceVersion = old.metadata.resourceVersion;
     if (!equal(next, old)) next.metadata.resourceVersion = String(++this.#version);
     if (query.get("dryRun") !== "All") this.#objects.set(key, next);
-    const warnings = [...unknown.map((path) => `unknown field "${path}"`), ...warningsFor(kind, next, old)];
-    return { status: 200, body: next, ...(warnings.length > 0 && { warnings }) };
+    const all = [...warnings, ...warningsFor(kind, next, old)];
+    return { status: 200, body: next, ...(all.length > 0 && { warnings: all }) };
   }
 
   #writer(query: URLSearchParams) {
@@ -139,6 +180,18 @@ export class Road {
 
 const addresses = new Set(["clusterIP", "clusterIPs", "podIP", "hostIP", "ip", "podIPs", "hostIPs"]);
 
+type Named = { operation?: string; manager?: string; subresource?: string; message?: string; field?: string };
+const orderOf = (item: Named): string =>
+  [item.operation, item.manager, item.subresource, item.message, item.field].join();
+
+/** Lists whose order depends on the second of the clock or on a Go map. */
+function inOrder(key: string, items: unknown[]): unknown[] {
+  const isConflict =
+    key === "causes" && (items[0] as { reason?: string } | undefined)?.reason === "FieldManagerConflict";
+  if (key !== "managedFields" && !isConflict) return items;
+  return (items as Named[]).toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
+}
+
 /** The reply with everything masked that differs from run to run, as recordings are. */
 export function masked(value: unknown, key = ""): unknown {
   if (typeof value === "string") {
@@ -151,7 +204,7 @@ export function masked(value: unknown, key = ""): unknown {
       .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z(?!07)/g, "<time>");
   }
   if (key === "nodePort") return "<port>";
-  if (Array.isArray(value)) return value.map((item) => masked(item, key));
+  if (Array.isArray(value)) return inOrder(key, value).map((item) => masked(item, key));
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).filter(([, item]) => item !== undefined);
   const out = Object.fromEntries(entries.map(([name, item]) => [name, masked(item, name)]));
