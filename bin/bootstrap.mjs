@@ -2,7 +2,17 @@
 // it runs before anything is installed. Idempotent; what is up to date costs a few stat calls.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -53,11 +63,16 @@ export function build() {
   const inputs = [...sources, "tsconfig.json", "tsconfig.build.json"];
   const hash = digest(inputs.flatMap((name) => [name, readFileSync(join(root, name))]));
   if (existsSync(join(root, "dist/cli/main.js")) && isCurrent("build", hash)) return;
-  rmSync(join(root, "dist"), { recursive: true, force: true });
-  run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], "the build");
+  // Made aside and moved in whole: processes that outlive drover are started from here at any time.
+  const fresh = `.cache/dist.${process.pid}`;
+  rmSync(join(root, fresh), { recursive: true, force: true });
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  run(process.execPath, [compiler, "-p", "tsconfig.build.json", "--outDir", fresh], "the build");
   for (const name of sources.filter((each) => each.endsWith(".json"))) {
-    cpSync(join(root, name), join(root, name.replace(/^src/, "dist")));
+    cpSync(join(root, name), join(root, name.replace(/^src/, fresh)));
   }
+  rmSync(join(root, "dist"), { recursive: true, force: true });
+  renameSync(join(root, fresh), join(root, "dist"));
   stamp("build", hash);
 }
 

@@ -35,7 +35,7 @@ export function lives(process: ProcessIdentity): boolean {
 }
 
 /** Sends `signal` to exactly this process; false when it has ended. */
-export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!lives(identity)) return false;
   try {
     return process.kill(identity.pid, signal);

@@ -61,6 +61,8 @@ async function publish(folder: string): Promise<void> {
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
   process.on("SIGHUP", () => undefined);
+  // A publisher that died of one odd connection would take every Service's address with it.
+  process.on("uncaughtException", (error) => process.stderr.write(`${error.stack}\n`));
   let last: Promise<unknown> = Promise.resolve();
   /** One change after the other: two at once could each take half of an address. */
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
