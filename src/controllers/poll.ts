@@ -94,7 +94,7 @@ export function openPoll(options: PollOptions): Poll {
     }
   }
 
-  signal.addEventListener("abort", () => rest?.abort(), { once: true });
+  signal.addEventListener("abort", () => rest?.abort("kicked"), { once: true });
   return {
     start: () => void loop(),
     sight: (machineId) => sightings.sight(machineId, clock.monotonicMs()),
@@ -105,7 +105,7 @@ export function openPoll(options: PollOptions): Poll {
     },
     kick() {
       kicked = true;
-      rest?.abort();
+      rest?.abort("kicked");
     },
   };
 }

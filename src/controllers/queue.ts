@@ -35,6 +35,9 @@ const changeAfterFailureMs = 1_000;
 export const backoffMs = (failures: number): number =>
   Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(20, Math.max(0, failures - 1)));
 
+/** Why a wait ends early: no Error, whose stack would cost more than the wait. */
+const cancelled = "cancelled";
+
 const idOf = ({ resource, namespace, name }: ObjectKey): string => `${resource}/${namespace}/${name}`;
 
 /** Each key is worked on by one worker at a time, at most `concurrency` keys at once, in order of their arrival. */
@@ -43,16 +46,25 @@ export function openQueue({ clock, signal, concurrency, work }: QueueOptions): Q
   const line: Item[] = [];
   const waiters: (() => void)[] = [];
   let working = 0;
+  let isStarting = false;
 
   function enter(item: Item): void {
-    item.wait?.cancel.abort();
+    item.wait?.cancel.abort(cancelled);
     delete item.wait;
     item.state = "queued";
     line.push(item);
-    startMore();
+    startSoon();
+  }
+
+  /** Not at once: whoever tells of a change is to have told everybody before work on it begins. */
+  function startSoon(): void {
+    if (isStarting) return;
+    isStarting = true;
+    queueMicrotask(startMore);
   }
 
   function startMore(): void {
+    isStarting = false;
     while (!signal.aborted && working < concurrency) {
       const item = line.shift();
       if (!item) return;
@@ -73,13 +85,15 @@ export function openQueue({ clock, signal, concurrency, work }: QueueOptions): Q
     else if (outcome.againInMs !== undefined) wait(item, outcome.againInMs);
     else items.delete(idOf(item.key));
     if (working === 0) for (const wake of waiters.splice(0)) wake();
-    startMore();
+    startSoon();
   }
 
-  function wait(item: Item, delayMs: number): void {
+  /** At least a whole millisecond, so that time passes between two looks. */
+  function wait(item: Item, askedMs: number): void {
+    const delayMs = Math.max(1, Math.ceil(askedMs));
     const dueMs = clock.monotonicMs() + delayMs;
     if (item.wait && item.wait.dueMs <= dueMs) return;
-    item.wait?.cancel.abort();
+    item.wait?.cancel.abort(cancelled);
     const cancel = new AbortController();
     item.wait = { dueMs, cancel };
     const wake = () => {
@@ -89,7 +103,7 @@ export function openQueue({ clock, signal, concurrency, work }: QueueOptions): Q
   }
 
   function cancelWaits(): void {
-    for (const item of items.values()) item.wait?.cancel.abort();
+    for (const item of items.values()) item.wait?.cancel.abort(cancelled);
   }
   signal.addEventListener("abort", cancelWaits, { once: true });
 
