@@ -26,7 +26,7 @@ export type ToThread =
   | { type: "task"; id: number; machineId: string; task: Task }
   | { type: "close" };
 
-export type Failure = { code: ErrorCode; message: string };
+type Failure = { code: ErrorCode; message: string };
 
 export type FromThread =
   | { type: "contact"; machineId: string; contact: Contact }

@@ -5,21 +5,11 @@ import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Boxes, Contact, LogRequest } from "../../../src/clouds/box.ts";
-import type { Machine } from "../../../src/clouds/cloud.ts";
 import { makeHostKey } from "../../../src/clouds/local/host-key.ts";
 import { type SshBoxesOptions, sshBoxes } from "../../../src/machines/ssh/boxes.ts";
 import { binding, container, startAgent } from "../agent-kit.ts";
-import { startDialer, startSshServer } from "./ssh-server.ts";
+import { machine, optionsFor, startDialer, startSshServer } from "./ssh-server.ts";
 
-const machine: Machine = {
-  id: "m1",
-  launchId: "l",
-  slot: 0,
-  state: "running",
-  type: "t",
-  zone: "z",
-  address: "127.0.0.1",
-};
 const operator = makeHostKey("operator");
 const { signal } = new AbortController();
 const logs = (more: Partial<LogRequest> = {}): LogRequest => ({
@@ -34,15 +24,8 @@ async function startBox(more: Partial<SshBoxesOptions> = {}) {
   const agent = await startAgent();
   const server = await startSshServer(agent, operator.publicKey);
   const warnings: string[] = [];
-  const boxes = sshBoxes({
-    reach: { kind: "tcp" },
-    console: async () => server.console,
-    privateKey: operator.privateKey,
-    clock: systemClock,
-    log: { debug: () => undefined, warn: (_: unknown, message?: string) => warnings.push(message ?? "") },
-    port: server.port,
-    ...more,
-  });
+  const log = { debug: () => undefined, warn: (_: unknown, message?: string) => warnings.push(message ?? "") };
+  const boxes = sshBoxes({ ...optionsFor(server, operator.privateKey), log, ...more });
   onTestFinished(() => boxes.close());
   return { agent, server, boxes, warnings };
 }

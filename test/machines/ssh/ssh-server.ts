@@ -4,7 +4,10 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import ssh2, { type Connection, type ServerChannel } from "ssh2";
 import { onTestFinished } from "vitest";
+import { systemClock } from "../../../src/base/clock.ts";
+import type { Machine } from "../../../src/clouds/cloud.ts";
 import { makeHostKey } from "../../../src/clouds/local/host-key.ts";
+import type { SshBoxesOptions } from "../../../src/machines/ssh/boxes.ts";
 import { fingerprintOf } from "../../../src/machines/ssh/fingerprint.ts";
 import type { TestAgent } from "../agent-kit.ts";
 
@@ -53,6 +56,27 @@ export async function startSshServer(agent: TestAgent, authorizedKey: string): P
     connections: () => open.size,
   };
 }
+
+/** The machine behind `server`, as a cloud tells of it. */
+export const machine: Machine = {
+  id: "m1",
+  launchId: "l",
+  slot: 0,
+  state: "running",
+  type: "t",
+  zone: "z",
+  address: "127.0.0.1",
+};
+
+/** Boxes that reach `server` straight and read its console. */
+export const optionsFor = (server: TestServer, privateKey: string): SshBoxesOptions => ({
+  reach: { kind: "tcp" },
+  console: async () => server.console,
+  privateKey,
+  clock: systemClock,
+  log: { debug: () => undefined, warn: () => undefined },
+  port: server.port,
+});
 
 function serve(connection: Connection, agent: TestAgent, allowed: ssh2.ParsedKey): void {
   connection.on("error", () => undefined);

@@ -3,11 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
-import { systemClock } from "../../../src/base/clock.ts";
 import { makeHostKey } from "../../../src/clouds/local/host-key.ts";
-import type { SshBoxesOptions } from "../../../src/machines/ssh/boxes.ts";
 import { binding, container, startAgent } from "../agent-kit.ts";
-import { startSshServer } from "./ssh-server.ts";
+import { machine, optionsFor, startSshServer } from "./ssh-server.ts";
 
 const project = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -35,24 +33,7 @@ test("the shipped form keeps its connections in a thread of its own", { timeout:
   const operator = makeHostKey("operator");
   const agent = await startAgent();
   const server = await startSshServer(agent, operator.publicKey);
-  const options: SshBoxesOptions = {
-    reach: { kind: "tcp" },
-    console: async () => server.console,
-    privateKey: operator.privateKey,
-    clock: systemClock,
-    log: { debug: () => undefined, warn: () => undefined },
-    port: server.port,
-  };
-  const boxes = sshBoxes(options);
-  const machine = {
-    id: "m1",
-    launchId: "l",
-    slot: 0,
-    state: "running",
-    type: "t",
-    zone: "z",
-    address: "127.0.0.1",
-  } as const;
+  const boxes = sshBoxes(optionsFor(server, operator.privateKey));
   boxes.follow([machine]);
   await expect.poll(() => boxes.contact("m1")?.reachable, { timeout: 10_000 }).toBe(true);
   await boxes.bind("m1", binding([container("web", "echo hello; sleep 1000")]));
