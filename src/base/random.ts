@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 
 /** The only door for randomness outside cryptography. */
 export interface Random {
@@ -6,8 +6,23 @@ export interface Random {
   next(): number;
 }
 
+/** Bytes of one draw: more than a double can tell apart would be wasted. */
+const drawBytes = 6;
+/** Drawn ahead, because asking the operating system costs far more than a number is worth. */
+const ahead = Buffer.alloc(drawBytes * 1024);
+let aheadUsed = ahead.length;
+
 /** From the operating system. */
-export const systemRandom: Random = { next: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48 };
+export const systemRandom: Random = {
+  next() {
+    if (aheadUsed === ahead.length) {
+      randomFillSync(ahead);
+      aheadUsed = 0;
+    }
+    aheadUsed += drawBytes;
+    return ahead.readUIntBE(aheadUsed - drawBytes, drawBytes) / 2 ** 48;
+  },
+};
 
 /** The same numbers for the same seed (mulberry32). */
 export function seededRandom(seed: number): Random {

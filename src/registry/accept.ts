@@ -39,12 +39,18 @@ function decode(kind: Kind, value: unknown, patched: boolean): ReturnType<typeof
   }
 }
 
-/** The patched object is shown with its top-level fields in order. */
+/** The patched object is shown with the keys in order that a patch may have touched. */
 function patchRefused(value: unknown, why: string): ApiError {
-  const sorted = Object.entries(Object(value)).sort(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify(JSON.stringify(Object.fromEntries(sorted)));
+  const text = JSON.stringify(JSON.stringify(sorted(value)));
   const cause = { reason: "FieldValueInvalid", field: "patch", message: `Invalid value: ${text}: ${why}` };
   return new ApiError(422, "Invalid", ` "" is invalid: patch: ${cause.message}`, { causes: [cause] });
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, item]) => [key, key === "metadata" ? item : sorted(item)]));
 }
 
 /** Puts the object where the request's path says. @throws ApiError 400 when its own namespace says otherwise */

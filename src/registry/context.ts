@@ -36,26 +36,33 @@ export type ObjectWrite = {
 };
 
 /**
- * Writes all or nothing and waits until it is visible in the cache. `undefined`: a race was lost, and the winner is
- * visible by now.
+ * Writes one object and waits until that is visible in the cache: the object as it was stored (the last one that was
+ * there when it was deleted). `undefined`: a race was lost, and the winner is visible by now.
  */
-export async function commit(context: Context, writes: readonly ObjectWrite[]): Promise<number | undefined> {
-  const commands = writes.map(({ kind, namespace, name, object, expect }): Write => {
-    const key = storeKey({ resource: kind.resource, namespace, name });
-    if (object === undefined) return { delete: key, expect: expect === "absent" ? 0 : expect };
-    const value = encode(object);
-    context.cache.expect(value, object);
-    return { put: key, value, expect };
-  });
-  const { ok, revision } = await context.store.commit(commands);
-  await context.cache.reached(revision);
-  return ok ? revision : undefined;
+export async function commit(context: Context, write: ObjectWrite, last?: KubeObject): Promise<Stored | undefined> {
+  const { kind, namespace, name, object, expect } = write;
+  const { cache, store } = context;
+  const key = storeKey({ resource: kind.resource, namespace, name });
+  const value = object && encode(object);
+  if (value !== undefined && object !== undefined) cache.expect(value, object);
+  const { ok, revision } = await store.commit([commandOf(key, value, expect)]);
+  await cache.reached(revision);
+  if (!ok) return undefined;
+  const stored = cache.find(kind.resource, namespace, name);
+  if (stored?.revision === revision) return stored;
+  const answer = object ?? last;
+  return answer && new Stored(key, revision, value ?? encode(answer), answer);
 }
 
-/** An answer that is in no store: of a dry run, or of an object that is gone. */
+function commandOf(key: string, value: Buffer | undefined, expect: number | "absent"): Write {
+  if (value !== undefined) return { put: key, value, expect };
+  return { delete: key, expect: expect === "absent" ? 0 : expect };
+}
+
+/** What a dry run answers. `revision` 0: the object is new and would only get one. */
 export const unstored = (kind: Kind, object: KubeObject, revision: number): Stored =>
   new Stored(
-    storeKey({ resource: kind.resource, namespace: object.metadata.namespace ?? "", name: object.metadata.name ?? "" }),
+    storeKey({ resource: kind.resource, namespace: object.metadata.namespace ?? "", name: object.metadata.name }),
     revision,
     encode(object),
     object,

@@ -15,7 +15,7 @@ import { isInternal } from "./kind-table.ts";
 import type { RequestOptions } from "./requests.ts";
 import { allocateAddresses } from "./services.ts";
 import type { Stored } from "./stored.ts";
-import { convert } from "./versions.ts";
+import { asVersion, convert } from "./versions.ts";
 
 /** A generated name that is taken is drawn again so often. */
 const namesMax = 8;
@@ -80,10 +80,10 @@ async function createOnce(
   if (context.cache.find(kind.resource, object.metadata.namespace ?? "", name) !== undefined) return undefined;
   const settle = allocateAddresses(context, kind, object);
   try {
-    if (options.dryRun) return unstored(requested, convert(object, requested), 0);
-    const write = { kind, namespace: object.metadata.namespace ?? "", name, object, expect: "absent" } as const;
-    const revision = await commit(context, [write]);
-    return revision === undefined ? undefined : unstored(requested, convert(object, requested), revision);
+    if (options.dryRun) return asVersion(unstored(kind, object, 0), requested);
+    const namespace = object.metadata.namespace ?? "";
+    const stored = await commit(context, { kind, namespace, name, object, expect: "absent" });
+    return stored && asVersion(stored, requested);
   } finally {
     settle();
   }

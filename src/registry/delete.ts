@@ -37,11 +37,9 @@ export async function remove(
     checkPreconditions(requested, current, deletion);
     const { object, end } = planDeletion(kind, current.object, deletion, context.clock.wallMs());
     if (object === current.object && !end) return { stored: asVersion(current, requested), deleted: false };
-    const answer = (revision: number) => asVersion(unstored(kind, object, revision), requested);
-    if (dryRun) return { stored: answer(current.revision), deleted: end };
     const write = { kind, namespace, name, expect: current.revision, ...(!end && { object }) };
-    const revision = await commit(context, [write]);
-    if (revision !== undefined) return { stored: answer(revision), deleted: end };
+    const stored = dryRun ? unstored(kind, object, current.revision) : await commit(context, write, object);
+    if (stored !== undefined) return { stored: asVersion(stored, requested), deleted: end };
   }
   throw conflict(subjectOf(requested, name), objectModified);
 }

@@ -81,14 +81,9 @@ async function updateOnce(
     const ended = isEnded(kind, object);
     if (!ended && isSame(object, current.object))
       return { stored: asVersion(current, requested), created: false, warnings };
-    const answer = (revision: number): Updated => {
-      const stored = unstored(requested, convert(object, requested), revision);
-      return { stored, created: false, warnings };
-    };
-    if (options.dryRun) return answer(current.revision);
     const write = { kind, namespace, name, expect: current.revision, ...(!ended && { object }) };
-    const revision = await commit(context, [write]);
-    return revision === undefined ? undefined : answer(revision);
+    const stored = options.dryRun ? unstored(kind, object, current.revision) : await commit(context, write, object);
+    return stored && { stored: asVersion(stored, requested), created: false, warnings };
   } finally {
     settle();
   }
