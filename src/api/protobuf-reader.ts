@@ -1,7 +1,7 @@
 import { badRequest } from "./status.ts";
 
 /** One field of a message: its number, and its value still in wire form. */
-export type WireField = { number: number; varint?: bigint; bytes?: Uint8Array; double?: number };
+export type WireField = { number: number; varint?: number | bigint; bytes?: Uint8Array; double?: number };
 
 const truncated = () => badRequest("the protobuf body ends in the middle of a field: unexpected EOF");
 
@@ -9,7 +9,20 @@ const truncated = () => badRequest("the protobuf body ends in the middle of a fi
 export function* wireFields(message: Uint8Array): Generator<WireField> {
   const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
   let at = 0;
-  const varint = (): bigint => {
+  /** Small ones, which are nearly all, as numbers. */
+  const varint = (): number | bigint => {
+    const start = at;
+    let value = 0;
+    for (let factor = 1; factor <= 2 ** 42; factor *= 128) {
+      const byte = message[at++];
+      if (byte === undefined) throw truncated();
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+    at = start;
+    return longVarint();
+  };
+  const longVarint = (): bigint => {
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = message[at++];
@@ -51,7 +64,10 @@ export function* wireFields(message: Uint8Array): Generator<WireField> {
 }
 
 /** Signed 64-bit, as `int32`, `int64` and enums travel. Beyond 2^53 the nearest number that JSON readers would see. */
-export const signed = (field: WireField | undefined): number => Number(BigInt.asIntN(64, field?.varint ?? 0n));
+export const signed = (field: WireField | undefined): number => {
+  const value = field?.varint ?? 0;
+  return typeof value === "number" ? value : Number(BigInt.asIntN(64, value));
+};
 
 const utf8 = new TextDecoder();
 

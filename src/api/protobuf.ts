@@ -147,7 +147,7 @@ function decodeSpecial(name: string, parts: Map<number, WireField>, bytes: Uint8
     case "microTime":
       return parts.size === 0 ? undefined : timeText(name, signed(first), signed(second));
     case "duration":
-      return durationText(BigInt.asIntN(64, first?.varint ?? 0n));
+      return durationText(BigInt.asIntN(64, BigInt(first?.varint ?? 0)));
     case "rawExtension":
     case "json":
     case "fieldsV1":

@@ -3,11 +3,21 @@ import { parseTimeMs } from "../base/clock.ts";
 /** What a Table cell shows of one object. `nowMs`: wall time, for ages. */
 export type Cell = (object: unknown, nowMs: number) => unknown;
 
-/** The value at a path such as `spec.ports` or `status.podIPs[0].ip`; undefined where a part is absent. */
+const steps = new Map<string, readonly string[]>();
+
+/** `spec.ports`, `status.podIPs[0].ip`; paths come from the code and the column table, so they are few. */
+function stepsOf(path: string): readonly string[] {
+  const known = steps.get(path);
+  if (known) return known;
+  const fresh = path.split(/\.|\[|\]\.?/).filter((key) => key !== "");
+  steps.set(path, fresh);
+  return fresh;
+}
+
+/** The value at a path; undefined where a part of it is absent. */
 export function at(value: unknown, path: string): unknown {
   let found = value;
-  for (const key of path.split(/\.|\[|\]\.?/)) {
-    if (key === "") continue;
+  for (const key of stepsOf(path)) {
     if (typeof found !== "object" || found === null || !Object.hasOwn(found, key)) return undefined;
     found = (found as Record<string, unknown>)[key];
   }

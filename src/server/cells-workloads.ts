@@ -49,10 +49,20 @@ const lastSchedule: Cell = (cronJob, nowMs) => {
   return time === undefined ? "<none>" : since(time, nowMs);
 };
 
+/** Where each type of metric keeps its own. */
+const metricFields = new Map([
+  ["Resource", "resource"],
+  ["ContainerResource", "containerResource"],
+  ["Pods", "pods"],
+  ["Object", "object"],
+  ["External", "external"],
+]);
+
 /** One metric's text from its target and what was last seen. */
 function metricText(metric: unknown, current: unknown): string {
   const type = text(at(metric, "type"));
-  const field = type.charAt(0).toLowerCase() + type.slice(1);
+  const field = metricFields.get(type);
+  if (field === undefined) return "<unknown type>";
   const [target, seen] = [at(metric, `${field}.target`), at(current, `${field}.current`)];
   const value = (name: string) => (seen === undefined ? "<unknown>" : textOr(at(seen, name), "<nil>"));
   const average = at(target, "averageValue");
@@ -67,12 +77,9 @@ function metricText(metric: unknown, current: unknown): string {
     }
     case "Pods":
       return `${value("averageValue")}/${text(average)}`;
-    case "Object":
-    case "External":
+    default:
       if (average === undefined) return `${value("value")}/${text(at(target, "value"))}`;
       return `${textOr(at(seen, "averageValue"), "<unknown>")}/${average} (avg)`;
-    default:
-      return "<unknown type>";
   }
 }
 
