@@ -28,6 +28,8 @@ export type Poll = {
   start(): void;
   sight(machineId: string): Sight;
   machines(): readonly Machine[];
+  /** Machines have been listed completely once. */
+  complete(): boolean;
   /** Offers and how old they are; absent before the first call. */
   offers(): { list: readonly Offer[]; ageMs: number } | undefined;
   refreshOffers(signal: AbortSignal): Promise<void>;
@@ -99,6 +101,7 @@ export function openPoll(options: PollOptions): Poll {
     start: () => void loop(),
     sight: (machineId) => sightings.sight(machineId, clock.monotonicMs()),
     machines: sightings.machines,
+    complete: sightings.complete,
     offers: () => offers && { list: offers.list, ageMs: clock.monotonicMs() - offers.atMs },
     async refreshOffers(offersSignal) {
       offers = { list: await cloud.machines.offers(offersSignal), atMs: clock.monotonicMs() };

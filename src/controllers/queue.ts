@@ -102,10 +102,8 @@ export function openQueue({ clock, signal, concurrency, work }: QueueOptions): Q
     clock.sleep(Math.min(delayMs, 2 ** 31 - 1), cancel.signal).then(wake, () => {});
   }
 
-  function cancelWaits(): void {
-    for (const item of items.values()) item.wait?.cancel.abort(cancelled);
-  }
-  signal.addEventListener("abort", cancelWaits, { once: true });
+  const end = () => items.forEach(({ wait: open }) => open?.cancel.abort(cancelled));
+  signal.addEventListener("abort", end, { once: true });
 
   return {
     add(key) {

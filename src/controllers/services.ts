@@ -31,14 +31,14 @@ export type ServiceWorld = {
   present: readonly Present[];
   state?: BalancerState | undefined;
   carriedOut?: BalancerSpec | undefined;
-  /** A complete observation of the balancers has come. */
-  observed: boolean;
+  /** Enough is known of the balancer's targets to change them: all that it has, and where each of them is. */
+  known: boolean;
 };
 
 export type ServiceOptions = {
   view: View;
   roster: Roster;
-  poll: Pick<Poll, "sight">;
+  poll: Pick<Poll, "sight" | "complete">;
   book: BalancerBook;
   cluster: string;
 };
@@ -54,7 +54,7 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
     [frontendResource]: (object) => (isFrontend(object) ? [frontendKey(object.spec.service)] : []),
   },
   observe(key) {
-    const { view, book, cluster } = options;
+    const { view, book, poll, cluster } = options;
     const [namespace = "", name = ""] = key.namespace.split("/");
     const found = view.get("services", namespace, name);
     const isThis = found !== undefined && frontendName(found.metadata.uid ?? "") === key.name;
@@ -63,6 +63,8 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
     const stored = view.get(frontendResource, "", key.name);
     const record = stored && isFrontend(stored) ? stored : undefined;
     if (!service && !record) return undefined;
+    const present = presentTargets(key.name, service, options);
+    const isListed = book.completeMs() !== undefined && poll.complete();
     return {
       cluster,
       id: key.name,
@@ -70,10 +72,10 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
       isGone,
       record,
       candidates: service ? candidatesOf(service, options) : [],
-      present: presentTargets(key.name, service, options),
+      present: present.filter(isPlaced),
       state: book.state(key.name),
       carriedOut: book.carriedOut(key.name),
-      observed: book.completeMs() !== undefined,
+      known: isListed && present.every(isPlaced),
     };
   },
   plan: planService,
@@ -103,15 +105,21 @@ function candidatesOf(service: Service, { view, roster, poll }: ServiceOptions):
   });
 }
 
+/** `address` is unknown of a machine that this process has not seen yet. */
+type Place = Omit<Present, "address"> & { address: string | undefined };
+
+const isPlaced = (place: Place): place is Place & Present => place.address !== undefined;
+
 /** What the balancer was told of or shows, as far as it may still send connections there. */
-function presentTargets(id: string, service: Service | undefined, { roster, poll, book }: ServiceOptions): Present[] {
+function presentTargets(id: string, service: Service | undefined, { roster, poll, book }: ServiceOptions): Place[] {
   const told = new Map(book.carriedOut(id)?.targets.map((target) => [target.machineId, target]));
   const shown = book.state(id)?.targets.map(({ machineId }) => machineId) ?? [];
-  return [...new Set([...told.keys(), ...shown])].flatMap((machineId): Present[] => {
+  return [...new Set([...told.keys(), ...shown])].flatMap((machineId): Place[] => {
     const { machine, gone } = poll.sight(machineId);
     const target = told.get(machineId);
     const address = target?.address ?? machine?.address;
-    if (gone || address === undefined || book.releasedBy(id, machineId)) return [];
+    const isNobodys = machine === undefined && roster.podUidOf(machineId) === undefined;
+    if (gone || isNobodys || book.releasedBy(id, machineId)) return [];
     const pod: Pod | undefined = roster.podByUid(roster.podUidOf(machineId) ?? "");
     const ports = (service?.spec.ports ?? []).map((port) =>
       pod ? targetPort(port, pod) : Number(port.targetPort) || 0,
@@ -130,7 +138,7 @@ export function planService(world: ServiceWorld): Plan {
     const next = { ...record, spec: { ...record.spec, balancer } };
     return { actions: [{ do: "write", key: keyOf(frontendResource, record), next }] };
   }
-  if (!world.observed) return { actions: [], againInMs: lookAgainMs };
+  if (!world.known) return { actions: [], againInMs: lookAgainMs };
   const spec = { ...balancer, targets: planTargets({ ...world, service }) };
   const calls = planEnsure(world, spec);
   const isDraining = spec.targets.some(({ draining }) => draining);
@@ -143,7 +151,7 @@ const planEnsure = ({ carriedOut }: ServiceWorld, spec: BalancerSpec): Action[] 
 /** The balancer of a Service that is gone goes after its last connection; its record goes after it. */
 function planFarewell(world: ServiceWorld, record: Frontend): Plan {
   const { state, carriedOut, present } = world;
-  if (!world.observed) return { actions: [], againInMs: lookAgainMs };
+  if (!world.known) return { actions: [], againInMs: lookAgainMs };
   const { balancer } = record.spec;
   if (balancer && present.length > 0) {
     const targets = planTargets({ service: emptyService, candidates: [], present });

@@ -23,6 +23,8 @@ export type Sightings = {
   take(machines: readonly Machine[], complete: boolean, expected: Iterable<string>, nowMs: number): string[];
   sight(machineId: string, nowMs: number): Sight;
   machines(): readonly Machine[];
+  /** Everything has been seen once. */
+  complete(): boolean;
   /** More machines are missing at once than may end by themselves: their absence counts for nothing. */
   massAbsence(): boolean;
 };
@@ -31,6 +33,7 @@ export function openSightings(): Sightings {
   const seen = new Map<string, Machine>();
   const absentSince = new Map<string, number>();
   let massAbsence = false;
+  let isComplete = false;
 
   function takeComplete(listed: ReadonlySet<string>, expected: ReadonlySet<string>, nowMs: number): string[] {
     const missing = [...expected].filter((id) => !listed.has(id) && seen.get(id)?.state !== "gone");
@@ -52,6 +55,7 @@ export function openSightings(): Sightings {
         changed.push(machine.id);
       }
       const listed = new Set(machines.map(({ id }) => id));
+      isComplete ||= complete;
       return complete ? [...changed, ...takeComplete(listed, new Set(expected), nowMs)] : changed;
     },
     sight(machineId, nowMs) {
@@ -64,6 +68,7 @@ export function openSightings(): Sightings {
       return { ...(machine && { machine }), gone, ...(gone && { cause: "the provider no longer lists it" }) };
     },
     machines: () => [...seen.values()],
+    complete: () => isComplete,
     massAbsence: () => massAbsence,
   };
 }
