@@ -269,17 +269,12 @@ export function stateOf(
   const targets = spec.targets.map(({ machineId, draining }) => {
     const wanted = wantedServers(spec).filter(({ name }) => name === machineId);
     const servers = present.filter(({ name }) => name === machineId);
-    const sessions = servers.reduce((sum, one) => sum + one.sessions, 0);
-    const open = sessions + wanted.filter(({ address, port }) => lingering.includes(`${address}:${port}`)).length;
-    const state: TargetState = draining
-      ? open === 0
-        ? "drained"
-        : "draining"
-      : servers.length < wanted.length || servers.some(({ unchecked }) => unchecked)
-        ? "initial"
-        : servers.every(({ up }) => up)
-          ? "healthy"
-          : "unhealthy";
+    const isIdle =
+      servers.every(({ sessions, admin }) => sessions === 0 && admin !== "ready") &&
+      !wanted.some(({ address, port }) => lingering.includes(`${address}:${port}`));
+    const isKnown = servers.length >= wanted.length && !servers.some(({ unchecked }) => unchecked);
+    const serving: TargetState = !isKnown ? "initial" : servers.every(({ up }) => up) ? "healthy" : "unhealthy";
+    const state: TargetState = !draining ? serving : isIdle ? "drained" : "draining";
     return { machineId, state };
   });
   const address = spec.scheme === "internal" ? spec.clusterAddress : publishedAddress;

@@ -108,6 +108,7 @@ test.for([
   ["one port is not checked yet", [server(), server({ backend: "p443", unchecked: true })], [], "initial drained"],
   ["a connection is open", [...both, server({ ...drains, sessions: 1 })], [], "healthy draining"],
   ["none is open", [...both, server(drains)], [], "healthy drained"],
+  ["it may still get a connection", [...both, server({ ...drains, admin: "ready" })], [], "healthy draining"],
   ["an earlier process carries one", both, ["10.90.0.3:8080"], "healthy draining"],
   ["an earlier process carries another's", both, ["10.90.0.2:8080"], "healthy drained"],
 ] as const)("a target's state: %s", ([_name, present, lingering, states]) => {
