@@ -12,7 +12,7 @@ import { gatewayAddress } from "./network.ts";
 import { openPublisher } from "./publisher-client.ts";
 import { findAccelerator } from "./qemu.ts";
 import { ensureRegistry, registryMirror } from "./registry.ts";
-import { openSavedMachines } from "./saved-machine.ts";
+import { openSavedMachines } from "./saved-machines.ts";
 import { openTools } from "./tools.ts";
 
 export type LocalCloudOptions = {

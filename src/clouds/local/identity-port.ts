@@ -6,18 +6,20 @@ import { type Conversation, converse } from "./monitor.ts";
 import { gatewayAddress } from "./network.ts";
 import { netmask } from "./qemu.ts";
 
+export type Identity = { hostname: string; address: string; mac: string; hostKey: HostKey; stay?: boolean };
+
 /** The way into a machine that is to be saved or has just been cloned: a serial port, no network needed. */
 export type IdentityPort = {
   /** Resolves once cloud-init has ended. @throws CLOUD_UNAVAILABLE with cloud-init's own errors */
   ready(): Promise<void>;
-  /** Has drover's agent, where there is one, fetch these images. Resolves with what went wrong, if anything. */
-  fetch(images: readonly string[], registryMirror: string): Promise<string | undefined>;
+  /** Has drover's agent, where there is one, fetch these images. @throws BOX_REFUSED with what went wrong */
+  fetch(images: readonly string[], registryMirror: string): Promise<void>;
   /** Runs a shell script to its end; its failure is the script's own affair. */
   run(script: string): Promise<void>;
   /** Lets the machine forget who it is. Its network is down from then on. */
   seal(): Promise<void>;
-  /** Makes the machine somebody, with random numbers and a clock of its own. */
-  become(identity: { hostname: string; address: string; mac: string; hostKey: HostKey }): Promise<void>;
+  /** Makes the machine somebody, with random numbers and a clock of its own. With `stay` it can be asked more. */
+  become(identity: Identity): Promise<void>;
   close(): void;
 };
 
@@ -44,11 +46,11 @@ export async function openIdentityPort(path: string, clock: Clock, signal?: Abor
     async fetch(images, registryMirror) {
       const { answer } = await ask({ do: "agent", request: { op: "fetch", images, registryMirror } }, fetchTimeoutMs);
       const error = (answer as { error?: { message?: string } } | null)?.error;
-      return error === undefined ? undefined : (error.message ?? "unknown reason");
+      if (error !== undefined) throw new DroverError("BOX_REFUSED", error.message ?? "unknown reason");
     },
     run: async (script) => void (await ask({ do: "run", script }, fetchTimeoutMs)),
     seal: async () => void (await ask({ do: "seal" }, quickTimeoutMs)),
-    async become({ hostname, address, mac, hostKey }) {
+    async become({ hostname, address, mac, hostKey, stay = false }) {
       const fresh = {
         time: clock.wallMs() / 1000,
         seed: randomBytes(64).toString("hex"),
@@ -57,7 +59,7 @@ export async function openIdentityPort(path: string, clock: Clock, signal?: Abor
         hostKeyPublic: hostKey.publicKey,
       };
       const network = { address, mac, netmask, gateway: gatewayAddress };
-      await ask({ do: "identity", hostname, ...fresh, ...network }, quickTimeoutMs);
+      await ask({ do: "identity", hostname, stay, ...fresh, ...network }, quickTimeoutMs);
     },
     close: () => talk.close(),
   };

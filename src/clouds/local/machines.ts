@@ -18,7 +18,8 @@ import {
   writeRecord,
 } from "./machine-record.ts";
 import { type Accelerator, machineFiles, shapeOf } from "./qemu.ts";
-import { endProcess, type SavedMachines } from "./saved-machine.ts";
+import { endProcess } from "./save-machine.ts";
+import type { SavedMachines } from "./saved-machines.ts";
 import { processId, readConsole, startClone, startCold, untilBooted } from "./start-machine.ts";
 
 export type LocalMachinesOptions = {

@@ -7,9 +7,9 @@ import { makeHostKey } from "./host-key.ts";
 import { openIdentityPort } from "./identity-port.ts";
 import type { GuestImage } from "./image.ts";
 import { type MachineRecord, machineDirectory, macOf } from "./machine-record.ts";
-import { migrated, openMonitor } from "./monitor.ts";
+import { openMonitor } from "./monitor.ts";
 import { machineFiles, makeOverlay, qemuCommand, type Shape } from "./qemu.ts";
-import { endProcess, ignoreMemory, type SavedMachine } from "./saved-machine.ts";
+import { endProcess, resume, type SavedMachine } from "./save-machine.ts";
 import { writeSeededInitrd } from "./seed.ts";
 
 export type Starting = { folder: string; holder: Holder; image: GuestImage; clock: Clock };
@@ -41,10 +41,7 @@ export async function startClone(
   const port = await openIdentityPort(join(directory, machineFiles.identity), clock, signal);
   const monitor = await openMonitor(join(directory, machineFiles.monitor), 10_000, signal);
   try {
-    await ignoreMemory(monitor);
-    await monitor.execute("migrate-incoming", { uri: `exec:cat '${saved.state}'` });
-    await migrated(monitor, clock, signal);
-    await monitor.execute("cont");
+    await resume(monitor, saved.state, clock, signal);
     const hostKey = makeHostKey(`root@${record.id}`);
     await port.become({ hostname: record.id, address: record.address, mac: macOf(record.address), hostKey });
   } finally {

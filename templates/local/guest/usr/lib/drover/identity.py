@@ -10,7 +10,7 @@ Requests, by "do":
   agent     hands "request" to drover's agent and returns its answer
   run       runs "script" in a shell: "code" and the end of what it printed
   seal      forgets the present identity, so that the machine may be saved
-  identity  becomes who the other fields say, prints the host key's fingerprint to the console, and ends
+  identity  becomes who the other fields say, prints the host key's fingerprint to the console, and ends unless "stay"
 """
 
 import base64
@@ -196,7 +196,7 @@ def main():
         except Exception as error:
             request, reply = {}, {"ok": False, "error": repr(error)}
         answer(port, reply)
-        if request.get("do") == "identity":
+        if request.get("do") == "identity" and not request.get("stay"):
             break
 
 

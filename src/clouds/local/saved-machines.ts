@@ -1,0 +1,141 @@
+import { existsSync } from "node:fs";
+import { readdir, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import pLimit from "p-limit";
+import { DroverError, isCode } from "../../base/errors.ts";
+import type { MachineTemplate } from "../cloud.ts";
+import { qemuVersion, type Shape } from "./qemu.ts";
+import { buildOnce, cacheDirectory, inputsHash } from "./rootfs.ts";
+import { bootAndSave, fetchAndSave, type SavedMachine, type Saving, savedIn } from "./save-machine.ts";
+
+export type SavedMachines = {
+  /** The saved machine of this template and shape, made now where there isn't one yet; `signal` ends the wait. */
+  ensure(template: MachineTemplate, shape: Shape, signal: AbortSignal): Promise<SavedMachine>;
+  /** Ends what is being saved; nothing of it is left. */
+  close(): Promise<void>;
+};
+
+/** What all saved machines together may take on the disk; the ones unused for longest go first. */
+const cacheBytesMax = 20 * 2 ** 30;
+
+/**
+ * The saved machines of this computer; they are shared by its clusters. One is booted a template and size. What differs
+ * in nothing but its images continues from that one, or from one that has fetched the images of an earlier revision,
+ * for the next one shares most layers with it.
+ */
+export function openSavedMachines(around: Saving): SavedMachines {
+  const turn = pLimit(1);
+  const closing = new AbortController();
+  const making = new Map<string, Promise<SavedMachine>>();
+  return {
+    async ensure(template, shape, signal) {
+      const base = inputsHash([template.hash, template.diskBytes, shape, around.image.hash, await qemuVersion()]);
+      const key = JSON.stringify([base, template.prefetch]);
+      const work =
+        making.get(key) ??
+        turn(() => ensure(around, base, template, shape, closing.signal)).finally(() => making.delete(key));
+      making.set(key, work);
+      return unlessAborted(work, signal);
+    },
+    async close() {
+      closing.abort(new DroverError("CLOUD_UNAVAILABLE", "drover is ending."));
+      await Promise.allSettled(making.values());
+    },
+  };
+}
+
+/** `work`'s outcome, or the abort where that comes first; `work` goes on for others. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
+async function ensure(
+  around: Saving,
+  base: string,
+  template: MachineTemplate,
+  shape: Shape,
+  signal: AbortSignal,
+): Promise<SavedMachine> {
+  const { clock, log } = around;
+  const root = join(cacheDirectory(), "saved");
+  const instanceId = `i-${base}`;
+  const make = async (
+    name: string,
+    did: string,
+    work: (saved: SavedMachine) => Promise<void>,
+  ): Promise<SavedMachine> => {
+    const path = join(root, name);
+    if (!existsSync(path)) {
+      await makeRoom(root, shape.memoryBytes);
+      const beganMs = clock.monotonicMs();
+      const progress = (line: string) => log.info(`template ${template.hash}: ${line}`);
+      await buildOnce(path, { progress, signal }, (partial) => work(savedIn(partial, instanceId)));
+      log.info(`template ${template.hash}: ${did} in ${Math.round((clock.monotonicMs() - beganMs) / 1000)} s`);
+    }
+    const nowSeconds = clock.wallMs() / 1000;
+    await utimes(path, nowSeconds, nowSeconds);
+    return savedIn(path, instanceId);
+  };
+  const booted = () =>
+    make(`${base}-0`, "booted and saved", (saved) => bootAndSave(around, saved, template, shape, signal));
+  if (template.prefetch.length === 0) return booted();
+  const images = inputsHash([...template.prefetch].sort());
+  const family = await listFamily(root, base);
+  const same = family.find(({ name }) => name.endsWith(`-${images}`));
+  const parent = family.findLast(({ generation }) => generation < generationsMax);
+  const from = same === undefined && parent !== undefined ? savedIn(join(root, parent.name), instanceId) : undefined;
+  const name = same?.name ?? `${base}-${(parent?.generation ?? 0) + 1}-${images}`;
+  try {
+    return await make(name, "images fetched", async (saved) =>
+      fetchAndSave(around, saved, from ?? (await booted()), template, shape, signal),
+    );
+  } catch (error) {
+    // The machines fetch their images by themselves, and say what is wrong with them.
+    if (!isCode(error, "BOX_REFUSED")) throw error;
+    log.warn(`template ${template.hash}: images can't be fetched ahead: ${error.message}`);
+    return from ?? booted();
+  }
+}
+
+/** Old images pile up from one revision to the next; the line then begins again at the machine that has none. */
+const generationsMax = 5;
+
+/** The saved machines of one template and size, the one used last at the end: `BASE-0`, `BASE-GENERATION-IMAGES`. */
+async function listFamily(root: string, base: string): Promise<{ name: string; generation: number }[]> {
+  const names = existsSync(root) ? await readdir(root) : [];
+  const found = await Promise.all(
+    names.flatMap((name) => {
+      const generation = new RegExp(`^${base}-(\\d+)(?:-[0-9a-f]{16})?$`).exec(name)?.[1];
+      if (generation === undefined) return [];
+      return [stat(join(root, name)).then(({ mtimeMs }) => ({ name, generation: Number(generation), mtimeMs }))];
+    }),
+  );
+  return found.sort((a, b) => a.mtimeMs - b.mtimeMs);
+}
+
+/** Lets the saved machines go that were unused for longest until `neededBytes` more fit under the bound. */
+async function makeRoom(root: string, neededBytes: number): Promise<void> {
+  const names = existsSync(root) ? await readdir(root) : [];
+  const found = await Promise.all(
+    names
+      .filter((name) => /^[0-9a-f]{16}-[-0-9a-f]+$/.test(name))
+      .map(async (name) => {
+        const directory = join(root, name);
+        const files = await Promise.all((await readdir(directory)).map((file) => stat(join(directory, file))));
+        const sizeBytes = files.reduce((sum, { blocks }) => sum + blocks * 512, 0);
+        return { directory, sizeBytes, usedMs: (await stat(directory)).mtimeMs };
+      }),
+  );
+  let totalBytes = found.reduce((sum, { sizeBytes }) => sum + sizeBytes, neededBytes);
+  for (const { directory, sizeBytes } of found.sort((a, b) => a.usedMs - b.usedMs)) {
+    if (totalBytes <= cacheBytesMax) return;
+    // Machines that continue from it hold its files open, so they don't notice.
+    await rm(directory, { recursive: true, force: true });
+    totalBytes -= sizeBytes;
+  }
+}
