@@ -15,11 +15,11 @@ const accepted = ["application/json", "application/yaml", "application/vnd.kuber
 const mediaType = (contentType: string): string =>
   contentType.split(";")[0]?.trim().toLowerCase() || "application/json";
 
-export const unsupportedMediaType = (types: readonly string[] = accepted): ApiError =>
+const unsupportedMediaType = (): ApiError =>
   new ApiError(
     415,
     "UnsupportedMediaType",
-    `the body of the request was in an unknown format - accepted media types include: ${types.join(", ")}`,
+    `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`,
   );
 
 const shownBytesMax = 30;

@@ -7,7 +7,7 @@ import { canonicalDurationText, canonicalMicroTimeText, canonicalTimeText } from
 export type Place = { path: string[]; struct: string; unknown: string[] };
 
 /** What JSON calls a value, as Go's decoder says it. */
-export function jsonKind(value: unknown): string {
+function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return "array";
   return typeof value === "boolean" ? "bool" : value === null ? "null" : typeof value;
 }

@@ -115,7 +115,7 @@ function compareStruct(shape: StructShape, before: unknown, after: unknown, skip
 }
 
 /** How `after` differs from `before`; undefined stands for an absent value. */
-export function compareFields(shape: Shape, before: unknown, after: unknown): Changes {
+function compareFields(shape: Shape, before: unknown, after: unknown): Changes {
   if (before === undefined && after === undefined) return none;
   if (shape.is === "scalar" || shape.is === "schemaOr") return compareWhole(before, after);
   const isAtomic = shape.is === "list" ? shape.kind === "atomic" : shape.atomic;

@@ -1,3 +1,4 @@
+import { labelValue, qualifiedName } from "./names.ts";
 import { badRequest } from "./status.ts";
 import type { LabelSelector } from "./types.gen.ts";
 
@@ -38,17 +39,6 @@ const isWord = (token: string | undefined): token is string => token !== undefin
 const unparsable = (why: string) => badRequest(`unable to parse requirement: ${why}`);
 const shown = (token: string | undefined): string => token ?? "";
 
-const keyForm = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-const valueForm = /^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$/;
-const keyRule =
-  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric " +
-  "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is " +
-  "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const valueRule =
-  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and " +
-  "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is " +
-  "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-
 /** The words of a query and how far they have been read. */
 type Reading = { tokens: readonly string[]; next: number };
 const peek = (reading: Reading): string | undefined => reading.tokens[reading.next];
@@ -72,7 +62,8 @@ function readRequirements(text: string): Requirement[] {
 function readKey(reading: Reading): string {
   const key = take(reading);
   if (!isWord(key)) throw unparsable(`found '${shown(key)}', expected: !, identifier, or 'end of string'`);
-  if (!keyForm.test(key)) throw unparsable(`<nil>: Invalid value: ${JSON.stringify(key)}: ${keyRule}`);
+  const [why] = qualifiedName(key);
+  if (why !== undefined) throw unparsable(`<nil>: Invalid value: ${JSON.stringify(key)}: ${why}`);
   return key;
 }
 
@@ -103,8 +94,9 @@ function readRequirement(reading: Reading): Requirement {
 }
 
 function checked(key: string, value: string): string {
-  if (valueForm.test(value)) return value;
-  throw unparsable(`values[0][${key}]: Invalid value: ${JSON.stringify(value)}: ${valueRule}`);
+  const [why] = labelValue(value);
+  if (why === undefined) return value;
+  throw unparsable(`values[0][${key}]: Invalid value: ${JSON.stringify(value)}: ${why}`);
 }
 
 function readValue(reading: Reading, key: string): ReadonlySet<string> {

@@ -76,7 +76,7 @@ const isReset = (entries: readonly ManagedFieldsEntry[] | undefined): boolean =>
 const isBlank = (entry: ManagedFieldsEntry | undefined): boolean => Object.keys(entry ?? {}).length === 0;
 
 /** The entries to start from: the client's own, where it sent some, else those of the stored object. */
-export function startingEntries(
+function startingEntries(
   before: KubeObject | undefined,
   after: KubeObject,
   isSubresource: boolean,

@@ -26,15 +26,6 @@ const subdomain1123Rule = form(
   subdomain1123,
   "example.com",
 );
-const label1035 = "[a-z]([-a-z0-9]*[a-z0-9])?";
-const label1035Form = new RegExp(`^${label1035}$`);
-const label1035Rule = form(
-  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, " +
-    "and end with an alphanumeric character",
-  label1035,
-  "my-name",
-  "abc-123",
-);
 const qualified = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const qualifiedForm = new RegExp(`^${qualified}$`);
 const qualifiedRule = form(
@@ -66,12 +57,6 @@ export const dnsLabel: Check = (name) => {
 export const dnsSubdomain: Check = (name) => [
   ...(name.length > 253 ? [characters(253)] : []),
   ...(subdomain1123Form.test(name) ? [] : [subdomain1123Rule]),
-];
-
-/** A label that starts with a letter. */
-export const dns1035Label: Check = (name) => [
-  ...(name.length > 63 ? [characters(63)] : []),
-  ...(label1035Form.test(name) ? [] : [label1035Rule]),
 ];
 
 /** A name that stands in a path as it is. */

@@ -13,7 +13,7 @@ const idOf = (kind: Kind): string => `${kind.apiVersion}/${kind.kind}`;
 export const hasGeneration = (kind: Kind): boolean => withGeneration.has(idOf(kind)) || !kinds.has(idOf(kind));
 
 /** Whether status is written at `/status` only, so that a write of the object itself leaves it as it was. */
-export const hasStatus = (kind: Kind): boolean => kind.subresources["status"] !== undefined;
+const hasStatus = (kind: Kind): boolean => kind.subresources["status"] !== undefined;
 
 /** Whether a write without `metadata.resourceVersion` is refused. Custom resources are held to it too. */
 export const needsResourceVersion = (kind: Kind): boolean =>
@@ -23,21 +23,6 @@ const strictVersions = new Set([
   "poddisruptionbudgets.policy",
   "leases.coordination.k8s.io",
   "runtimeclasses.node.k8s.io",
-]);
-
-/** Whether a PUT to a name that does not exist creates the object. */
-export const createsOnPut = (kind: Kind): boolean => putCreates.has(kind.resource);
-const putCreates = new Set([
-  "services",
-  "endpoints",
-  "events",
-  "limitranges",
-  "leases.coordination.k8s.io",
-  "runtimeclasses.node.k8s.io",
-  "roles.rbac.authorization.k8s.io",
-  "rolebindings.rbac.authorization.k8s.io",
-  "clusterroles.rbac.authorization.k8s.io",
-  "clusterrolebindings.rbac.authorization.k8s.io",
 ]);
 
 const withoutStatus = ({ metadata: _, status: __, ...rest }: KubeObject): object => rest;

@@ -2,7 +2,7 @@ import { podRules } from "./pods.ts";
 import { child, ensureChild, type Fields, isFields, items, type Rule } from "./rows.ts";
 
 /** `Always` for a moving tag, as the image's reference says. */
-export function pullPolicyOf(image: unknown): string {
+function pullPolicyOf(image: unknown): string {
   const reference = typeof image === "string" ? image : "";
   if (reference.includes("@")) return "IfNotPresent";
   const tag = /:([^/:]+)$/.exec(reference)?.[1];

@@ -1,4 +1,4 @@
-import { labelValue, qualifiedName } from "../names.ts";
+import { qualifiedName } from "../names.ts";
 import { invalidValue, notSupported, required } from "../problems.ts";
 import type { FieldProblem } from "../status.ts";
 import type { ObjectFieldSelector, ResourceFieldSelector } from "../types.gen.ts";
@@ -68,6 +68,3 @@ export function resourceRefProblems(ref: ResourceFieldSelector, needsContainer: 
   }
   return [];
 }
-
-export const labelValueProblems = (value: string, at: string): FieldProblem[] =>
-  labelValue(value).map((why) => invalidValue(at, value, why));

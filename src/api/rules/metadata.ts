@@ -76,7 +76,7 @@ function ownerProblems(owners: readonly OwnerReference[], at: string): FieldProb
 
 const standardFinalizers = new Set(["orphan", "foregroundDeletion", "kubernetes"]);
 
-export function finalizerProblems(finalizers: readonly string[], at: string): FieldProblem[] {
+function finalizerProblems(finalizers: readonly string[], at: string): FieldProblem[] {
   const problems: FieldProblem[] = [];
   for (const [index, name] of finalizers.entries()) {
     const field = `${at}[${index}]`;

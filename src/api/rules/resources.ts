@@ -7,7 +7,7 @@ import type { ResourceRequirements } from "../types.gen.ts";
 const containerResources = new Set(["cpu", "memory", "ephemeral-storage"]);
 const standardResources = new Set([...containerResources, "storage", "pods", "services", "secrets", "configmaps"]);
 
-export const isHugePages = (name: string): boolean => name.startsWith("hugepages-");
+const isHugePages = (name: string): boolean => name.startsWith("hugepages-");
 /** A vendor's resource, which is counted in whole units and never shared. */
 const isExtended = (name: string): boolean =>
   name.includes("/") && !name.includes("kubernetes.io/") && !name.startsWith("requests.");

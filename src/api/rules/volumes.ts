@@ -80,105 +80,93 @@ const hostPathTypes = [
   "BlockDevice",
 ];
 
+type Source = Exclude<keyof Volume, "name">;
 type Check = (volume: Volume, at: string) => FieldProblem[];
 
-/** Sources in the order in which they are looked at; those without a rule have none. */
-const sources: readonly [name: Exclude<keyof Volume, "name">, check: Check][] = [
-  [
-    "emptyDir",
-    ({ emptyDir }, at) =>
-      emptyDir?.sizeLimit !== undefined && parseQuantity(emptyDir.sizeLimit).nanos < 0n
-        ? [forbiddenField(`${at}.sizeLimit`, "SizeLimit field must be a valid resource quantity")]
-        : [],
-  ],
-  [
-    "hostPath",
-    ({ hostPath }, at) => {
-      if (!hostPath || hostPath.path === "") return [required(`${at}.path`)];
-      const problems = hostPath.path.split("/").includes("..")
-        ? [invalidValue(`${at}.path`, hostPath.path, "must not contain '..'")]
-        : [];
-      const type = hostPath.type ?? "";
-      return hostPathTypes.includes(type)
-        ? problems
-        : [...problems, notSupported(`${at}.type`, type, hostPathTypes.toSorted())];
-    },
-  ],
-  ["gitRepo", ({ gitRepo }, at) => (gitRepo?.repository === "" ? [required(`${at}.repository`)] : [])],
-  ["gcePersistentDisk", () => []],
-  ["awsElasticBlockStore", () => []],
-  [
-    "secret",
-    ({ secret }, at) => [
-      ...((secret?.secretName ?? "") === "" ? [required(`${at}.secretName`)] : []),
-      ...modeProblems(secret?.defaultMode, `${at}.defaultMode`),
-      ...itemsProblems(secret?.items, at),
-    ],
-  ],
-  [
-    "nfs",
-    ({ nfs }, at) => [
-      ...(nfs?.server === "" ? [required(`${at}.server`)] : []),
-      ...(nfs?.path === "" ? [required(`${at}.path`)] : []),
-      ...(nfs && nfs.path !== "" && !nfs.path.startsWith("/")
-        ? [invalidValue(`${at}.path`, nfs.path, "must be an absolute path")]
-        : []),
-    ],
-  ],
-  ["iscsi", () => []],
-  ["glusterfs", () => []],
-  [
-    "persistentVolumeClaim",
-    ({ persistentVolumeClaim }, at) => (persistentVolumeClaim?.claimName === "" ? [required(`${at}.claimName`)] : []),
-  ],
-  ["rbd", () => []],
-  ["cinder", () => []],
-  ["cephfs", () => []],
-  ["flocker", () => []],
-  [
-    "downwardAPI",
-    ({ downwardAPI }, at) => [
-      ...modeProblems(downwardAPI?.defaultMode, `${at}.defaultMode`),
-      ...filesProblems(downwardAPI?.items, at),
-    ],
-  ],
-  ["fc", () => []],
-  ["azureFile", () => []],
-  ["flexVolume", () => []],
-  [
-    "configMap",
-    ({ configMap }, at) => [
-      ...nameProblems(configMap?.name, at),
-      ...modeProblems(configMap?.defaultMode, `${at}.defaultMode`),
-      ...itemsProblems(configMap?.items, at),
-    ],
-  ],
-  ["vsphereVolume", () => []],
-  ["quobyte", () => []],
-  ["azureDisk", () => []],
-  ["photonPersistentDisk", () => []],
-  ["portworxVolume", () => []],
-  ["scaleIO", () => []],
-  ["storageos", () => []],
-  [
-    "projected",
-    ({ projected }, at) => [
-      ...modeProblems(projected?.defaultMode, `${at}.defaultMode`),
-      ...(projected?.sources ?? []).flatMap((source, index) => projectionProblems(source, `${at}.sources[${index}]`)),
-    ],
-  ],
-  ["csi", ({ csi }, at) => (csi?.driver === "" ? [required(`${at}.driver`)] : [])],
-  ["ephemeral", () => []],
-  ["image", () => []],
+/** In the order in which they are looked at. */
+const sources: readonly Source[] = [
+  "emptyDir",
+  "hostPath",
+  "gitRepo",
+  "gcePersistentDisk",
+  "awsElasticBlockStore",
+  "secret",
+  "nfs",
+  "iscsi",
+  "glusterfs",
+  "persistentVolumeClaim",
+  "rbd",
+  "cinder",
+  "cephfs",
+  "flocker",
+  "downwardAPI",
+  "fc",
+  "azureFile",
+  "flexVolume",
+  "configMap",
+  "vsphereVolume",
+  "quobyte",
+  "azureDisk",
+  "photonPersistentDisk",
+  "portworxVolume",
+  "scaleIO",
+  "storageos",
+  "projected",
+  "csi",
+  "ephemeral",
+  "image",
 ];
+
+/** Rules of the sources that machines can have; the others belong to clouds and drivers that drover does not speak. */
+const checks: Partial<Record<Source, Check>> = {
+  emptyDir: ({ emptyDir }, at) =>
+    emptyDir?.sizeLimit !== undefined && parseQuantity(emptyDir.sizeLimit).nanos < 0n
+      ? [forbiddenField(`${at}.sizeLimit`, "SizeLimit field must be a valid resource quantity")]
+      : [],
+  hostPath: ({ hostPath }, at) => {
+    if (!hostPath || hostPath.path === "") return [required(`${at}.path`)];
+    const problems = hostPath.path.split("/").includes("..")
+      ? [invalidValue(`${at}.path`, hostPath.path, "must not contain '..'")]
+      : [];
+    const type = hostPath.type ?? "";
+    if (hostPathTypes.includes(type)) return problems;
+    return [...problems, notSupported(`${at}.type`, type, hostPathTypes.toSorted())];
+  },
+  secret: ({ secret }, at) => [
+    ...((secret?.secretName ?? "") === "" ? [required(`${at}.secretName`)] : []),
+    ...modeProblems(secret?.defaultMode, `${at}.defaultMode`),
+    ...itemsProblems(secret?.items, at),
+  ],
+  nfs: ({ nfs }, at) => {
+    const problems = nfs?.server === "" ? [required(`${at}.server`)] : [];
+    if (nfs?.path === "") return [...problems, required(`${at}.path`)];
+    if (nfs?.path.startsWith("/")) return problems;
+    return [...problems, invalidValue(`${at}.path`, nfs?.path, "must be an absolute path")];
+  },
+  persistentVolumeClaim: ({ persistentVolumeClaim }, at) =>
+    persistentVolumeClaim?.claimName === "" ? [required(`${at}.claimName`)] : [],
+  downwardAPI: ({ downwardAPI }, at) => [
+    ...modeProblems(downwardAPI?.defaultMode, `${at}.defaultMode`),
+    ...filesProblems(downwardAPI?.items, at),
+  ],
+  configMap: ({ configMap }, at) => [
+    ...nameProblems(configMap?.name, at),
+    ...modeProblems(configMap?.defaultMode, `${at}.defaultMode`),
+    ...itemsProblems(configMap?.items, at),
+  ],
+  projected: ({ projected }, at) => [
+    ...modeProblems(projected?.defaultMode, `${at}.defaultMode`),
+    ...(projected?.sources ?? []).flatMap((source, index) => projectionProblems(source, `${at}.sources[${index}]`)),
+  ],
+};
 
 function sourceProblems(volume: Volume, at: string): FieldProblem[] {
   const problems: FieldProblem[] = [];
   let given = 0;
-  for (const [name, check] of sources) {
+  for (const name of sources) {
     if (volume[name] === undefined) continue;
     if (given++ > 0) problems.push(forbiddenField(`${at}.${name}`, "may not specify more than 1 volume type"));
-    else problems.push(...check(volume, `${at}.${name}`));
+    else problems.push(...(checks[name]?.(volume, `${at}.${name}`) ?? []));
   }
   return given > 0 ? problems : [required(at, "must specify a volume type")];
 }
