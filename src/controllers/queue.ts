@@ -40,6 +40,10 @@ const cancelled = "cancelled";
 
 const idOf = ({ resource, namespace, name }: ObjectKey): string => `${resource}/${namespace}/${name}`;
 
+function cancelWaits(items: Iterable<Item>): void {
+  for (const { wait } of items) wait?.cancel.abort(cancelled);
+}
+
 /** Each key is worked on by one worker at a time, at most `concurrency` keys at once, in order of their arrival. */
 export function openQueue({ clock, signal, concurrency, work }: QueueOptions): Queue {
   const items = new Map<string, Item>();
@@ -102,8 +106,7 @@ export function openQueue({ clock, signal, concurrency, work }: QueueOptions): Q
     clock.sleep(Math.min(delayMs, 2 ** 31 - 1), cancel.signal).then(wake, () => {});
   }
 
-  const end = () => items.forEach(({ wait: open }) => open?.cancel.abort(cancelled));
-  signal.addEventListener("abort", end, { once: true });
+  signal.addEventListener("abort", () => cancelWaits(items.values()), { once: true });
 
   return {
     add(key) {
