@@ -53,10 +53,15 @@ function objectFrom(body: Uint8Array, before: string): JsonObject {
 const wrongType = (value: unknown, goType: string): string =>
   `json: cannot unmarshal ${jsonTypeName(value)} into Go value of type ${goType}`;
 
+/** Only a body of this size can be nested deeper than the code that walks it may recurse. */
+const deepBytes = 2_000;
+
 function parse(body: Uint8Array, before: string): unknown {
+  const problem = body.length < deepBytes ? undefined : jsonSyntaxProblem(body);
+  if (problem !== undefined) throw badRequest(before + problem);
   try {
     return JSON.parse(Buffer.from(body).toString("utf8"));
   } catch {
-    throw badRequest(`${before}${jsonSyntaxProblem(body) ?? "invalid JSON"}`);
+    throw badRequest(before + (jsonSyntaxProblem(body) ?? "invalid JSON"));
   }
 }

@@ -18,7 +18,7 @@ type Open = (request: ExecRequest) => Promise<ExecSession>;
 
 /**
  * Serves `kubectl exec` on a connection that asks to be upgraded, by WebSocket or SPDY. `open` is called once both
- * sides can talk; a failure of it reaches the client as the command's. Resolves when all is over, never rejects.
+ * sides can talk; a failure of it reaches the client as the command's. Resolves when the connection is gone, never rejects.
  */
 export async function execStream(
   request: IncomingMessage,
@@ -65,6 +65,8 @@ async function converse(
   const channels = await channelsOf(request, socket, head, streams, clock);
   if (!channels) return;
   await runExec(channels, () => open({ container: query.get("container") ?? "", stdin: streams.stdin, tty }));
+  const { gone } = channels;
+  if (!gone.aborted) await new Promise((resolve) => gone.addEventListener("abort", resolve, { once: true }));
 }
 
 async function channelsOf(

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { kinds } from "../../../src/api/kinds.ts";
 import { jsonPatch } from "../../../src/api/patch/json-patch.ts";
 import { mergePatch } from "../../../src/api/patch/merge-patch.ts";
+import { patchObject } from "../../../src/api/patch/patch.ts";
 import { strategicMergePatch } from "../../../src/api/patch/strategic.ts";
 
 const kindOf = (id: string) => {
@@ -139,6 +140,17 @@ test.for([
   const target = { spec: { containers: [{ name: "a" }], volumes: [{ name: "v" }] } };
   expect(() => strategicMergePatch(pod, target, { spec })).toThrow(refused(500, message));
 });
+
+test.for(["merge-patch", "strategic-merge-patch", "json-patch"])(
+  "a %s that is nested too deeply is refused",
+  (type) => {
+    const target = { apiVersion: "v1", kind: "Pod", metadata: {} };
+    const body = Buffer.from(`${'{"a":'.repeat(500_000)}1${"}".repeat(500_000)}`);
+    expect(() => patchObject(pod, `application/${type}+json`, target, body)).toThrow(
+      refused(400, "exceeded max depth"),
+    );
+  },
+);
 
 test("thousands of items merge in no time", () => {
   const env = (value: string) => Array.from({ length: 20_000 }, (_, index) => ({ name: `E${index}`, value }));
