@@ -97,7 +97,8 @@ def run_command(*command, timeout=None):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
     except FileNotFoundError:
         return 127, "", command[0] + " is not installed"
-    return done.returncode, done.stdout.decode("utf-8", "replace").strip(), done.stderr.decode("utf-8", "replace").strip()
+    out, error = (text.decode("utf-8", "replace").strip() for text in (done.stdout, done.stderr))
+    return done.returncode, out, error
 
 
 def found(program):
@@ -129,7 +130,8 @@ def canonical(reference):
 
 
 class Images:
-    """What is here is remembered by id, so that a start asks nobody and a digest is never pulled twice."""
+    """What is here, by whole name: id, and once asked for digest and stop signal. A start needs to ask nobody, and a
+    digest is never pulled twice."""
 
     def __init__(self, kept, save):
         self.kept, self.save, self.turn = kept, save, threading.Lock()
@@ -147,10 +149,23 @@ class Images:
                     image = out.rsplit("\n", 1)[-1]
                     if source != [name] and "@" not in name:
                         run_command("podman", "tag", image, name)
-                    self.kept[name] = image
+                    self.kept[name] = {"id": image}
                     self.save()
                     return image
             raise Broken("ErrImagePull", error)
+
+    def describe(self, name):
+        known = self.kept.get(name, {})
+        if "digest" not in known:
+            code, out, _ = run_command("podman", "image", "inspect", known.get("id", name))
+            facts = json.loads(out)[0] if code == 0 else {}
+            if not facts:
+                return known
+            known = {"id": facts["Id"], "digest": facts.get("Digest", ""),
+                     "signal": (facts.get("Config") or {}).get("StopSignal") or "SIGTERM"}
+            self.kept[name] = known
+            self.save()
+        return known
 
 
 # --- Volumes
@@ -166,8 +181,8 @@ def inside(folder, path):
 
 def write_files(folder, files, group):
     """Replaces all files in one step: names are links into `..data`, a link to the folder of this version."""
-    wanted = {file["path"]: (binascii.a2b_base64(file["contentBase64"]), file["mode"] | (0o440 if group is not None else 0))
-              for file in files}
+    more = 0 if group is None else 0o440
+    wanted = {file["path"]: (binascii.a2b_base64(file["contentBase64"]), file["mode"] | more) for file in files}
     if wanted == present_files(folder + "/..data/"):
         return
     version = "..%d" % time.time_ns()
@@ -327,7 +342,8 @@ class Container:
 
     def __init__(self, box, spec, kind):
         self.box, self.spec, self.kind, self.name = box, spec, kind, spec["name"]
-        self.kept = box.kept["containers"].setdefault(self.name, {"runs": 0, "restarts": 0, "crashes": 0, "done": False})
+        fresh = {"runs": 0, "restarts": 0, "crashes": 0, "done": False}
+        self.kept = box.kept["containers"].setdefault(self.name, fresh)
         self.handle = "c-" + self.name
         self.wake = threading.Event()
         self.finished = threading.Event()
@@ -344,10 +360,10 @@ class Container:
 
     def status(self):
         kept = self.kept
-        reference = self.spec["image"]
-        status = {"name": self.name, "state": kept["state"], "lastState": kept.get("last", {}), "ready": kept.get("ready", False),
-                  "started": kept.get("started", False), "restartCount": kept["restarts"],
-                  "image": kept.get("image", reference), "imageID": kept.get("imageID", "")}
+        status = {"name": self.name, "state": kept["state"], "lastState": kept.get("last", {}),
+                  "ready": kept.get("ready", False), "started": kept.get("started", False),
+                  "restartCount": kept["restarts"], "image": kept.get("image", self.spec["image"]),
+                  "imageID": kept.get("imageID", "")}
         if kept.get("id"):
             status["containerID"] = "drover://" + kept["id"]
         return status
@@ -442,7 +458,7 @@ class Container:
         known = images.known(name)
         if known and (policy != "Always" or "@" in name):
             self.event("Pulled", 'Container image "%s" already present on machine' % self.spec["image"])
-            return known
+            return known["id"]
         return self.pull(name) if policy == "Always" else name
 
     def pull(self, name):
@@ -476,8 +492,7 @@ class Container:
         ended = {"exitCode": 128, "reason": "StartError", "message": message, "startedAt": "1970-01-01T00:00:00Z",
                  "finishedAt": stamp()}
         self.event("Failed", "Error: " + message, "Warning")
-        self.count()
-        self.turn(state={"terminated": ended}, pid=None, boot=self.box.boot)
+        self.turn_run(state={"terminated": ended}, pid=None)
 
     def turn(self, **fields):
         """A new state; what has ended becomes the last one."""
@@ -486,10 +501,12 @@ class Container:
                 self.kept["last"] = self.kept["state"]
             self.set(**fields)
 
-    def count(self):
-        """Another run has begun; logs are named by its number."""
-        self.kept["restarts"] = self.kept["runs"]
-        self.kept["runs"] += 1
+    def turn_run(self, **fields):
+        """The state of a run that has begun; logs are named by its number."""
+        with self.box.lock:
+            self.kept["restarts"] = self.kept["runs"]
+            self.kept["runs"] += 1
+            self.turn(boot=self.box.boot, **fields)
 
     def began(self, container_id):
         try:
@@ -497,9 +514,8 @@ class Container:
         except ValueError:
             pid = 0
         self.run = Run()
-        self.count()
-        self.turn(state={"running": {"startedAt": stamp()}}, id=container_id, pid=pid, boot=self.box.boot, ready=False,
-                  ticks=started_ticks(pid), started=False)
+        self.turn_run(state={"running": {"startedAt": stamp()}}, id=container_id, imageID=self.image_id(), pid=pid,
+                      ticks=started_ticks(pid), ready=False, started=False)
         self.event("Started", "Started container " + self.name)
 
     def path(self, ending):
@@ -519,8 +535,9 @@ class Container:
         message = self.path("message")
         write(message, b"", 0o666)
         flags = ["--detach", "--replace", "--name=" + self.handle, "--pull=never", "--network=host", "--uts=host",
-                 "--ipc=host", "--no-hosts", "--http-proxy=false", "--pids-limit=-1", "--oom-score-adj=300", "--pidfile=" + self.path("pid"),
-                 "--log-driver=k8s-file", "--log-opt=path=" + log_path, "--log-opt=max-size=%d" % LOG_BYTES,
+                 "--ipc=host", "--no-hosts", "--http-proxy=false", "--pids-limit=-1", "--oom-score-adj=300",
+                 "--pidfile=" + self.path("pid"), "--log-driver=k8s-file", "--log-opt=path=" + log_path,
+                 "--log-opt=max-size=%d" % LOG_BYTES,
                  "--volume=%s/hosts:/etc/hosts" % RUN, "--volume=%s/resolv.conf:/etc/resolv.conf" % RUN,
                  "--volume=%s:%s" % (message, spec["terminationMessagePath"])]
         for mount in spec["mounts"]:
@@ -532,7 +549,8 @@ class Container:
                 if not os.path.exists(source):
                     os.makedirs(source)
             flags.append("--volume=%s:%s:%s" % (source, mount["path"], "ro" if mount["readOnly"] else "rw"))
-        flags += ["--env=%s=%s" % (name, value) for name, value in [("HOSTNAME", box.binding["hostname"]), *spec["env"]]]
+        environment = [("HOSTNAME", box.binding["hostname"]), *spec["env"]]
+        flags += ["--env=%s=%s" % (name, value) for name, value in environment]
         if spec["cpuMillisMax"]:
             flags.append("--cpus=%.3f" % (spec["cpuMillisMax"] / 1000))
         if spec["memoryBytesMax"]:
@@ -571,7 +589,8 @@ class Container:
             if pid:
                 run.pidfd = os.pidfd_open(pid)
                 if started_ticks(pid) == self.kept.get("ticks"):
-                    spawn(self.details)
+                    if not self.kept.get("imageID"):
+                        spawn(self.describe)
                     spawn(self.accompany, run, adopted and self.kept.get("started"))
                     if self.box.stopping():
                         spawn(self.end)
@@ -587,17 +606,19 @@ class Container:
         if "running" in self.kept["state"]:
             self.conclude()
 
-    def details(self):
-        """What podman knows of the container and a status shows."""
-        code, out, _ = run_command("podman", "container", "inspect", self.handle)
-        facts = json.loads(out)[0] if code == 0 else {}
-        digest = facts.get("ImageDigest")
-        image = self.kept.get("image", "")
-        repository = image.partition("@")[0] if "@" in image else image.rpartition(":")[0]
-        if facts.get("Image"):
-            self.box.images.kept[image] = facts["Image"]
-        self.set(imageID="%s@%s" % (repository, digest) if digest else facts.get("Image", ""),
-                 signal=facts.get("Config", {}).get("StopSignal", 15))
+    def image_id(self):
+        name = self.kept["image"]
+        digest = (self.box.images.known(name) or {}).get("digest")
+        if not digest:
+            return self.kept.get("imageID", "")
+        return "%s@%s" % (name.partition("@")[0] if "@" in name else name.rpartition(":")[0], digest)
+
+    def describe(self):
+        self.box.images.describe(self.kept["image"])
+        self.set(imageID=self.image_id())
+
+    def stop_signal(self):
+        return number(self.spec.get("stopSignal") or self.box.images.describe(self.kept["image"]).get("signal", 15))
 
     def accompany(self, run, was_started):
         """The hook and the probes of one run; `was_started`: an agent before this one has seen it start."""
@@ -680,7 +701,7 @@ class Container:
                 if time.monotonic() >= run.deadline:
                     # A hook that took all the time leaves the process a moment to end by itself.
                     run.deadline = time.monotonic() + 2
-            self.signal(run, number(self.spec.get("stopSignal") or self.kept.get("signal", 15)))
+            self.signal(run, self.stop_signal())
             while not run.ended.wait(max(0, min(0.1, run.deadline - time.monotonic()))):
                 if time.monotonic() >= run.deadline:
                     self.signal(run, signal.SIGKILL)
@@ -1017,7 +1038,8 @@ class Box:
                                              if line.startswith("nameserver ")]
         lines = ["nameserver " + server for server in servers]
         lines += ["search " + " ".join(binding["searchDomains"])] if binding["searchDomains"] else []
-        write(RUN + "/resolv.conf", "\n".join([*lines, "options " + " ".join(binding.get("resolverOptions") or ["ndots:5"])]) + "\n", 0o644)
+        lines += ["options " + " ".join(binding.get("resolverOptions") or ["ndots:5"])]
+        write(RUN + "/resolv.conf", "\n".join(lines) + "\n", 0o644)
         os.makedirs(ROOT + "/etc", exist_ok=True)
         write(ROOT + "/etc/hostname", binding["hostname"] + "\n", 0o644)
         run_command("hostname", binding["hostname"])
@@ -1160,8 +1182,10 @@ class Box:
         failures = []
         for image in request["images"]:
             try:
-                if not self.images.known(canonical(image)):
-                    self.images.pull(canonical(image), request.get("registryMirror"))
+                name = canonical(image)
+                if not self.images.known(name):
+                    self.images.pull(name, request.get("registryMirror"))
+                self.images.describe(name)
             except Broken as broken:
                 failures.append("%s: %s" % (image, broken))
         if failures:
@@ -1196,7 +1220,8 @@ class Box:
                 raise Refused('previous terminated container "%s" in pod "%s" not found' % (
                     container.name, self.binding["name"]))
             if waiting.get("reason") != "CrashLoopBackOff":
-                raise Refused("%s is waiting to start: %s" % (whose, waiting.get("message") or waiting.get("reason", "")))
+                why = waiting.get("message") or waiting.get("reason", "")
+                raise Refused("%s is waiting to start: %s" % (whose, why))
         answer(link)
         live = lambda: not request.get("previous") and container.kept["restarts"] == restarts and bool(
             container.kept.get("pid"))

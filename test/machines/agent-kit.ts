@@ -41,7 +41,7 @@ const registry = {
     id: "b".repeat(64),
     entrypoint: ["sh", "-c"],
     cmd: ["sleep 1000"],
-    stopSignal: 10,
+    stopSignal: "SIGUSR1",
   },
   "mirror.test:5000/docker.io/library/mirrored:1": { id: "c".repeat(64), cmd: ["sleep", "1000"] },
 };
