@@ -3,7 +3,7 @@ import { child, defaultsTable, ensureChild } from "./defaulting/rows.ts";
 import { equal } from "./equal.ts";
 import { type Kind, kinds } from "./kinds.ts";
 import type { KubeObject } from "./object.ts";
-import { completeServiceUpdate } from "./service-update.ts";
+import { completeServiceUpdate } from "./service-addresses.ts";
 import type { ObjectMeta, Service } from "./types.gen.ts";
 
 const withGeneration = new Set(defaultsTable.generationOnCreate);

@@ -2,7 +2,8 @@ import { emptyField } from "../decode.ts";
 import { equal } from "../equal.ts";
 import type { Kind } from "../kinds.ts";
 import { qosClass } from "../qos.ts";
-import type { PodSpec } from "../types.gen.ts";
+import { completeFamilies } from "../service-addresses.ts";
+import type { PodSpec, ServiceSpec } from "../types.gen.ts";
 import { child, defaultsTable, ensureChild, type Fields, items, type Rule } from "./rows.ts";
 
 /** Kinds whose status a client cannot set when it creates an object. */
@@ -110,20 +111,10 @@ const job: Rule = (object) => {
   if (!own || Object.keys(own).length === 0) metadata["labels"] = { ...child(template, "labels") };
 };
 
-const isHeadlessWithoutSelector = (spec: Fields): boolean =>
-  spec["clusterIP"] === "None" && Object.keys(child(spec, "selector") ?? {}).length === 0;
-
-/** What needs no address: which families a Service has, as far as this IPv4 cluster decides it. */
+/** Addresses themselves are the registry's to choose. */
 const service: Rule = (object) => {
-  const spec = ensureChild(object, "spec");
   object["status"] = { loadBalancer: {} };
-  if (spec["type"] === "ExternalName") return;
-  if (spec["clusterIP"] !== undefined) spec["clusterIPs"] ??= [spec["clusterIP"]];
-  const bare = isHeadlessWithoutSelector(spec);
-  spec["ipFamilyPolicy"] ??= bare ? "RequireDualStack" : "SingleStack";
-  const addresses = Array.isArray(spec["clusterIPs"]) ? spec["clusterIPs"].filter((ip) => ip !== "None") : [];
-  if (addresses.length > 0) spec["ipFamilies"] ??= addresses.map((ip) => (String(ip).includes(":") ? "IPv6" : "IPv4"));
-  spec["ipFamilies"] ??= bare && spec["ipFamilyPolicy"] !== "SingleStack" ? ["IPv4", "IPv6"] : ["IPv4"];
+  completeFamilies(ensureChild(object, "spec") as ServiceSpec);
 };
 
 const claim: Rule = (object) => {

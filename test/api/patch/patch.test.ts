@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { kinds } from "../../../src/api/kinds.ts";
+import type { KubeObject } from "../../../src/api/object.ts";
 import { jsonPatch } from "../../../src/api/patch/json-patch.ts";
 import { mergePatch } from "../../../src/api/patch/merge-patch.ts";
 import { patchObject } from "../../../src/api/patch/patch.ts";
@@ -144,7 +145,7 @@ test.for([
 test.for(["merge-patch", "strategic-merge-patch", "json-patch"])(
   "a %s that is nested too deeply is refused",
   (type) => {
-    const target = { apiVersion: "v1", kind: "Pod", metadata: {} };
+    const target: KubeObject = JSON.parse('{"apiVersion":"v1","kind":"Pod","metadata":{}}');
     const body = Buffer.from(`${'{"a":'.repeat(500_000)}1${"}".repeat(500_000)}`);
     expect(() => patchObject(pod, `application/${type}+json`, target, body)).toThrow(
       refused(400, "exceeded max depth"),
