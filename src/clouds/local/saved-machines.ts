@@ -23,7 +23,7 @@ const cacheBytesMax = 20 * 2 ** 30;
  * in nothing but its images continues from that one, or from one that has fetched the images of an earlier revision,
  * for the next one shares most layers with it.
  */
-export function openSavedMachines(around: Saving): SavedMachines {
+export function openSavedMachines(around: Saving, root = join(cacheDirectory(), "saved")): SavedMachines {
   const turn = pLimit(1);
   const closing = new AbortController();
   const making = new Map<string, Promise<SavedMachine>>();
@@ -33,7 +33,7 @@ export function openSavedMachines(around: Saving): SavedMachines {
       const key = JSON.stringify([base, template.prefetch]);
       const work =
         making.get(key) ??
-        turn(() => ensure(around, base, template, shape, closing.signal)).finally(() => making.delete(key));
+        turn(() => ensure(around, root, base, template, shape, closing.signal)).finally(() => making.delete(key));
       making.set(key, work);
       return unlessAborted(work, signal);
     },
@@ -56,13 +56,13 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 
 async function ensure(
   around: Saving,
+  root: string,
   base: string,
   template: MachineTemplate,
   shape: Shape,
   signal: AbortSignal,
 ): Promise<SavedMachine> {
   const { clock, log } = around;
-  const root = join(cacheDirectory(), "saved");
   const instanceId = `i-${base}`;
   const make = async (
     name: string,
