@@ -4,13 +4,14 @@ import { DroverError } from "../base/errors.ts";
 /** Who holds a store: the lock file as JSON. `started` tells a process from a later one with the same id. */
 export type Holder = { pid: number; epoch: number; started?: string };
 
-/** The boot of the computer and the process's start in it, where the system tells (Linux). */
-function startOf(pid: number): string | undefined {
+/** A process as the system tells of it (Linux): its boot and start in it; whether it only waits to be buried. */
+function look(pid: number): { started: string; ended: boolean } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    // The name in brackets may hold anything; the start time is the 20th field after it.
-    return `${boot} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
+    // The name in brackets may hold anything; after it come the state and, as the 20th, the time of the start.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { started: `${boot} ${fields[19]}`, ended: fields[0] === "Z" || fields[0] === "X" };
   } catch {
     return undefined;
   }
@@ -22,8 +23,8 @@ function isAlive({ pid, started }: Holder): boolean {
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EPERM")) return false;
   }
-  const now = startOf(pid);
-  return started === undefined || now === undefined || now === started;
+  const now = look(pid);
+  return now === undefined || (!now.ended && (started === undefined || now.started === started));
 }
 
 function readHolder(file: string): Holder | undefined {
@@ -46,7 +47,7 @@ export function takeHold(file: string, epoch: number): void {
     const what = `The data in ${file.slice(0, file.lastIndexOf("/"))} is in use by the drover with process id ${holder.pid}.`;
     throw new DroverError("STORE_LOCKED", what, { pid: holder.pid });
   }
-  const started = startOf(process.pid);
+  const started = look(process.pid)?.started;
   const own: Holder = { pid: process.pid, epoch, ...(started !== undefined && { started }) };
   writeFileSync(file, `${JSON.stringify(own)}\n`, { mode: 0o600 });
 }

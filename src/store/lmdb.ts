@@ -41,7 +41,9 @@ export async function openLmdb(dir: string, options: { clock?: Clock; history?: 
     compact: writer.versions.compact,
     async close() {
       await writer.close();
-      await files.root.close();
+      const closed = files.root.close();
+      // After a failed transaction LMDB waits for its sync for ever; what was acknowledged needs no waiting.
+      if (!writer.failed) await closed;
       if (holds(lockFile, epoch)) rmSync(lockFile, { force: true });
     },
   };
@@ -51,7 +53,9 @@ function openFiles(dir: string): Files {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     chmodSync(dir, 0o700);
-    const root = open<Buffer, string>({ path: dir, encoding: "binary", maxDbs: 2, noSubdir: false });
+    // Batches are made here; LMDB's own would leave a rejection behind that nobody can hear when one fails.
+    const batches = { eventTurnBatching: false };
+    const root = open<Buffer, string>({ path: dir, encoding: "binary", maxDbs: 2, noSubdir: false, ...batches });
     for (const file of ["data.mdb", "lock.mdb"]) chmodSync(join(dir, file), 0o600);
     const live = root.openDB<Buffer, string>({ name: "live", encoding: "binary" });
     const meta = root.openDB<number, Meta>({ name: "meta", encoding: "json", useVersions: true });
@@ -95,8 +99,24 @@ const unpack = (bytes: Buffer): Omit<Entry, "key"> => ({
   value: bytes.subarray(headerBytes),
 });
 
+/** A part of a transaction fails with the whole, which is heard elsewhere. */
+const hush = (part: PromiseLike<unknown>): void => void part.then(undefined, () => {});
+
+/** LMDB's failure of a commit carries its reason as a promise that rejects. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error && "commitError" in error)) return error;
+  try {
+    await error.commitError;
+    return error;
+  } catch (reason) {
+    return reason;
+  }
+}
+
 class Writer {
   readonly versions: Versions;
+  /** The last transaction failed. */
+  failed = false;
   readonly #files: Files;
   readonly #epoch: number;
   #queue: Job[] = [];
@@ -140,6 +160,7 @@ class Writer {
       return result;
     });
     const failure = await this.#write(pending, revision);
+    if (pending.size > 0) this.failed = failure !== undefined;
     const written = failure === undefined || this.#isWritten(revision);
     for (const [index, result] of results.entries()) {
       if (written && result.ok) this.versions.publish(result);
@@ -153,11 +174,10 @@ class Writer {
     if (this.#end !== undefined) return this.#end;
     if (pending.size === 0) return undefined;
     const { root, live, meta } = this.#files;
-    const parts: PromiseLike<unknown>[] = [];
     try {
       const holding = await meta.ifVersion("epoch", this.#epoch, () => {
-        for (const [key, entry] of pending) parts.push(entry ? live.put(key, pack(entry)) : live.remove(key));
-        parts.push(meta.put("revision", revision, revision));
+        for (const [key, entry] of pending) hush(entry ? live.put(key, pack(entry)) : live.remove(key));
+        hush(meta.put("revision", revision, revision));
       });
       if (holding) {
         await root.flushed;
@@ -165,11 +185,9 @@ class Writer {
       }
       this.#end = new DroverError("STORE_LOCKED", "Another drover has taken over the data of this one.");
       return this.#end;
-    } catch (cause) {
+    } catch (error) {
+      const cause = await causeOf(error);
       return new DroverError("STORE_UNAVAILABLE", `The store could not write to its disk: ${cause}`, {}, cause);
-    } finally {
-      // They fail with the transaction, which has been heard already.
-      for (const part of parts) part.then(undefined, () => {});
     }
   }
 
