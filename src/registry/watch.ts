@@ -92,7 +92,7 @@ export class WatchHub {
     for (const event of events) {
       const watchers = this.#watchers.get(event.key.resource);
       if (watchers === undefined || watchers.size === 0) continue;
-      const shared = new Map<Kind, WatchEvent>();
+      const shared: Tellings = new Map();
       for (const watcher of watchers) {
         const told = eventFor(watcher, event, shared);
         if (told !== undefined) this.#hand(watcher, [told]);
@@ -156,22 +156,24 @@ export class WatchHub {
 const revisionOf = (event: WatchEvent | undefined): number | undefined =>
   event?.type === "BOOKMARK" ? event.revision : event?.stored.revision;
 
-/** What a change is for one watcher, if anything. `shared`: the same event for all who take everything. */
-function eventFor(watcher: Watcher, event: CacheEvent, shared?: Map<Kind, WatchEvent>): WatchEvent | undefined {
+/** The tellings of one change, by the kind asked for, then by whether the object was and is selected. */
+type Tellings = Map<Kind, (WatchEvent | undefined)[]>;
+
+/** What a change is for one watcher, if anything. All who are told the same get the same event. */
+function eventFor(watcher: Watcher, event: CacheEvent, shared: Tellings = new Map()): WatchEvent | undefined {
   const { kind, query } = watcher;
   if (query.namespace !== undefined && query.namespace !== "" && event.key.namespace !== query.namespace)
     return undefined;
   const before = event.before && asVersion(event.before, kind);
   const after = event.after && asVersion(event.after, kind);
-  if (query.labels !== undefined || query.fields !== undefined) {
-    const [was, is] = [before, after].map((stored) => stored !== undefined && matches(query, stored));
-    return toEvent(event.revision, was ? before : undefined, is ? after : undefined);
-  }
-  const known = shared?.get(kind);
-  if (known !== undefined) return known;
-  const told = toEvent(event.revision, before, after);
-  if (told !== undefined) shared?.set(kind, told);
-  return told;
+  const was = before !== undefined && matches(query, before);
+  const is = after !== undefined && matches(query, after);
+  const place = was ? (is ? 2 : 1) : 0;
+  if (!was && !is) return undefined;
+  const tellings = shared.get(kind) ?? [];
+  tellings[place] ??= toEvent(event.revision, was ? before : undefined, is ? after : undefined);
+  shared.set(kind, tellings);
+  return tellings[place];
 }
 
 /** An object that is gone, or no longer selected, is told as it was, at the revision of the change. */

@@ -100,26 +100,19 @@ export async function sendList(call: Call, kind: Kind, list: ListOf, form: Form,
 }
 
 const comma = 0x2c;
-const brace = 0x7b;
 
-/** The list's JSON, put together from the bytes of its items without their `kind` and `apiVersion`. */
+/** The list's JSON, put together from the bytes of its items. */
 function listBytes(head: object, items: readonly Stored[]): Buffer {
-  const opening = Buffer.from(`${JSON.stringify(head).slice(0, -1)},"items":[`);
-  const parts: Buffer[] = items.map(({ json: bytes }) => bytes);
-  let length = opening.length + 3;
-  for (const part of parts) length += part.length;
-  const out = Buffer.allocUnsafe(length);
-  let at = opening.copy(out, 0);
-  for (const part of parts) {
-    if (at > opening.length) out[at++] = comma;
-    out[at++] = brace;
-    at += part.copy(out, at, bodyStart(part));
+  const opening = `${JSON.stringify(head).slice(0, -1)},"items":[`;
+  const closing = "]}\n";
+  let bytesMax = Buffer.byteLength(opening) + closing.length;
+  for (const item of items) bytesMax += item.itemBytesMax + 1;
+  const out = Buffer.allocUnsafe(bytesMax);
+  let at = out.write(opening, 0);
+  for (const [index, item] of items.entries()) {
+    if (index > 0) out[at++] = comma;
+    at = item.writeItem(out, at);
   }
-  at += out.write("]}\n", at);
+  at += out.write(closing, at);
   return out.subarray(0, at);
 }
-
-const metadataKey = Buffer.from('"metadata":');
-
-/** Where an object's `metadata` begin: kind and apiVersion, which lists leave out, come before. */
-const bodyStart = (bytes: Buffer): number => Math.max(1, bytes.indexOf(metadataKey));
