@@ -6,6 +6,8 @@ import { strictProblems } from "../api/strict.ts";
 import { isInternal } from "./kind-table.ts";
 import type { RequestOptions, UpdateOptions } from "./requests.ts";
 
+type Patched = Pick<UpdateOptions, "patched" | "patchText">;
+
 /**
  * A request's value as an object of `kind` of its own, with what field validation has to say of it.
  * @throws ApiError 400 or 422 for a value of the wrong shape, or for what `Strict` does not let pass
@@ -13,35 +15,35 @@ import type { RequestOptions, UpdateOptions } from "./requests.ts";
 export function accept(
   kind: Kind,
   value: unknown,
-  options: RequestOptions & Pick<UpdateOptions, "patched">,
+  options: RequestOptions & Patched,
 ): { object: KubeObject; warnings: string[] } {
   // Drover's own records have no schema; what JSON leaves out is left out.
   if (isInternal(kind)) return { object: JSON.parse(JSON.stringify(value)), warnings: [] };
-  const { object, unknown } = decode(kind, value, options.patched === true);
+  const { object, unknown } = decode(kind, value, options);
   if (options.fieldValidation === "Ignore") return { object, warnings: [] };
   const warnings = strictProblems({ value, duplicates: [], ...options.parsed }, unknown);
   if (options.fieldValidation !== "Strict" || warnings.length === 0) return { object, warnings };
   const why = `strict decoding error: ${warnings.join(", ")}`;
-  throw options.patched ? patchRefused(value, why) : badRequest(`${prefixOf(kind)}${why}`);
+  throw options.patched ? patchRefused(value, why, options) : badRequest(`${prefixOf(kind)}${why}`);
 }
 
 const prefixOf = ({ kind, version }: Kind): string =>
   `${kind} in version "${version}" cannot be handled as a ${kind}: `;
 
 /** A patch that makes a value of the wrong type is as wrong as one that makes an unknown field. */
-function decode(kind: Kind, value: unknown, patched: boolean): ReturnType<typeof decodeObject> {
+function decode(kind: Kind, value: unknown, options: Patched): ReturnType<typeof decodeObject> {
   try {
     return decodeObject(kind, value);
   } catch (error) {
     const prefix = prefixOf(kind);
-    if (!patched || !(error instanceof ApiError) || !error.message.startsWith(prefix)) throw error;
-    throw patchRefused(value, error.message.slice(prefix.length));
+    if (!options.patched || !(error instanceof ApiError) || !error.message.startsWith(prefix)) throw error;
+    throw patchRefused(value, error.message.slice(prefix.length), options);
   }
 }
 
 /** The patched object is shown with the keys in order that a patch may have touched. */
-function patchRefused(value: unknown, why: string): ApiError {
-  const text = JSON.stringify(JSON.stringify(sorted(value)));
+function patchRefused(value: unknown, why: string, { patchText }: Patched): ApiError {
+  const text = JSON.stringify(patchText?.() ?? JSON.stringify(sorted(value)));
   const cause = { reason: "FieldValueInvalid", field: "patch", message: `Invalid value: ${text}: ${why}` };
   return new ApiError(422, "Invalid", ` "" is invalid: patch: ${cause.message}`, { causes: [cause] });
 }

@@ -19,6 +19,8 @@ export type UpdateOptions = RequestOptions & {
   createAllowed?: boolean;
   /** The value is a patched object: field validation words its refusal for a patch. */
   patched?: boolean;
+  /** The patch as a refusal shows it; without one the patched object is shown. */
+  patchText?: () => string;
   /** The change has already written `metadata.managedFields`, as server-side apply does. */
   fieldsManaged?: boolean;
 };

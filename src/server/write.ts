@@ -1,5 +1,5 @@
 import type { KubeObject } from "../api/object.ts";
-import { patchObject } from "../api/patch/patch.ts";
+import { patchObject, patchText } from "../api/patch/patch.ts";
 import { ApiError, badRequest, methodNotAllowed } from "../api/status.ts";
 import type { RequestOptions, UpdateOptions } from "../registry/requests.ts";
 import { negotiate } from "./accept.ts";
@@ -62,11 +62,8 @@ function requireName(value: unknown, name: string): void {
   throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
 }
 
-const patchTypes = new Set([
-  "application/json-patch+json",
-  "application/merge-patch+json",
-  "application/strategic-merge-patch+json",
-]);
+const strategicMerge = "application/strategic-merge-patch+json";
+const patchTypes = new Set(["application/json-patch+json", "application/merge-patch+json", strategicMerge]);
 
 /** The patch's media type. @throws 415 */
 export function patchTypeOf(call: Call): string {
@@ -80,7 +77,8 @@ export async function patch(context: Context, call: Call, target: Target): Promi
   const options = writeOptions(call, "PatchOptions");
   const bytes = await readBody(call.request);
   const patched = (current: KubeObject) => patchObject(target.kind, type, current, bytes);
-  await change(context, call, target, patched, { ...options, patched: true });
+  const shown = type === strategicMerge && { patchText: () => patchText(bytes) };
+  await change(context, call, target, patched, { ...options, ...shown, patched: true });
 }
 
 async function change(

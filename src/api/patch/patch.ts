@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../json-values.ts";
 import type { Kind } from "../kinds.ts";
 import type { KubeObject } from "../object.ts";
 import { ApiError, badRequest } from "../status.ts";
-import { jsonTypeName } from "./go-text.ts";
+import { goText, jsonTypeName } from "./go-text.ts";
 import { jsonPatch } from "./json-patch.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { strategicMergePatch } from "./strategic.ts";
@@ -26,6 +26,9 @@ export function patchObject(kind: Kind, contentType: string, target: KubeObject,
       throw new ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
   }
 }
+
+/** A patch that can be read, as refusals of a strategic merge show it. */
+export const patchText = (body: Uint8Array): string => goText(parse(body, ""));
 
 function operationsFrom(body: Uint8Array): readonly unknown[] {
   const before = "error decoding patch: ";
