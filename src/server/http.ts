@@ -35,6 +35,7 @@ const headerBytesMax = 65_536;
 /** Requests that are being answered at once, watches and streams left out. */
 const inFlightMax = 2_000;
 const closeMs = 2_000;
+const closeStepMs = 20;
 
 /** Serves the API over HTTPS. @throws SETUP_MISSING when the port can't be had */
 export async function startServer(options: ServerOptions): Promise<Server> {
@@ -107,16 +108,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     port,
     async close() {
       closing.abort(new Error("the server is closing"));
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      const late = new AbortController();
-      const force = clock.sleep(closeMs, late.signal).then(
-        () => server.closeAllConnections(),
-        () => undefined,
-      );
-      await closed;
-      late.abort();
-      await force;
+      let isClosed = false;
+      server.close(() => {
+        isClosed = true;
+      });
+      // A connection becomes idle when its answer is out; what is still busy after a while is cut.
+      for (let waitedMs = 0; !isClosed; waitedMs += closeStepMs) {
+        if (waitedMs < closeMs) server.closeIdleConnections();
+        else server.closeAllConnections();
+        await clock.sleep(closeStepMs);
+      }
     },
   };
 }

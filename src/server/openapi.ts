@@ -6,7 +6,7 @@ import { schemasOf } from "./openapi-schemas.ts";
 import { swaggerFrom } from "./openapi-v2.ts";
 
 /** JSON text and the SHA-512 of it in upper-case hex, which is the document's name in URLs and ETags. */
-export type OpenapiDocument = { body: Buffer; hash: string };
+type OpenapiDocument = { body: Buffer; hash: string };
 
 export type Openapi = {
   /** The answer to `GET /openapi/v3`. */

@@ -18,7 +18,7 @@ export type Frame =
   | { is: "data"; streamId: number; fin: boolean; bytes: Buffer };
 
 /** A peer that breaks the protocol. */
-export class SpdyProtocolError extends Error {
+class SpdyProtocolError extends Error {
   override readonly name = "SpdyProtocolError";
 }
 
