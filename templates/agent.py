@@ -433,8 +433,9 @@ class Container:
             return True
         except Broken as broken:
             self.complain(broken)
-        except OSError as error:
-            self.complain(Broken("CreateContainerError", str(error)))
+        except Exception as error:
+            # Whatever it is, a container is tried again; a thread that died would pass for one that has ended.
+            self.complain(Broken("CreateContainerError", "%s: %s" % (type(error).__name__, error)))
         return False
 
     def complain(self, broken):

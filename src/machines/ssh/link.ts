@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import { NodeSSH } from "node-ssh";
+import { type Config, NodeSSH } from "node-ssh";
 import type { Client, ClientChannel } from "ssh2";
 import { systemClock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
@@ -13,7 +13,7 @@ import { openSocket } from "./reach.ts";
 /** What a link needs of the thread that it lives in. */
 export type LinkHost = {
   settings: ThreadSettings;
-  /** Lets only so many connections be made at a time. */
+  /** Lets only so many handshakes go on at a time. */
   paced: <T>(make: () => Promise<T>) => Promise<T>;
   tell: (contact: Contact) => void;
   /** The fingerprints that the machine's console has shown; asks again after a refusal. */
@@ -22,9 +22,14 @@ export type LinkHost = {
 };
 
 const dialMs = 15_000;
-// An emulated machine takes its time over the key exchange.
-const handshakeMs = 60_000;
-const keepAliveMs = 15_000;
+const manners = {
+  username: "root",
+  algorithms: { serverHostKey: ["ssh-ed25519"] },
+  // An emulated machine takes its time over the key exchange.
+  readyTimeout: 60_000,
+  keepaliveInterval: 15_000,
+  keepaliveCountMax: 2,
+} satisfies Config;
 /** The agent says something every 10 s. */
 const silenceMs = 30_000;
 const retryMs = { first: 250, factor: 1.5, bootingMax: 2_000, max: 30_000 };
@@ -81,35 +86,33 @@ export class Link {
   }
 
   async #connect(): Promise<NodeSSH> {
-    const { settings, paced, fingerprints } = this.#host;
+    const { settings, paced, fingerprints, trusted } = this.#host;
+    const { signal } = this.#closing;
     const known = await fingerprints();
+    signal.throwIfAborted();
+    const sock = await openSocket(settings.reach, this.#machine.address, settings.port, dialMs);
+    const leave = () => sock.destroy();
+    signal.addEventListener("abort", leave, { once: true });
     const ssh = new NodeSSH();
     let shown = "";
+    const hostVerifier = (key: Buffer) => {
+      shown = fingerprintOf(key);
+      return known.includes(shown);
+    };
     try {
-      await paced(async () => {
-        this.#closing.signal.throwIfAborted();
-        const sock = await openSocket(settings.reach, this.#machine.address, settings.port, dialMs);
-        await ssh.connect({
-          sock,
-          username: "root",
-          privateKey: settings.privateKey,
-          algorithms: { serverHostKey: ["ssh-ed25519"] },
-          hostVerifier: (key: Buffer) => {
-            shown = fingerprintOf(key);
-            return known.includes(shown);
-          },
-          readyTimeout: handshakeMs,
-          keepaliveInterval: keepAliveMs,
-          keepaliveCountMax: 2,
-        });
-      });
+      signal.throwIfAborted();
+      const { privateKey } = settings;
+      await paced(() => ssh.connect({ ...manners, sock, privateKey, hostVerifier }));
+      trusted(shown);
+      return ssh;
     } catch (error) {
       ssh.dispose();
+      sock.destroy();
       if (shown !== "" && !known.includes(shown)) void fingerprints(shown);
       throw error;
+    } finally {
+      signal.removeEventListener("abort", leave);
     }
-    this.#host.trusted(shown);
-    return ssh;
   }
 
   /** Reads reports until the connection ends. */
