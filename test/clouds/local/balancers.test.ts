@@ -164,6 +164,21 @@ test("other listeners take over without a lost request, and old connections stil
   await eventually(async () => (await states())?.join() === "drained,drained");
 });
 
+test("a removed balancer that still carries a connection can be made again", async () => {
+  const { balancers, holder, home } = await startBalancers();
+  const one = await startTarget(holder, home, 1);
+  await balancers.ensure(web([target(one)]));
+  await settled(balancers, "machine-1", "healthy");
+  const ip = await addressOf(balancers);
+  const slow = fetchText(`http://${ip}/slow?ms=2000`);
+  await systemClock.sleep(200);
+  await balancers.remove("svc-web");
+  await balancers.ensure(web([target(one)]));
+  await settled(balancers, "machine-1", "healthy");
+  expect(await fetchText(`http://${await addressOf(balancers)}/`)).toBe("machine-1");
+  expect(await slow).toBe("machine-1");
+});
+
 test("a killed haproxy comes back with the targets of now, on the same address", async () => {
   const { balancers, holder, home } = await startBalancers();
   const [one, two] = [await startTarget(holder, home, 1), await startTarget(holder, home, 2)];

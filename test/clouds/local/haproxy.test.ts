@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { BalancerSpec } from "../../../src/clouds/cloud.ts";
-import { stateOf } from "../../../src/clouds/local/balancers.ts";
+import { stateOf } from "../../../src/clouds/local/balancer-view.ts";
 import { type PresentServer, parseServers, planServers } from "../../../src/clouds/local/haproxy-admin.ts";
 import { boundTo, checking, haproxyConfig, wantedServers } from "../../../src/clouds/local/haproxy-config.ts";
 

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -14,14 +14,28 @@ export function capture(): Lines {
   return { lines, info: (line) => void lines.push(line), warn: (line) => void lines.push(line) };
 }
 
-/** The processes that outlive drover run from `dist/`, also when everything else runs from the sources. */
+const sources = ["clouds/local", "base"];
+
+/**
+ * The processes that outlive drover run from `dist/`, also when everything else runs from the sources. Each file is
+ * replaced in one step: another test may be starting such a process.
+ */
 export function build(): void {
-  const written = ["src/clouds/local", "src/base"].flatMap((folder) =>
-    readdirSync(folder).map((name) => statSync(join(folder, name)).mtimeMs),
+  const written = sources.flatMap((folder) =>
+    readdirSync(`src/${folder}`).map((name) => statSync(`src/${folder}/${name}`).mtimeMs),
   );
   const built = statSync("dist/clouds/local/holder-main.js", { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (Math.max(...written) <= built) return;
+  const fresh = `.cache/test.${process.pid}`;
   // The compiler's complaints are the business of the check; it writes its output all the same.
-  if (Math.max(...written) > built) spawnSync("npx", ["tsc", "-p", "tsconfig.build.json"], { stdio: "ignore" });
+  spawnSync("npx", ["tsc", "-p", "tsconfig.build.json", "--outDir", fresh], { stdio: "ignore" });
+  for (const folder of sources) {
+    mkdirSync(`dist/${folder}`, { recursive: true });
+    for (const name of readdirSync(`${fresh}/${folder}`, { withFileTypes: true })) {
+      if (name.isFile()) renameSync(`${fresh}/${folder}/${name.name}`, `dist/${folder}/${name.name}`);
+    }
+  }
+  rmSync(fresh, { recursive: true });
 }
 
 /** A home in a folder of its own; `forget` ends whatever lives for it. */

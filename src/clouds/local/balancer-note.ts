@@ -1,0 +1,57 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { BalancerSpec } from "../cloud.ts";
+import type { ProcessState } from "./children.ts";
+
+/** What is noted of a Service on disk, so that another drover goes on where this one stopped. */
+export type BalancerNote = {
+  spec: BalancerSpec;
+  /** Which process serves: it is followed by another one whenever the listeners change. 0: none has been started. */
+  generation: number;
+  bound: string;
+  publishedAddress?: string;
+  /** Why it could not be published, as it was logged. */
+  unpublished?: string;
+};
+
+/** The folder of one Service: its note, its configuration and its sockets. */
+export const balancerFolder = (clusterFolder: string, id: string): string =>
+  join(clusterFolder, "lb", createHash("sha256").update(id).digest("hex").slice(0, 10));
+
+export const processOf = (id: string, generation: number): string => `haproxy/${id}/${generation}`;
+
+/** Every process of a Service that the holder knows of. */
+export const processesOf = (processes: readonly ProcessState[], id: string): ProcessState[] =>
+  processes.filter((one) => one.id.startsWith(`haproxy/${id}/`));
+
+/** The generation of the newest process of a Service that runs. */
+export function newestRunning(processes: readonly ProcessState[], id: string): number | undefined {
+  const running = processesOf(processes, id).filter((one) => one.running);
+  const numbers = running.map((one) => Number(one.id.slice(one.id.lastIndexOf("/") + 1)));
+  return numbers.length === 0 ? undefined : Math.max(...numbers);
+}
+
+export function readNote(folder: string): BalancerNote | undefined {
+  try {
+    return JSON.parse(readFileSync(join(folder, "note.json"), "utf8")) as BalancerNote;
+  } catch {
+    return undefined;
+  }
+}
+
+export const writeNote = (folder: string, note: BalancerNote): void =>
+  writeWhole(join(folder, "note.json"), JSON.stringify(note));
+
+/** All or nothing: a crash in between leaves the old file. */
+export function writeWhole(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+/** The notes of every Service of a cluster. */
+export function allNotes(clusterFolder: string): BalancerNote[] {
+  const root = join(clusterFolder, "lb");
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  return readdirSync(root).flatMap((name) => readNote(join(root, name)) ?? []);
+}
