@@ -30,12 +30,13 @@ function listLaidOver(shape: ListShape, live: unknown, config: unknown): unknown
   const next = config.map((item) => itemElement(shape, item));
   const [inOld, inNext] = [new Map(old.map((element, index) => [element, live[index]])), new Set(next)];
   const shared = next.filter((element) => inOld.has(element));
+  let nextShared = 0;
   const taken = new Set<string>();
   const out: unknown[] = [];
   let [left, right] = [0, 0];
   const take = (element: string) => {
     taken.add(element);
-    if (shared[0] === element) shared.shift();
+    if (shared[nextShared] === element) nextShared++;
     out.push(inOld.has(element) ? laidOver(shape.item, inOld.get(element), config[right]) : config[right]);
     right++;
   };
@@ -45,7 +46,7 @@ function listLaidOver(shape: ListShape, live: unknown, config: unknown): unknown
       take(theirs);
       left++;
     } else if (mine !== undefined && !inNext.has(mine)) out.push(live[left++]);
-    else if (mine !== undefined && (taken.has(mine) || (theirs !== undefined && shared[0] !== mine))) left++;
+    else if (mine !== undefined && (taken.has(mine) || (theirs !== undefined && shared[nextShared] !== mine))) left++;
     else if (theirs !== undefined) take(theirs);
     else left++;
   }

@@ -1,6 +1,7 @@
 import { type Document, LineCounter, parseAllDocuments } from "yaml";
-import { duplicateKeys } from "./duplicate-keys.ts";
+import { countKeys, duplicateKeys } from "./duplicate-keys.ts";
 import { jsonSyntaxProblem } from "./json-syntax.ts";
+import { MalformedValue } from "./malformed.ts";
 import { ApiError, badRequest } from "./status.ts";
 
 /**
@@ -31,26 +32,21 @@ function summary(bytes: Uint8Array): string {
   return bytes.length > shownBytesMax ? `${head} ...` : head;
 }
 
-const unrecognized = (kind: string, why: string, bytes: Uint8Array): ApiError =>
-  badRequest(
-    kind === "" ? why : `the object provided is unrecognized (must be of type ${kind}): ${why} (${summary(bytes)})`,
-  );
-
 const header =
   'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
 
-function jsonBody(bytes: Uint8Array, kind: string): Body {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+const textOf = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+
+const versionless = "couldn't get version/kind; json parse error: ";
+
+function jsonBody(bytes: Uint8Array): Body {
+  const text = textOf(bytes);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw unrecognized(kind, `couldn't get version/kind; json parse error: ${jsonSyntaxProblem(bytes)}`, bytes);
-  }
-  if (kind !== "" && (typeof value !== "object" || value === null || Array.isArray(value))) {
-    const what = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-    const why = `json: cannot unmarshal ${what} into Go value of type ${header}`;
-    throw unrecognized(kind, `couldn't get version/kind; json parse error: ${why}`, bytes);
+    throw new MalformedValue(`${versionless}${jsonSyntaxProblem(bytes)}`);
   }
   return { value, duplicates: duplicateKeys(text, value) };
 }
@@ -85,8 +81,8 @@ const yamlDuplicate = (document: Document.Parsed | Document, lines: LineCounter,
       return `line ${lines.linePos(at).line}: key ${JSON.stringify(key)} already set in map`;
     });
 
-function yamlBody(bytes: Uint8Array, kind: string): Body {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+function yamlBody(bytes: Uint8Array): Body {
+  const text = textOf(bytes);
   const lines = new LineCounter();
   const [document] = parseAllDocuments(text, {
     version: "1.1",
@@ -99,12 +95,33 @@ function yamlBody(bytes: Uint8Array, kind: string): Body {
   if (failure) {
     const isFlow = failure.message.startsWith("Flow ");
     const words = isFlow ? yamlWords["MISSING_CHAR"] : (yamlWords[failure.code] ?? failure.message.split("\n")[0]);
-    throw unrecognized(kind, `yaml: line ${lines.linePos(failure.pos[0]).line}: ${words}`, bytes);
+    throw new MalformedValue(`yaml: line ${lines.linePos(failure.pos[0]).line}: ${words}`);
   }
   const value: unknown = document.toJS();
+  countKeys(value);
   const repeated = yamlDuplicate(document, lines, text);
   if (repeated.length === 0) return { value, duplicates: [] };
   return { value, duplicates: [], yaml: `yaml: unmarshal errors:\n${repeated.map((line) => `  ${line}`).join("\n")}` };
+}
+
+/** The library's own ways out of a document that nests too deeply or repeats itself without end. */
+const isBomb = (error: unknown): boolean => error instanceof RangeError || error instanceof ReferenceError;
+
+function bodyOf(bytes: Uint8Array, type: string): Body {
+  if (type === "application/json" || /\+json$/.test(type)) return jsonBody(bytes);
+  if (type !== "application/yaml" && type !== "application/apply-patch+yaml") throw unsupportedMediaType();
+  try {
+    return yamlBody(bytes);
+  } catch (error) {
+    throw isBomb(error) ? new MalformedValue("yaml: document contains excessive aliasing") : error;
+  }
+}
+
+/** A body of an object must be one. */
+function checkObject(value: unknown): void {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  const what = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+  throw new MalformedValue(`${versionless}json: cannot unmarshal ${what} into Go value of type ${header}`);
 }
 
 /**
@@ -113,14 +130,14 @@ function yamlBody(bytes: Uint8Array, kind: string): Body {
  * @throws ApiError 400 for a body that cannot be read, 415 for another type than JSON or YAML, in Kubernetes' words.
  */
 export function parseBody(bytes: Uint8Array, contentType: string, kind = ""): Body {
-  switch (mediaType(contentType)) {
-    case "application/json":
-      return jsonBody(bytes, kind);
-    case "application/yaml":
-    case "application/apply-patch+yaml":
-      return yamlBody(bytes, kind);
-    default:
-      if (!/\+json$/.test(mediaType(contentType))) throw unsupportedMediaType();
-      return jsonBody(bytes, kind);
+  try {
+    const body = bodyOf(bytes, mediaType(contentType));
+    if (kind !== "") checkObject(body.value);
+    return body;
+  } catch (error) {
+    if (!(error instanceof MalformedValue)) throw error;
+    if (kind === "") throw badRequest(error.message);
+    const what = `the object provided is unrecognized (must be of type ${kind})`;
+    throw badRequest(`${what}: ${error.message} (${summary(bytes)})`);
   }
 }

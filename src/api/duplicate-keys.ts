@@ -1,8 +1,15 @@
-function countKeys(value: unknown): number {
+import { MalformedValue } from "./malformed.ts";
+
+/** Deeper than any object; everything that walks a value may recurse this far. */
+const depthMax = 1000;
+
+/** How many keys the objects in `value` have. @throws MalformedValue when it is nested too deeply */
+export function countKeys(value: unknown, depth = 0): number {
   if (typeof value !== "object" || value === null) return 0;
+  if (depth > depthMax) throw new MalformedValue("exceeded max depth");
   let count = 0;
-  if (Array.isArray(value)) for (const item of value) count += countKeys(item);
-  else for (const key in value) count += 1 + countKeys((value as Record<string, unknown>)[key]);
+  if (Array.isArray(value)) for (const item of value) count += countKeys(item, depth + 1);
+  else for (const key in value) count += 1 + countKeys((value as Record<string, unknown>)[key], depth + 1);
   return count;
 }
 

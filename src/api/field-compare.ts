@@ -58,7 +58,7 @@ export function itemElement(shape: ListShape, item: unknown): string {
   if (shape.kind === "set") return `v:${JSON.stringify(item)}`;
   const keys: Values = {};
   const fields = shape.item.is === "struct" ? shape.item.byName : undefined;
-  for (const key of shape.keys.toSorted()) {
+  for (const key of shape.keys) {
     const given = isValues(item) ? item[key] : undefined;
     const value = given ?? fields?.get(key)?.default;
     if (value !== undefined) keys[key] = value;
@@ -108,15 +108,40 @@ function compareStruct(shape: StructShape, before: unknown, after: unknown, skip
   const [old, next] = [isValues(before) ? before : {}, isValues(after) ? after : {}];
   const changes = gathering();
   for (const { name, shape: field } of inOrder(shape)) {
-    if (old[name] === next[name] || skip?.has(name)) continue;
-    put(changes, `f:${name}`, compareFields(field, old[name], next[name]));
+    const [given, wanted] = [old[name], next[name]];
+    if (given === wanted || skip?.has(name)) continue;
+    put(changes, `f:${name}`, compareFields(field, given, wanted));
   }
   return gathered(changes, before, after);
 }
 
+/** Everything that a value which comes or goes as a whole has in it, itself included. */
+function everything(shape: Shape, value: unknown): FieldSet {
+  if (shape.is === "scalar" || shape.is === "schemaOr") return leaf;
+  if ((shape.is === "list" ? shape.kind === "atomic" : shape.atomic) || isHollow(value)) return leaf;
+  const members: Record<string, FieldSet> = { ".": leaf };
+  if (shape.is === "list") {
+    for (const [element, items] of byElement(shape, value)) {
+      members[element] = items.length > 1 ? leaf : everything(shape.item, items[0]);
+    }
+  } else if (shape.is === "map") {
+    const map = isValues(value) ? value : {};
+    for (const key of Object.keys(map).sort()) members[`f:${key}`] = everything(shape.item, map[key]);
+  } else {
+    const struct = isValues(value) ? value : {};
+    for (const { name, shape: field } of inOrder(shape)) {
+      const given = struct[name];
+      if (given !== undefined) members[`f:${name}`] = everything(field, given);
+    }
+  }
+  return members;
+}
+
 /** How `after` differs from `before`; undefined stands for an absent value. */
 function compareFields(shape: Shape, before: unknown, after: unknown): Changes {
-  if (before === undefined && after === undefined) return none;
+  if (before === undefined)
+    return after === undefined ? none : { changed: everything(shape, after), removed: undefined };
+  if (after === undefined) return { changed: undefined, removed: everything(shape, before) };
   if (shape.is === "scalar" || shape.is === "schemaOr") return compareWhole(before, after);
   const isAtomic = shape.is === "list" ? shape.kind === "atomic" : shape.atomic;
   if (isAtomic || (isHollow(before) && isHollow(after))) return compareWhole(before, after);

@@ -21,6 +21,9 @@ const largest = 2n ** 63n - 1n;
 
 const wrongForm = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
+/** Longer texts are no amounts of anything, only work. */
+const lettersMax = 256;
+
 const divideUp = (value: bigint, by: bigint): bigint => (value + by - 1n) / by;
 
 /** The value of sign, digits and suffix, or undefined when the suffix is none. */
@@ -40,7 +43,7 @@ function scaled(whole: string, fraction: string, suffix: string): Quantity | und
 
 /** @throws MalformedValue in Kubernetes' words when `text` is no quantity. */
 export function parseQuantity(text: string): Quantity {
-  const match = /^([+-]?)(\d*)(?:\.(\d*))?([a-zA-Z]*(?:[-+]?\d+)?)$/.exec(text);
+  const match = text.length > lettersMax ? null : /^([+-]?)(\d*)(?:\.(\d*))?([a-zA-Z]*(?:[-+]?\d+)?)$/.exec(text);
   const [, sign = "", whole = "", fraction = "", suffix = ""] = match ?? [];
   if (!match || (whole === "" && fraction === "")) throw new MalformedValue(wrongForm);
   const quantity = scaled(whole, fraction, suffix);

@@ -22,6 +22,8 @@ export type FieldProblem = {
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: Status & { code: number };
+  /** What the client is told besides, as with a success. */
+  warnings: readonly string[] = [];
 
   constructor(code: number, reason: string, message: string, details?: Status["details"]) {
     super(message);

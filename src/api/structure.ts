@@ -33,6 +33,7 @@ export type ListShape = {
   is: "list";
   item: Shape;
   kind: "atomic" | "set" | "map";
+  /** In alphabetical order. */
   keys: readonly string[];
   goType: string;
 };
@@ -84,7 +85,7 @@ function shapeOf(type: string, extras: NonNullable<FieldRow[3]>): Shape {
   if (type.startsWith("list<") || type.startsWith("wlist<")) {
     const item = shapeOf(inner(type), extras.en === undefined ? {} : { en: extras.en });
     const kind = extras.lt === "map" || extras.lt === "set" ? extras.lt : "atomic";
-    return { is: "list", item, kind, keys: extras.lk ?? [], goType: `[]${item.goType}` };
+    return { is: "list", item, kind, keys: (extras.lk ?? []).toSorted(), goType: `[]${item.goType}` };
   }
   if (type.startsWith("map<")) {
     const item = shapeOf(inner(type), {});

@@ -70,3 +70,18 @@ test("another media type is refused", () => {
 test("a long body that is none is shown by its beginning", () => {
   expect(() => parse(`x${"y".repeat(100)}`)).toThrow(/\(78(79){29} \.\.\.\)$/);
 });
+
+test.for([
+  ["JSON", "application/json", `{"a":${"[".repeat(5000)}${"]".repeat(5000)}}`],
+  ["YAML", "application/yaml", `a: ${"[".repeat(5000)}${"]".repeat(5000)}`],
+] as const)("%s that nests too deeply is refused", ([, type, text]) => {
+  expect(() => parse(text, type)).toThrow(/^the object provided is unrecognized .*(max depth|excessive|yaml)/);
+});
+
+test("YAML that repeats itself without end is refused", () => {
+  const bomb = ["a: &a [x,x,x,x,x,x,x,x,x,x]"];
+  for (const [from, to] of ["ab", "bc", "cd", "de", "ef", "fg"].map((pair) => pair.split(""))) {
+    bomb.push(`${to}: &${to} [${`*${from},`.repeat(9)}*${from}]`);
+  }
+  expect(() => parse(bomb.join("\n"), "application/yaml")).toThrow(/excessive aliasing/);
+});

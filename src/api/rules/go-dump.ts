@@ -146,8 +146,26 @@ export const goDump = (type: string, value: object): object => dumpStruct(struct
 
 type Line = { sign: " " | "-" | "+"; text: string };
 
-/** The shortest way from one list of lines to the other, by their longest common subsequence. */
+/** Cells of the table below; larger changes are shown as everything old and everything new. */
+const cellsMax = 4_000_000;
+
+const marked = (sign: Line["sign"], lines: readonly string[]): Line[] => lines.map((text) => ({ sign, text }));
+
+/** The way from one list of lines to the other: what both begin and end with stays. */
 function editScript(before: readonly string[], after: readonly string[]): Line[] {
+  const shorter = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < shorter && before[start] === after[start]) start++;
+  let end = 0;
+  while (end < shorter - start && before.at(-1 - end) === after.at(-1 - end)) end++;
+  const [old, next] = [before.slice(start, before.length - end), after.slice(start, after.length - end)];
+  const isHuge = (old.length + 1) * (next.length + 1) > cellsMax;
+  const middle = isHuge ? [...marked("-", old), ...marked("+", next)] : shortestScript(old, next);
+  return [...marked(" ", before.slice(0, start)), ...middle, ...marked(" ", before.slice(before.length - end))];
+}
+
+/** The shortest way, by the longest common subsequence. */
+function shortestScript(before: readonly string[], after: readonly string[]): Line[] {
   const width = after.length + 1;
   const lengths = new Uint32Array((before.length + 1) * width);
   const at = (row: number, column: number): number => lengths[row * width + column] ?? 0;
