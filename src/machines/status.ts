@@ -120,8 +120,11 @@ function conditionsOf(
       : unready.length > 0
         ? { reason: "ContainersNotReady", message: `containers with unready status: [${unready.join(" ")}]` }
         : undefined;
+  // Silence does not take back what the machine has said.
+  const known = pod.status?.conditions?.find(({ type }) => type === "PodReadyToStartContainers")?.status === "True";
+  const canStart = (reached || known) && ended === undefined;
   return [
-    { type: "PodReadyToStartContainers", status: reached && ended === undefined ? "True" : "False" },
+    { type: "PodReadyToStartContainers", status: canStart ? "True" : "False" },
     { ...verdict("Initialized", initialized), ...(phase === "Succeeded" && { reason: "PodCompleted" }) },
     verdict("Ready", containersReady ?? missingGate(pod)),
     verdict("ContainersReady", containersReady),
