@@ -41,7 +41,9 @@ export async function create(
     const { name } = object.metadata;
     if (attempt < namesMax && isGenerated(value)) continue;
     const there = context.cache.find(context.kinds.storedAs(kind).resource, namespace, name);
-    throw alreadyExists(subjectOf(kind, name), there?.object.metadata.deletionTimestamp !== undefined);
+    const taken = alreadyExists(subjectOf(kind, name), there?.object.metadata.deletionTimestamp !== undefined);
+    taken.warnings = [...warnings, ...warn(kind, object)];
+    throw taken;
   }
 }
 

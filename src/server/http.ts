@@ -73,7 +73,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const gone = call.response.destroyed || call.response.socket === null;
     if (isUnexpected(error) && !gone) log.error({ err: error, method: call.method, url: call.path }, "request failed");
     if (call.response.headersSent) return void call.response.destroy();
-    const { status } = failureOf(error);
+    const { status, warnings } = failureOf(error);
+    call.warnings.push(...warnings);
     if (!call.request.complete) call.response.setHeader("Connection", "close");
     const retrySeconds = status.details?.retryAfterSeconds;
     if (retrySeconds !== undefined) call.response.setHeader("Retry-After", String(retrySeconds));
