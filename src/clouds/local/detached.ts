@@ -75,14 +75,16 @@ function start({ argv, logPath }: Detached): { now: boolean } {
   const exited = { now: false };
   rmSync(logPath, { force: true });
   const log = openSync(logPath, "a", 0o600);
-  const kept = ["PATH", "HOME", "LANG", "TMPDIR"].flatMap((name) => {
+  const kept = ["HOME", "LANG", "TMPDIR"].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
+  // What makes networks is not on an ordinary user's path everywhere.
+  const path = `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`;
   const child = spawn(program, words, {
     cwd: "/",
     detached: true,
-    env: Object.fromEntries(kept),
+    env: { ...Object.fromEntries(kept), PATH: path },
     stdio: ["ignore", log, log],
   });
   closeSync(log);

@@ -59,7 +59,7 @@ async function hold(folder: string): Promise<void> {
   await serveDialer(join(folder, "dial.sock"));
   // This socket comes last: whoever can connect to it finds everything else in place.
   await serveCommands(join(folder, "holder.sock"), {
-    hello: () => ({ ...own, namespace }),
+    hello: () => own,
     addTap: (given) => addTap(text(given)),
     removeTap: (given) => removeTap(text(given)),
     spawn: (given) => children.start(given as Spawn),

@@ -44,10 +44,13 @@ export async function addTap(name: string): Promise<void> {
   await ip([`tuntap add dev ${name} mode tap`, `link set dev ${name} master ${bridge} up`].join("\n"));
 }
 
-/** May be repeated. */
+/**
+ * May be repeated. The machines' hardware addresses are forgotten too: whoever gets this one's address next would not
+ * be found for some seconds otherwise.
+ */
 export async function removeTap(name: string): Promise<void> {
   assertInterfaceName(name);
-  if (taps().includes(name)) await ip(`link del dev ${name}`);
+  if (taps().includes(name)) await ip(`link del dev ${name}\nneigh flush dev ${bridge}`);
 }
 
 /** Every interface of this process's namespace except loopback and the bridge. */
