@@ -68,7 +68,9 @@ async function createOnce(
   if (!isInternal(requested)) applyDefaults(requested, body, "defaults");
   const managedFields = isInternal(requested)
     ? undefined
-    : recordUpdate(requested, undefined, body, who(context, options));
+    : options.fieldsManaged
+      ? body.metadata.managedFields
+      : recordUpdate(requested, undefined, body, who(context, options));
   const kind = context.kinds.storedAs(requested);
   const object = convert(body, kind);
   setManagedFields(object, managedFields);

@@ -9,6 +9,8 @@ export type RequestOptions = {
   dryRun?: boolean;
   fieldValidation?: "Strict" | "Warn" | "Ignore";
   user?: string;
+  /** The value has its `metadata.managedFields` already, as after a server-side apply. */
+  fieldsManaged?: boolean;
   /** What the parser of the body has seen and the value no longer shows, for field validation. */
   parsed?: { duplicates: readonly string[]; yaml?: string };
 };
@@ -21,8 +23,6 @@ export type UpdateOptions = RequestOptions & {
   patched?: boolean;
   /** The patch as a refusal shows it; without one the patched object is shown. */
   patchText?: () => string;
-  /** The change has already written `metadata.managedFields`, as server-side apply does. */
-  fieldsManaged?: boolean;
 };
 
 /** Which objects of a kind. An empty or absent namespace means all. */

@@ -21,6 +21,8 @@ type Watcher = {
   waiting: WatchEvent[];
   /** Between the first waiting event and the end of its delivery. */
   busy: boolean;
+  /** It has not yet taken what was handed over last. */
+  paused: boolean;
   /** Of the last event that was handed over. */
   revision: number;
 };
@@ -40,7 +42,7 @@ export class WatchHub {
     let watcher: Watcher | undefined;
     return {
       start: (handlers) => {
-        watcher = { kind, query, handlers, signal, waiting: [], busy: false, revision: 0 };
+        watcher = { kind, query, handlers, signal, waiting: [], busy: false, paused: false, revision: 0 };
         this.#begin(watcher).catch((error: ApiError) => {
           if (!signal.aborted) handlers.onError(error);
         });
@@ -107,7 +109,7 @@ export class WatchHub {
     if (!watcher.busy) {
       watcher.busy = true;
       setImmediate(() => this.#deliver(watcher));
-    } else if (watcher.waiting.length > waitingMax + events.length) {
+    } else if (watcher.paused && watcher.waiting.length > waitingMax) {
       this.#cut(watcher, expired("too old resource version: the watcher has fallen behind"));
     }
   }
@@ -127,12 +129,16 @@ export class WatchHub {
     watcher.waiting = [];
     watcher.revision = revisionOf(events[events.length - 1]) ?? watcher.revision;
     const pause = watcher.handlers.onEvents(events);
-    if (pause === undefined) this.#deliver(watcher);
-    else
-      pause.then(
-        () => this.#deliver(watcher),
-        () => {},
-      );
+    if (pause === undefined) {
+      this.#deliver(watcher);
+      return;
+    }
+    watcher.paused = true;
+    const goOn = () => {
+      watcher.paused = false;
+      this.#deliver(watcher);
+    };
+    pause.then(goOn, () => {});
   }
 
   /** Tells quiet watchers now and then how far they are, as long as there are any. */
