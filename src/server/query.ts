@@ -26,17 +26,27 @@ export type WriteParameters = {
   fieldValidation: "Strict" | "Warn" | "Ignore";
   /** Empty when the client names none. */
   fieldManager: string;
-  force?: boolean;
 };
 
 const levels = ["Ignore", "Strict", "Warn"] as const;
 
-/** dryRun, fieldValidation and fieldManager of a write. `kind`: CreateOptions, UpdateOptions or PatchOptions. */
-export function writeParameters(query: Query, kind: string): WriteParameters {
+/** What Kubernetes calls the parameters of each write; those of an apply are PatchOptions too. */
+export type OptionsKind = "CreateOptions" | "UpdateOptions" | "PatchOptions" | "ApplyOptions";
+
+/** dryRun, fieldValidation and fieldManager of a write. @throws 422 */
+export function writeParameters(query: Query, kind: OptionsKind): WriteParameters {
   const problems: FieldProblem[] = [];
+  if (kind === "PatchOptions" && query.has("force")) {
+    const message = "Forbidden: may not be specified for non-apply patch";
+    problems.push({ reason: "FieldValueForbidden", message, field: "force" });
+  }
   const dryRun = query.getAll("dryRun").filter((each) => each !== "");
   const unknown = dryRun.filter((each) => each !== "All");
   const fieldManager = query.get("fieldManager") ?? "";
+  if (kind === "ApplyOptions" && fieldManager === "") {
+    const message = "Required value: is required for apply patch";
+    problems.push({ reason: "FieldValueRequired", message, field: "fieldManager" });
+  }
   if (Buffer.byteLength(fieldManager) > 128) {
     problems.push({
       reason: "FieldValueTooLong",
@@ -50,9 +60,8 @@ export function writeParameters(query: Query, kind: string): WriteParameters {
   if (validation !== "" && level === undefined) {
     problems.push(notSupported("fieldValidation", JSON.stringify(validation), ["", ...levels]));
   }
-  if (problems.length > 0) throw optionProblems(kind, problems);
-  const force = query.has("force") ? { force: flag(query, "force") } : {};
-  return { dryRun: dryRun.length > 0, fieldValidation: level ?? "Warn", fieldManager, ...force };
+  if (problems.length > 0) throw optionProblems(kind === "ApplyOptions" ? "PatchOptions" : kind, problems);
+  return { dryRun: dryRun.length > 0, fieldValidation: level ?? "Warn", fieldManager };
 }
 
 const notSupported = (field: string, value: string, supported: readonly string[]): FieldProblem => ({

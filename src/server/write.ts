@@ -3,9 +3,10 @@ import { patchObject, patchText } from "../api/patch/patch.ts";
 import { ApiError, badRequest, methodNotAllowed } from "../api/status.ts";
 import type { RequestOptions, UpdateOptions } from "../registry/requests.ts";
 import { negotiate } from "./accept.ts";
+import { applying, applyType } from "./apply.ts";
 import type { Call } from "./call.ts";
 import { deleteOptions } from "./delete-options.ts";
-import { writeParameters } from "./query.ts";
+import { type OptionsKind, writeParameters } from "./query.ts";
 import { selectors } from "./read.ts";
 import { sendList, sendObject } from "./render.ts";
 import { sendValue } from "./reply.ts";
@@ -29,7 +30,7 @@ const createdByPut = new Set([
 ]);
 
 /** The registry's options for a write. Without a field manager the client's program name is it. */
-export function writeOptions(call: Call, kind: "CreateOptions" | "UpdateOptions" | "PatchOptions"): RequestOptions {
+export function writeOptions(call: Call, kind: OptionsKind): RequestOptions {
   const { fieldManager, dryRun, fieldValidation } = writeParameters(call.query, kind);
   const program = (call.request.headers["user-agent"] ?? "").split("/")[0] ?? "";
   const manager = fieldManager !== "" ? fieldManager : program.slice(0, 128) || "unknown";
@@ -63,7 +64,7 @@ function requireName(value: unknown, name: string): void {
 }
 
 const strategicMerge = "application/strategic-merge-patch+json";
-const patchTypes = new Set(["application/json-patch+json", "application/merge-patch+json", strategicMerge]);
+const patchTypes = new Set(["application/json-patch+json", "application/merge-patch+json", strategicMerge, applyType]);
 
 /** The patch's media type. @throws 415 */
 export function patchTypeOf(call: Call): string {
@@ -74,8 +75,12 @@ export function patchTypeOf(call: Call): string {
 
 export async function patch(context: Context, call: Call, target: Target): Promise<void> {
   const type = patchTypeOf(call);
-  const options = writeOptions(call, "PatchOptions");
+  const options = writeOptions(call, type === applyType ? "ApplyOptions" : "PatchOptions");
   const bytes = await readBody(call.request);
+  if (type === applyType) {
+    const applied = applying(context, call, target, bytes, options);
+    return await change(context, call, target, applied.make, applied.options);
+  }
   const patched = (current: KubeObject) => patchObject(target.kind, type, current, bytes);
   const shown = type === strategicMerge && { patchText: () => patchText(bytes) };
   await change(context, call, target, patched, { ...options, ...shown, patched: true });
