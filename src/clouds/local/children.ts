@@ -124,8 +124,12 @@ export class Children {
     if (child === undefined) return;
     if (["SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGUSR1"].includes(signal)) child.dismissed = true;
     if (child.exitCode !== undefined) return;
-    // Still our own child and not yet reaped, so the id can't belong to another process.
-    process.kill(child.identity.pid, signal);
+    try {
+      // Our own child, whose end we have not heard of: the id can't belong to another process.
+      process.kill(child.identity.pid, signal);
+    } catch {
+      // It has just ended.
+    }
   }
 
   states(): ProcessState[] {
