@@ -1,18 +1,16 @@
 import { join } from "node:path";
-import type { Clock } from "../../base/clock.ts";
 import type { BalancerSpec, BalancerState, Balancers, TargetState } from "../cloud.ts";
 import { allNotes, balancerFolder, processesOf, processOf } from "./balancer-note.ts";
+import type { ClusterParts } from "./cluster-parts.ts";
 import { type PresentServer, presentServers } from "./haproxy-admin.ts";
 import { tcpListeners, wantedServers } from "./haproxy-config.ts";
-import type { Holder } from "./holder-client.ts";
-import type { Publisher } from "./publisher-client.ts";
 
 /** A haproxy that is silent for so long is said to serve nobody; before that nothing is said about its targets. */
 const silenceMs = 5_000;
 
 /** `silent`: since when (monotonic) each Service's haproxy has not answered. */
 export async function observeBalancers(
-  around: { folder: string; holder: Holder; publisher: Publisher; clock: Clock },
+  around: Omit<ClusterParts, "tools" | "log">,
   silent: Map<string, number>,
 ): ReturnType<Balancers["observe"]> {
   const all = allNotes(around.folder);

@@ -1,6 +1,5 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../../base/clock.ts";
 import { DroverError, isCode } from "../../base/errors.ts";
 import type { BalancerSpec, Balancers } from "../cloud.ts";
 import {
@@ -15,6 +14,7 @@ import {
   writeWhole,
 } from "./balancer-note.ts";
 import { observeBalancers } from "./balancer-view.ts";
+import type { ClusterParts } from "./cluster-parts.ts";
 import { ask, planServers, presentServers } from "./haproxy-admin.ts";
 import {
   assertBalancer,
@@ -24,19 +24,6 @@ import {
   tcpListeners,
   wantedServers,
 } from "./haproxy-config.ts";
-import type { Holder, Log } from "./holder-client.ts";
-import type { Publisher } from "./publisher-client.ts";
-import type { Tools } from "./tools.ts";
-
-export type BalancerSurroundings = {
-  /** The cluster's folder. */
-  folder: string;
-  holder: Holder;
-  publisher: Publisher;
-  tools: Tools;
-  clock: Clock;
-  log: Log;
-};
 
 /** Does the changes of one Service one after the other. */
 type InTurn = (id: string, work: () => Promise<void>) => Promise<void>;
@@ -48,7 +35,7 @@ const settleMs = 3_000;
  * the running process; only other listeners need a new one, which takes the open sockets over while the old one lives
  * on until its last connection has ended.
  */
-export function openBalancers(around: BalancerSurroundings): Balancers {
+export function openBalancers(around: ClusterParts): Balancers {
   const last = new Map<string, Promise<unknown>>();
   const silent = new Map<string, number>();
   const inTurn: InTurn = (id, work) => {
@@ -71,7 +58,7 @@ export function openBalancers(around: BalancerSurroundings): Balancers {
   };
 }
 
-async function ensure(around: BalancerSurroundings, spec: BalancerSpec): Promise<void> {
+async function ensure(around: ClusterParts, spec: BalancerSpec): Promise<void> {
   const folder = balancerFolder(around.folder, spec.id);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const before = readNote(folder);
@@ -98,7 +85,7 @@ async function ensure(around: BalancerSurroundings, spec: BalancerSpec): Promise
 }
 
 /** Starts the next process of a Service; one that runs hands over its sockets and goes on with its connections. */
-async function replace(around: BalancerSurroundings, kept: BalancerNote, runs: number | undefined): Promise<void> {
+async function replace(around: ClusterParts, kept: BalancerNote, runs: number | undefined): Promise<void> {
   const { spec, generation } = kept;
   const folder = balancerFolder(around.folder, spec.id);
   const admin = join(folder, "admin.sock");
@@ -123,7 +110,7 @@ async function replace(around: BalancerSurroundings, kept: BalancerNote, runs: n
 }
 
 /** Waits for the new process to answer: until the hand-over the old one listens at the same path. */
-async function answersAs(around: BalancerSurroundings, id: string, admin: string): Promise<void> {
+async function answersAs(around: ClusterParts, id: string, admin: string): Promise<void> {
   const deadlineMs = around.clock.monotonicMs() + settleMs;
   const pid = (await around.holder.processes()).find((one) => one.id === id)?.pid;
   for (;;) {
@@ -137,7 +124,7 @@ async function answersAs(around: BalancerSurroundings, id: string, admin: string
 }
 
 /** Makes the running process's servers the wanted ones; a server that is going needs a moment to lose its sessions. */
-async function converge({ clock, log }: BalancerSurroundings, folder: string, spec: BalancerSpec): Promise<void> {
+async function converge({ clock, log }: ClusterParts, folder: string, spec: BalancerSpec): Promise<void> {
   const admin = join(folder, "admin.sock");
   const deadlineMs = clock.monotonicMs() + settleMs;
   let said = "";
@@ -154,7 +141,7 @@ async function converge({ clock, log }: BalancerSurroundings, folder: string, sp
  * A port that can't be published is no reason to stop everything else that the Service needs: its balancer stays not
  * ready, the log says why, and every observation tries again.
  */
-async function publish({ publisher, log }: BalancerSurroundings, folder: string, kept: BalancerNote): Promise<void> {
+async function publish({ publisher, log }: ClusterParts, folder: string, kept: BalancerNote): Promise<void> {
   const { spec, unpublished, ...before } = kept;
   if (spec.scheme === "internal") {
     if (kept.publishedAddress !== undefined) await publisher.withdraw(spec.id);
@@ -174,13 +161,13 @@ async function publish({ publisher, log }: BalancerSurroundings, folder: string,
   }
 }
 
-function warnOnce({ log }: BalancerSurroundings, before: BalancerSpec | undefined, spec: BalancerSpec): void {
+function warnOnce({ log }: ClusterParts, before: BalancerSpec | undefined, spec: BalancerSpec): void {
   const udp = spec.listeners.filter(({ protocol }) => protocol === "UDP").map(({ port }) => port);
   if (udp.length === 0 || JSON.stringify(before?.listeners) === JSON.stringify(spec.listeners)) return;
   log.warn(`The local cloud balances TCP only: ${spec.name} is not served on UDP ${udp.join(", ")}.`);
 }
 
-async function remove(around: BalancerSurroundings, id: string): Promise<void> {
+async function remove(around: ClusterParts, id: string): Promise<void> {
   const folder = balancerFolder(around.folder, id);
   await around.publisher.withdraw(id);
   const own = processesOf(await around.holder.processes(), id).filter((one) => one.running);
@@ -193,7 +180,7 @@ async function remove(around: BalancerSurroundings, id: string): Promise<void> {
  * After a reboot of the computer, or the holder's death, nothing runs although the notes are there; and a port that
  * could not be published may be free by now.
  */
-async function revive(around: BalancerSurroundings, inTurn: InTurn): Promise<void> {
+async function revive(around: ClusterParts, inTurn: InTurn): Promise<void> {
   const processes = await around.holder.processes();
   const lost = allNotes(around.folder).filter(
     ({ spec, unpublished }) =>

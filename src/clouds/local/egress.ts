@@ -1,12 +1,10 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../../base/clock.ts";
+import type { ClusterParts } from "./cluster-parts.ts";
 import { run } from "./command.ts";
 import { clusterFolder } from "./detached.ts";
-import type { Holder, Log } from "./holder-client.ts";
 import { machineNetwork } from "./network.ts";
-import type { Publisher } from "./publisher-client.ts";
 import type { Tools } from "./tools.ts";
 
 /** Both ends of the road out of one cluster's namespace. */
@@ -33,22 +31,13 @@ export function roadOf(folder: string): Road {
   return { name, outside: address(1), inside: address(2), network: `${address(0)}/30` };
 }
 
-export type EgressOptions = {
-  folder: string;
-  holder: Holder;
-  publisher: Publisher;
-  tools: Tools;
-  clock: Clock;
-  log: Log;
-};
-
 /**
  * Lets machines reach what the computer reaches. With root by a pair of interfaces and masquerade on both sides, in
  * nftables tables of its own; the computer's own ports stay shut to machines. Without root by a network stack in user
  * space. Where neither can be done the machines live without it and the log says so: images and names of the user's
  * own need no road.
  */
-export async function ensureEgress(o: EgressOptions): Promise<boolean> {
+export async function ensureEgress(o: ClusterParts): Promise<boolean> {
   const refused = process.getuid?.() === 0 ? await byInterfaces(o) : await bySlirp(o);
   if (refused === undefined) return true;
   o.log.info(`The machines have no road to the internet: ${refused}. Load their images with \`drover image load\`.`);
@@ -56,7 +45,7 @@ export async function ensureEgress(o: EgressOptions): Promise<boolean> {
 }
 
 /** Answers with why it can't be done. */
-async function byInterfaces({ folder, holder, tools }: EgressOptions): Promise<string | undefined> {
+async function byInterfaces({ folder, holder, tools }: ClusterParts): Promise<string | undefined> {
   const road = roadOf(folder);
   if (!existsSync(`/sys/class/net/${road.name}`)) {
     const made = await run(["ip", "-batch", "-"], outsideLinks(road, holder.pid));
@@ -78,7 +67,7 @@ async function byInterfaces({ folder, holder, tools }: EgressOptions): Promise<s
 }
 
 /** A process outside of the namespace that carries its packets as connections of the user's own. */
-async function bySlirp({ folder, holder, publisher, tools, clock }: EgressOptions): Promise<string | undefined> {
+async function bySlirp({ folder, holder, publisher, tools, clock }: ClusterParts): Promise<string | undefined> {
   const id = `slirp4netns/${holder.pid}`;
   for (const one of await publisher.processes()) if (one.running && one.id !== id) await publisher.kill(one.id);
   const at = `/proc/${holder.pid}/ns`;
