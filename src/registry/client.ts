@@ -3,7 +3,7 @@ import type { DeleteOptions } from "../api/types.gen.ts";
 import type { KeyOf, ShapeOf, View, ViewListener } from "./view.ts";
 
 /** `manager` goes into managedFields, as the field manager of a controller does. */
-export type WriteOptions = { manager: string };
+type WriteOptions = { manager: string };
 
 /**
  * The API as drover's own controllers use it, in process: the same defaulting, validation, admission and bookkeeping

@@ -9,5 +9,4 @@ export function isEnded(kind: Kind, object: KubeObject): boolean {
   return kind.resource !== "namespaces" || namespaceFinalizers(object).length === 0;
 }
 
-export const namespaceFinalizers = (object: KubeObject): readonly string[] =>
-  (object as Namespace).spec?.finalizers ?? []; // Validated as a Namespace when it was written.
+const namespaceFinalizers = (object: KubeObject): readonly string[] => (object as Namespace).spec?.finalizers ?? []; // Validated as a Namespace when it was written.

@@ -153,7 +153,11 @@ function manage(
   current: KubeObject,
   options: UpdateOptions,
 ): void {
-  if (isInternal(requested) || options.fieldsManaged === true || options.subresource === "binding") return;
+  if (isInternal(requested) || options.subresource === "binding") return;
+  if (options.fieldsManaged === true) {
+    setManagedFields(object, object.metadata.managedFields);
+    return;
+  }
   setManagedFields(object, recordUpdate(requested, convert(current, requested), meant, who(context, options)));
 }
 

@@ -27,7 +27,7 @@ export type LaunchRecord = KubeObject & {
 };
 
 /** The kinds that drover's own code reads by their shape; every other kind is a KubeObject. */
-export type Shapes = {
+type Shapes = {
   pods: Pod;
   services: Service;
   configmaps: ConfigMap;

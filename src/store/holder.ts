@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { DroverError } from "../base/errors.ts";
 
 /** Who holds a store: the lock file as JSON. `started` tells a process from a later one with the same id. */
-export type Holder = { pid: number; epoch: number; started?: string };
+type Holder = { pid: number; epoch: number; started?: string };
 
 /** A process as the system tells of it (Linux): its boot and start in it; whether it only waits to be buried. */
 function look(pid: number): { started: string; ended: boolean } | undefined {

@@ -4,7 +4,7 @@ export type Entry = { key: string; value: Uint8Array; created: Revision; modifie
 /** Without `after` the key was deleted. */
 export type Change = { key: string; before?: Entry; after?: Entry };
 export type Commit = { revision: Revision; changes: readonly Change[] };
-export type Page = { revision: Revision; entries: readonly Entry[]; more: boolean };
+type Page = { revision: Revision; entries: readonly Entry[]; more: boolean };
 /** `expect`: the `modified` that the writer has seen. */
 export type Write =
   | { put: string; value: Uint8Array; expect: Revision | "absent" }
