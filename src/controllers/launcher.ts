@@ -34,9 +34,8 @@ export type LauncherWorld = {
   records: readonly LaunchRecord[];
   /** Machines that ended before they served, lately: whose, and when. */
   losses: readonly { owner: string; atMs: number }[];
-  /** Since the first and the last of the waiting Pods came. */
-  sinceFirstMs: number;
-  sinceLastMs: number;
+  /** How long the Pods that have come wait for others still; until then none is in `waiting`. */
+  gatherLeftMs: number;
   /** Machines that the budget allows, counted with those there are. */
   machinesMax: number;
   /** Ids of new launches begin with this. */
@@ -73,16 +72,16 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
       for (const uid of arrivals.keys()) if (!uids.has(uid)) arrivals.delete(uid);
       for (const uid of uids) arrivals.set(uid, arrivals.get(uid) ?? nowMs);
       const times = [...arrivals.values()];
-      const { waiting, broken } = demandsOf(pods, options.templateOf);
+      const sinceFirstMs = nowMs - Math.min(nowMs, ...times);
+      const sinceLastMs = nowMs - Math.max(0, ...times);
+      const gatherLeftMs = pods.length === 0 ? 0 : Math.min(gatherMs - sinceLastMs, gatherMaxMs - sinceFirstMs);
       return {
         cluster,
-        waiting,
-        broken,
+        gatherLeftMs,
+        ...demandsOf(gatherLeftMs > 0 ? [] : pods, options.templateOf),
         offers: poll.offers(),
         records: view.list("launches.drover.dev"),
         losses: [...options.memory.losses.values()],
-        sinceFirstMs: nowMs - Math.min(nowMs, ...times),
-        sinceLastMs: nowMs - Math.max(0, ...times),
         machinesMax,
         idPrefix: `l-${suffix(random, 10)}`,
       };
@@ -96,8 +95,8 @@ function demandsOf(pods: readonly Pod[], templateOf: (pod: Pod) => MachineTempla
   const broken: { pod: Pod; message: string }[] = [];
   for (const pod of pods) {
     try {
-      const owner = controllerOf(pod.metadata)?.uid ?? pod.metadata.uid ?? "";
-      waiting.push({ pod, owner, template: templateOf(pod) });
+      const template = templateOf(pod);
+      waiting.push({ pod, owner: controllerOf(pod.metadata)?.uid ?? template.hash, template });
     } catch (error) {
       broken.push({ pod, message: error instanceof Error ? error.message : String(error) });
     }
@@ -106,10 +105,9 @@ function demandsOf(pods: readonly Pod[], templateOf: (pod: Pod) => MachineTempla
 }
 
 export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
+  if (world.gatherLeftMs > 0) return { actions: [], againInMs: world.gatherLeftMs };
   const refusedEarly = world.broken.flatMap(({ pod, message }) => refuse(pod, message, nowMs));
   if (world.waiting.length === 0) return { actions: refusedEarly };
-  const gatherLeftMs = Math.min(gatherMs - world.sinceLastMs, gatherMaxMs - world.sinceFirstMs);
-  if (gatherLeftMs > 0) return { actions: refusedEarly, againInMs: gatherLeftMs };
   if (!world.offers || world.offers.ageMs > offersAgeMaxMs) {
     return { actions: [...refusedEarly, { do: "refreshOffers" }], againInMs: 0 };
   }

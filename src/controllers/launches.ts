@@ -1,4 +1,5 @@
 import type { Pod } from "../api/types.gen.ts";
+import type { Machine } from "../clouds/cloud.ts";
 import type { LaunchRecord, View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import type { Memory } from "./memory.ts";
@@ -23,6 +24,8 @@ export type Berth = {
 export type LaunchWorld = {
   record: LaunchRecord;
   berths: readonly Berth[];
+  /** Machines of this launch that the provider shows and the record does not have: it was refused and yet it happened. */
+  found: readonly Machine[];
   /** Pods of the slots that are still there. */
   pods: readonly Pod[];
   failure?: string | undefined;
@@ -40,7 +43,7 @@ const lookAgainMs = 1_000;
 export type LaunchOptions = {
   view: View;
   roster: Roster;
-  poll: Pick<Poll, "sight">;
+  poll: Pick<Poll, "sight" | "machines">;
   book: Pick<BalancerBook, "released">;
   memory: Memory;
   monotonicMs: () => number;
@@ -74,14 +77,25 @@ export const launchReconciler = (options: LaunchOptions): Reconciler<LaunchWorld
         ...(askedMs !== undefined && { sinceAskedMs: monotonicMs() - askedMs }),
       };
     });
-    return { record, berths, pods, failure, finishedKeepSeconds };
+    return { record, berths, found: foundOf(record, poll), pods, failure, finishedKeepSeconds };
   },
   plan: planLaunch,
 });
 
+function foundOf({ spec, status }: LaunchRecord, poll: LaunchOptions["poll"]): Machine[] {
+  if (!status?.done || status.machines.length === spec.slots.length) return [];
+  const known = new Set(status.machines.map(({ id }) => id));
+  return poll.machines().filter(({ id, launchId }) => launchId === spec.id && !known.has(id));
+}
+
 export function planLaunch(world: LaunchWorld, nowMs: number): Plan {
-  const { record, berths } = world;
+  const { record, berths, found } = world;
   if (!record.status?.done) return planCall(world);
+  if (found.length > 0) {
+    const status = { ...record.status, machines: [...record.status.machines, ...found] };
+    const key = keyOf("launches.drover.dev", record);
+    return { actions: [{ do: "write", key, next: { ...record, status }, subresource: "status" }] };
+  }
   const unneeded = berths.filter((berth) => keepMs(world, berth, nowMs) <= 0);
   const waits = berths.map((berth) => keepMs(world, berth, nowMs)).filter((ms) => ms > 0 && Number.isFinite(ms));
   const living = berths.filter(({ sight }) => !sight.gone);
@@ -100,8 +114,9 @@ export function planLaunch(world: LaunchWorld, nowMs: number): Plan {
 }
 
 /** How long the machine is needed still: for ever while its Pod lives, for some time after it has finished. */
-function keepMs({ finishedKeepSeconds }: LaunchWorld, { pod, sight }: Berth, nowMs: number): number {
+function keepMs({ finishedKeepSeconds }: LaunchWorld, { pod, sight, machineId }: Berth, nowMs: number): number {
   if (!pod) return 0;
+  if (pod.spec.nodeName && pod.spec.nodeName !== machineId) return 0;
   if (!isFinished(pod)) return Number.POSITIVE_INFINITY;
   if (sight.gone) return 0;
   return lastMs(pod) + finishedKeepSeconds * 1_000 - nowMs;

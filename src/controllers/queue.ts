@@ -10,20 +10,19 @@ export type QueueOptions = {
   signal: AbortSignal;
   /** Keys worked on at once, 1 or more. */
   concurrency: number;
+  /** A key rests for so long after it was looked at: the changes of that time are looked at together. */
+  pauseMs: number;
   /** Never rejects. */
   work: (key: ObjectKey) => Promise<Outcome>;
 };
 
-export type Queue = {
-  /** Has the key looked at soon; asked for again before that, it is looked at once. */
-  add(key: ObjectKey): void;
-  /** Nothing is being worked on or waits for its turn; keys that wait for a time do not count. */
-  idle(): boolean;
-  /** Resolves when nothing is being worked on. */
-  drained(): Promise<void>;
+type Item = {
+  key: ObjectKey;
+  state: "queued" | "working" | "resting" | "waiting";
+  again: boolean;
+  failures: number;
+  wait?: Wait;
 };
-
-type Item = { key: ObjectKey; state: "queued" | "working" | "waiting"; again: boolean; failures: number; wait?: Wait };
 type Wait = { dueMs: number; cancel: AbortController };
 
 const backoffMinMs = 1_000;
@@ -40,90 +39,107 @@ const cancelled = "cancelled";
 
 const idOf = ({ resource, namespace, name }: ObjectKey): string => `${resource}/${namespace}/${name}`;
 
-function cancelWaits(items: Iterable<Item>): void {
-  for (const { wait } of items) wait?.cancel.abort(cancelled);
-}
-
 /** Each key is worked on by one worker at a time, at most `concurrency` keys at once, in order of their arrival. */
-export function openQueue({ clock, signal, concurrency, work }: QueueOptions): Queue {
-  const items = new Map<string, Item>();
-  const line: Item[] = [];
-  const waiters: (() => void)[] = [];
-  let working = 0;
-  let isStarting = false;
+export class WorkQueue {
+  readonly #options: QueueOptions;
+  readonly #items = new Map<string, Item>();
+  readonly #line: Item[] = [];
+  readonly #waiters: (() => void)[] = [];
+  #working = 0;
+  #isStarting = false;
 
-  function enter(item: Item): void {
+  constructor(options: QueueOptions) {
+    this.#options = options;
+    options.signal.addEventListener("abort", () => this.#cancelWaits(), { once: true });
+  }
+
+  /** Has the key looked at soon; asked for again before that, it is looked at once. */
+  add(key: ObjectKey): void {
+    if (this.#options.signal.aborted) return;
+    const known = this.#items.get(idOf(key));
+    if (!known) {
+      const item: Item = { key, state: "queued", again: false, failures: 0 };
+      this.#items.set(idOf(key), item);
+      this.#enter(item);
+    } else if (known.state === "working" || known.state === "resting") known.again = true;
+    else if (known.state === "waiting" && known.failures > 0) this.#wait(known, changeAfterFailureMs);
+    else if (known.state === "waiting") this.#enter(known);
+  }
+
+  /** Nothing is being worked on or waits for its turn; keys that wait for a time do not count. */
+  idle = (): boolean => this.#working === 0 && this.#line.length === 0;
+
+  /** Resolves when nothing is being worked on. */
+  drained = (): Promise<void> =>
+    this.#working === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiters.push(resolve));
+
+  #enter(item: Item): void {
     item.wait?.cancel.abort(cancelled);
     delete item.wait;
     item.state = "queued";
-    line.push(item);
-    startSoon();
+    item.again = false;
+    this.#line.push(item);
+    this.#startSoon();
   }
 
   /** Not at once: whoever tells of a change is to have told everybody before work on it begins. */
-  function startSoon(): void {
-    if (isStarting) return;
-    isStarting = true;
-    queueMicrotask(startMore);
+  #startSoon(): void {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    queueMicrotask(() => this.#startMore());
   }
 
-  function startMore(): void {
-    isStarting = false;
-    while (!signal.aborted && working < concurrency) {
-      const item = line.shift();
+  #startMore(): void {
+    const { signal, concurrency, work } = this.#options;
+    this.#isStarting = false;
+    while (!signal.aborted && this.#working < concurrency) {
+      const item = this.#line.shift();
       if (!item) return;
-      working++;
+      this.#working++;
       item.state = "working";
-      void work(item.key).then((outcome) => settle(item, outcome));
+      void work(item.key).then((outcome) => this.#settle(item, outcome));
     }
   }
 
-  function settle(item: Item, outcome: Outcome): void {
-    working--;
+  #settle(item: Item, outcome: Outcome): void {
+    const { clock, pauseMs } = this.#options;
+    this.#working--;
     item.failures = outcome.failed ? item.failures + 1 : 0;
-    item.state = "waiting";
-    const asked = item.again;
-    item.again = false;
-    if (outcome.failed) wait(item, asked ? changeAfterFailureMs : backoffMs(item.failures));
-    else if (asked) enter(item);
-    else if (outcome.againInMs !== undefined) wait(item, outcome.againInMs);
-    else items.delete(idOf(item.key));
-    if (working === 0) for (const wake of waiters.splice(0)) wake();
-    startSoon();
+    if (outcome.failed) this.#wait(item, item.again ? changeAfterFailureMs : backoffMs(item.failures));
+    else if (pauseMs === 0) this.#leave(item, outcome);
+    else {
+      item.state = "resting";
+      void clock.sleep(pauseMs).then(() => this.#leave(item, outcome));
+    }
+    if (this.#working === 0) for (const wake of this.#waiters.splice(0)) wake();
+    this.#startSoon();
+  }
+
+  #leave(item: Item, { againInMs }: Outcome): void {
+    if (item.again) this.#enter(item);
+    else if (againInMs !== undefined) this.#wait(item, againInMs - this.#options.pauseMs);
+    else this.#items.delete(idOf(item.key));
   }
 
   /** At least a whole millisecond, so that time passes between two looks. */
-  function wait(item: Item, askedMs: number): void {
-    const delayMs = Math.max(1, Math.ceil(askedMs));
+  #wait(item: Item, askedMs: number): void {
+    const { clock, signal } = this.#options;
+    if (signal.aborted) return;
+    item.state = "waiting";
+    item.again = false;
+    const delayMs = Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(askedMs)));
     const dueMs = clock.monotonicMs() + delayMs;
     if (item.wait && item.wait.dueMs <= dueMs) return;
     item.wait?.cancel.abort(cancelled);
     const cancel = new AbortController();
     item.wait = { dueMs, cancel };
     const wake = () => {
-      if (item.wait?.cancel === cancel && !signal.aborted) enter(item);
+      if (item.wait?.cancel === cancel) this.#enter(item);
     };
-    clock.sleep(Math.min(delayMs, 2 ** 31 - 1), cancel.signal).then(wake, () => {});
+    clock.sleep(delayMs, cancel.signal).then(wake, () => {});
   }
 
-  signal.addEventListener("abort", () => cancelWaits(items.values()), { once: true });
-
-  return {
-    add(key) {
-      if (signal.aborted) return;
-      const known = items.get(idOf(key));
-      if (!known) {
-        const item: Item = { key, state: "queued", again: false, failures: 0 };
-        items.set(idOf(key), item);
-        return enter(item);
-      }
-      if (known.state === "working") known.again = true;
-      else if (known.state === "waiting") {
-        if (known.failures > 0) wait(known, changeAfterFailureMs);
-        else enter(known);
-      }
-    },
-    idle: () => working === 0 && line.length === 0,
-    drained: () => (working === 0 ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve))),
-  };
+  #cancelWaits(): void {
+    for (const { wait } of this.#items.values()) wait?.cancel.abort(cancelled);
+  }
 }

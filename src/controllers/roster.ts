@@ -6,11 +6,14 @@ import type { LaunchRecord } from "../registry/view.ts";
 import { condition, isActive, isFinished, isReady } from "./owned.ts";
 
 /** A Pod's place in a launch. `machine` once the provider has answered, as it was then. */
-export type Seat = { recordName: string; slot: number; machine?: Machine };
+export type Seat = { recordName: string; slot: number; requestedAt: string; machine?: Machine };
 
 /** Which Pod has which machine, kept up to date from the launch records, and Pods by uid. */
 export type Roster = {
-  /** The seat of a Pod that has a machine or may yet get one. */
+  /**
+   * The seat of a Pod that has a machine or may yet get one. There are two when a launch was refused that had happened
+   * all the same; then it is the one of the Pod's Node, or while it has none the newest.
+   */
   seatOf(podUid: string): Seat | undefined;
   podUidOf(machineId: string): string | undefined;
   podByUid(uid: string): Pod | undefined;
@@ -43,7 +46,7 @@ function isMoving(pod: Pod, isSeated: boolean): boolean {
 }
 
 export function openRoster(client: Client): Roster {
-  const seats = new Map<string, Seat>();
+  const seats = new Map<string, Seat[]>();
   const podUids = new Map<string, string>();
   const podKeys = new Map<string, { namespace: string; name: string }>();
   const waiting = new Set<string>();
@@ -56,6 +59,14 @@ export function openRoster(client: Client): Roster {
     return pod?.metadata.uid === uid ? pod : undefined;
   }
 
+  function seatOf(uid: string): Seat | undefined {
+    const [first, ...others] = seats.get(uid) ?? [];
+    if (!first || others.length === 0) return first;
+    const nodeName = podByUid(uid)?.spec.nodeName;
+    const byAge = [first, ...others].sort((a, b) => (ageOf(a) < ageOf(b) ? 1 : -1));
+    return byAge.find(({ machine }) => machine?.id === nodeName) ?? byAge[0];
+  }
+
   function sort(uid: string): void {
     const pod = podByUid(uid);
     const isSeated = seats.has(uid);
@@ -66,8 +77,9 @@ export function openRoster(client: Client): Roster {
 
   function forget(record: LaunchRecord): void {
     for (const uid of record.spec.slots) {
-      const seat = seats.get(uid);
-      if (seat?.recordName === record.metadata.name) seats.delete(uid);
+      const left = (seats.get(uid) ?? []).filter(({ recordName }) => recordName !== record.metadata.name);
+      if (left.length > 0) seats.set(uid, left);
+      else seats.delete(uid);
     }
     for (const { id } of record.status?.machines ?? []) podUids.delete(id);
     for (const uid of record.spec.slots) sort(uid);
@@ -78,11 +90,10 @@ export function openRoster(client: Client): Roster {
     const given = new Map(status?.machines.map((machine) => [machine.slot, machine]));
     spec.slots.forEach((uid, slot) => {
       const machine = given.get(slot);
-      const place = { recordName: record.metadata.name, slot };
-      if (machine) {
-        seats.set(uid, { ...place, machine });
-        podUids.set(machine.id, uid);
-      } else if (!status?.done) seats.set(uid, place);
+      const seat: Seat = { recordName: record.metadata.name, slot, requestedAt: spec.requestedAt };
+      if (machine) podUids.set(machine.id, uid);
+      if (machine) seats.set(uid, [...(seats.get(uid) ?? []), { ...seat, machine }]);
+      else if (!status?.done) seats.set(uid, [...(seats.get(uid) ?? []), seat]);
       sort(uid);
     });
   }
@@ -105,7 +116,7 @@ export function openRoster(client: Client): Roster {
   for (const { metadata } of pods) sort(metadata.uid ?? "");
 
   return {
-    seatOf: (podUid) => seats.get(podUid),
+    seatOf,
     podUidOf: (machineId) => podUids.get(machineId),
     podByUid,
     waiting: () => [...waiting].flatMap((uid) => podByUid(uid) ?? []),
@@ -115,6 +126,8 @@ export function openRoster(client: Client): Roster {
     close: stop,
   };
 }
+
+const ageOf = ({ requestedAt, recordName }: Seat): string => `${requestedAt} ${recordName}`;
 
 function put(set: Set<string>, id: string, isIn: boolean): void {
   if (isIn) set.add(id);

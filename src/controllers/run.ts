@@ -1,7 +1,7 @@
 import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Client } from "../registry/client.ts";
-import { openQueue } from "./queue.ts";
+import { WorkQueue } from "./queue.ts";
 import type { Action, Reconciler } from "./reconciler.ts";
 
 /** What controllers say to the log; pino has this shape. */
@@ -16,6 +16,8 @@ export type RunOptions = {
   act: (action: Action, signal: AbortSignal) => Promise<void>;
   /** Keys worked on at once. */
   concurrency: number;
+  /** See the queue's. */
+  pauseMs: number;
 };
 
 export type Runner = {
@@ -34,7 +36,7 @@ export const anyResource = "any";
 
 /** Runs one reconciler: changes queue keys, a worker observes, plans and acts. Ends when `signal` aborts. */
 export function runReconciler<World>(reconciler: Reconciler<World>, options: RunOptions): Runner {
-  const { client, clock, log, signal, act, concurrency } = options;
+  const { client, clock, log, signal, act, concurrency, pauseMs } = options;
   const failures = new Map<string, string>();
 
   async function work(key: ObjectKey): Promise<{ failed: boolean; againInMs?: number }> {
@@ -61,11 +63,11 @@ export function runReconciler<World>(reconciler: Reconciler<World>, options: Run
     }
   }
 
-  const queue = openQueue({ clock, signal, concurrency, work });
+  const queue = new WorkQueue({ clock, signal, concurrency, pauseMs, work });
   return {
     name: reconciler.name,
     resources: Object.keys(reconciler.watches),
-    add: queue.add,
+    add: (key) => queue.add(key),
     idle: queue.idle,
     drained: queue.drained,
     changed(resource, object) {

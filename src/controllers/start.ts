@@ -84,8 +84,8 @@ export function startControllers(options: ControllerOptions): Controllers {
     onChange: (change) => route.polled(change),
   });
   const act = openAct({ client, cloud, boxes, clock, log, poll, book, memory, bindingOf: openBindings(options) });
-  const run: Run = (reconciler, concurrency) => {
-    const runner = runReconciler(reconciler, { client, clock, log, signal, act, concurrency });
+  const run: Run = (reconciler, concurrency, pauseMs = 0) => {
+    const runner = runReconciler(reconciler, { client, clock, log, signal, act, concurrency, pauseMs });
     runners.push(runner);
     return runner;
   };
@@ -119,7 +119,7 @@ export function startControllers(options: ControllerOptions): Controllers {
 
 const everyResource = [...new Set([...kinds.values()].map(({ resource }) => resource))];
 
-type Run = <World>(reconciler: Reconciler<World>, concurrency: number) => Runner;
+type Run = <World>(reconciler: Reconciler<World>, concurrency: number, pauseMs?: number) => Runner;
 type Parts = ControllerOptions & {
   view: View;
   book: BalancerBook;
@@ -129,7 +129,11 @@ type Parts = ControllerOptions & {
   poll: Poll;
 };
 
-/** One runner a reconciler; the numbers are the keys that each works on at once. */
+/** Changes that come within this time are one change for what counts Pods. */
+const countingPauseMs = 100;
+const endpointsPauseMs = 500;
+
+/** One runner a reconciler; the first number is the keys that it works on at once. */
 function startAll(parts: Parts, run: Run) {
   const { view, clock, machinesMax = 1_000, finishedKeepSeconds = 600 } = parts;
   const monotonicMs = clock.monotonicMs;
@@ -138,15 +142,15 @@ function startAll(parts: Parts, run: Run) {
   run(garbageReconciler(view, parts.owners), 16);
   run(apiServiceReconciler(view, parts.apiAddress), 1);
   run(expiryReconciler(view), 1).add(expiryKey);
-  run(endpointsReconciler(view), 8);
-  run(deploymentReconciler(view), 8);
-  run(replicaSetReconciler(view), 8);
+  run(endpointsReconciler(view), 8, endpointsPauseMs);
+  run(deploymentReconciler(view), 8, countingPauseMs);
+  run(replicaSetReconciler(view), 8, countingPauseMs);
   return {
     pods: run(podReconciler({ ...parts, balancerId: frontendName }), 64),
     nodes: run(nodeReconciler(parts), 16),
-    services: run(serviceReconciler(parts), 8),
+    services: run(serviceReconciler(parts), 8, countingPauseMs),
     strangers: run(strangersReconciler(parts), 1),
-    names: run(namesReconciler(parts), 4),
+    names: run(namesReconciler(parts), 4, endpointsPauseMs),
     launcher: run(launcherReconciler({ ...parts, machinesMax, templateOf, monotonicMs }), 1),
     launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8),
   };
@@ -159,7 +163,7 @@ function openRoutes({ view, roster, book, poll, boxes, memory, clock }: Parts, t
   function sighted(machineId: string): void {
     to.nodes.add(nodeKey(machineId));
     const uid = roster.podUidOf(machineId) ?? "";
-    const name = roster.seatOf(uid)?.recordName;
+    const name = poll.sight(machineId).machine?.launchId ?? roster.seatOf(uid)?.recordName;
     if (name) to.launches.add({ resource: "launches.drover.dev", namespace: "", name });
     const pod = roster.podByUid(uid);
     if (!pod) return;

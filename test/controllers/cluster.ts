@@ -11,7 +11,8 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const loud = {
   debug() {},
   info: (_: object, message: string) => console.log("info", message),
-  warn: (_: object, message: string) => console.log("warn", message),
+  warn: (fields: object, message: string) =>
+    console.log("warn", message, process.env["STACKS"] && "error" in fields ? fields.error : ""),
   error: (_: object, message: string) => console.log("error", message),
 };
 export const manager = { manager: "test" };
