@@ -103,7 +103,8 @@ function fieldDecoder(field: Field): FieldDecoder {
 
 function plainDecoder(field: Field): FieldDecoder {
   const { shape, pointer, always } = field;
-  const rest = shape.is === "list" || shape.is === "map" ? "empty" : pointer || always ? "keep" : "zero";
+  const isCollection = shape.is === "list" || shape.is === "map";
+  const rest = always || (pointer && !isCollection) ? "keep" : isCollection ? "empty" : "zero";
   const zero = shape.is === "scalar" ? scalarZeros[shape.type] : undefined;
   return { name: field.name, decode: decoderOf(shape), rest, absent: absentOf(field), zero };
 }

@@ -3,6 +3,7 @@ import { prepareCreation } from "./defaulting/creation.ts";
 import { fillDefaults } from "./defaulting/walk.ts";
 import type { Kind } from "./kinds.ts";
 import type { KubeObject } from "./object.ts";
+import { storedForm } from "./stored-form.ts";
 import { structureOfKind } from "./structure.ts";
 
 /**
@@ -19,6 +20,9 @@ export function applyDefaults(
 ): KubeObject {
   if (stage === "defaults") fillDefaults(structureOfKind(kind), object);
   else if (stage === "admission") admit(kind, object);
-  else prepareCreation(kind, object);
+  else {
+    prepareCreation(kind, object);
+    return Object.assign(object, storedForm(kind, object));
+  }
   return object;
 }

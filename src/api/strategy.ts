@@ -1,9 +1,10 @@
 import { secretNames } from "./defaulting/creation.ts";
-import { child, defaultsTable, ensureChild } from "./defaulting/rows.ts";
+import { child, defaultsTable } from "./defaulting/rows.ts";
 import { equal } from "./equal.ts";
 import { type Kind, kinds } from "./kinds.ts";
 import type { KubeObject } from "./object.ts";
 import { completeServiceUpdate } from "./service-addresses.ts";
+import { storedForm } from "./stored-form.ts";
 import type { ObjectMeta, Service } from "./types.gen.ts";
 
 const withGeneration = new Set(defaultsTable.generationOnCreate);
@@ -78,37 +79,43 @@ const templateGeneration = "deprecated.daemonset.template.generation";
 function countTemplates(next: KubeObject, old: KubeObject): void {
   const before = Number(old.metadata.annotations?.[templateGeneration] ?? 1);
   const changed = !equal(child(child(next, "spec"), "template"), child(child(old, "spec"), "template"));
-  const annotations = ensureChild(ensureChild(next, "metadata"), "annotations");
-  annotations[templateGeneration] = String(changed ? before + 1 : before);
+  const count = String(changed ? before + 1 : before);
+  next.metadata.annotations = { ...next.metadata.annotations, [templateGeneration]: count };
 }
 
 /** What a write of the object itself takes from the old one beyond metadata and status, by type. */
 const completions: Readonly<Record<string, (next: KubeObject, old: KubeObject) => void>> = {
-  "core.v1.Service": (next, old) => completeServiceUpdate(next as unknown as Service, old as unknown as Service),
+  "core.v1.Service": (next, old) => {
+    next.spec = structuredClone(next.spec);
+    completeServiceUpdate(next as unknown as Service, old as unknown as Service);
+  },
   "core.v1.ServiceAccount": (next) => secretNames(next),
   "apps.v1.DaemonSet": countTemplates,
   "core.v1.Namespace": (next, old) => {
     next.spec = old.spec;
-    ensureChild(ensureChild(next, "metadata"), "labels")["kubernetes.io/metadata.name"] = next.metadata.name;
+    const { labels, name = "" } = next.metadata;
+    next.metadata.labels = { ...labels, "kubernetes.io/metadata.name": name };
   },
 };
 
 /**
  * The object that a write of `next` over `old` really means: server-owned metadata, and status or spec (whichever the
- * endpoint does not write), are the old ones; a changed spec counts up the generation. `next` is a private copy that
- * has been decoded and defaulted, and may be changed; `old` is left alone. What is not allowed to change is for `validateUpdate` to say afterwards.
+ * endpoint does not write), are the old ones; a changed spec counts up the generation. `next` has been
+ * decoded and defaulted; it and `old` are left alone. What is not allowed to change is for `validateUpdate` to say afterwards.
  */
 export function prepareUpdate(kind: Kind, next: KubeObject, old: KubeObject, subresource?: string): KubeObject {
   // A Deployment's annotations may be written with its status, which is no new generation.
   if (subresource === "status") return prepareSubresource(kind, next, old, subresource);
-  if (subresource !== undefined) return counted(kind, prepareSubresource(kind, next, old, subresource), old);
+  if (subresource !== undefined) {
+    return counted(kind, storedForm(kind, prepareSubresource(kind, next, old, subresource)), old);
+  }
   const prepared: KubeObject = { ...next, metadata: keepServerOwned(next.metadata, old.metadata) };
   if (hasStatus(kind)) {
     if (old.status === undefined) delete prepared.status;
     else prepared.status = old.status;
   }
   completions[kind.type]?.(prepared, old);
-  return counted(kind, prepared, old);
+  return counted(kind, storedForm(kind, prepared), old);
 }
 
 function counted(kind: Kind, next: KubeObject, old: KubeObject): KubeObject {

@@ -19,16 +19,16 @@ export function validateObject(kind: Kind, object: KubeObject): FieldProblem[] {
  * the object itself. `next` has been through `prepareUpdate`.
  */
 export function validateUpdate(kind: Kind, next: KubeObject, old: KubeObject, subresource?: string): FieldProblem[] {
-  // The server looks at the change of metadata twice, and so do the causes that it answers.
+  // Kubernetes looks at metadata twice, and lists every cause as often.
   const once = metadataUpdateProblems(next.metadata, old.metadata);
-  const changed = [...once, ...once];
-  const metadata = metadataProblems(kind, next.metadata);
+  const whole = metadataProblems(kind, next.metadata);
+  const metadata = [...once, ...once, ...whole, ...whole];
   const rules = rulesOf(kind);
   if (subresource === undefined) {
     const own = rules?.update ? rules.update(next, old) : (rules?.create?.(next) ?? []);
-    return [...changed, ...metadata, ...own];
+    return [...metadata, ...own];
   }
-  return [...changed, ...metadata, ...(rules?.subresource?.(next, old, subresource) ?? [])];
+  return [...metadata, ...(rules?.subresource?.(next, old, subresource) ?? [])];
 }
 
 /** Texts for `Warning` headers about an object that is accepted; `old` on an update. */

@@ -3,6 +3,7 @@ import { decodeObject } from "../../src/api/decode.ts";
 import { applyDefaults } from "../../src/api/defaults.ts";
 import { equal } from "../../src/api/equal.ts";
 import { type Kind, kinds } from "../../src/api/kinds.ts";
+import { storedForm } from "../../src/api/stored-form.ts";
 import { exchanges } from "../oracle/recorded.ts";
 
 const kindOf = (id: string): Kind => {
@@ -58,7 +59,8 @@ test("a field keeps its zero where presence counts and loses it where it does no
   const { object } = decode("v1/Pod", {
     spec: { hostNetwork: false, terminationGracePeriodSeconds: 0, nodeName: "", containers: [], volumes: [] },
   });
-  expect(object.spec).toEqual({ containers: null, terminationGracePeriodSeconds: 0 });
+  expect(object.spec).toEqual({ containers: [], terminationGracePeriodSeconds: 0 });
+  expect(storedForm(kindOf("v1/Pod"), object).spec).toEqual({ containers: null, terminationGracePeriodSeconds: 0 });
 });
 
 test("nulls are as good as nothing", () => {

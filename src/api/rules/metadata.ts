@@ -97,7 +97,7 @@ export function metadataProblems(kind: Kind, metadata: ObjectMeta): FieldProblem
   const at = "metadata";
   const check = nameChecks[kind.resource] ?? dnsSubdomain;
   const problems: FieldProblem[] = [];
-  const { name = "", generateName, namespace = "", ownerReferences, finalizers } = metadata;
+  const { name = "", generateName, namespace = "", finalizers } = metadata;
   if (generateName) {
     for (const why of check(prefixStem(generateName))) {
       problems.push(invalidValue(`${at}.generateName`, generateName, why));
@@ -110,14 +110,19 @@ export function metadataProblems(kind: Kind, metadata: ObjectMeta): FieldProblem
     else for (const why of dnsLabel(namespace)) problems.push(invalidValue(`${at}.namespace`, namespace, why));
   } else if (namespace !== "") problems.push(forbiddenField(`${at}.namespace`, "not allowed on this type"));
   problems.push(...nonNegative(`${at}.generation`, metadata.generation));
-  problems.push(...labelProblems(metadata.labels, `${at}.labels`));
-  problems.push(...annotationProblems(metadata.annotations, `${at}.annotations`));
-  if (ownerReferences) problems.push(...ownerProblems(ownerReferences, `${at}.ownerReferences`));
+  problems.push(...noteProblems(metadata));
   if (finalizers) problems.push(...finalizerProblems(finalizers, `${at}.finalizers`));
   return problems;
 }
 
 const fixed = ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"] as const;
+
+function noteProblems({ labels, annotations, ownerReferences }: ObjectMeta): FieldProblem[] {
+  const problems = labelProblems(labels, "metadata.labels");
+  problems.push(...annotationProblems(annotations, "metadata.annotations"));
+  if (ownerReferences) problems.push(...ownerProblems(ownerReferences, "metadata.ownerReferences"));
+  return problems;
+}
 
 /** What is wrong with a change of metadata. */
 export function metadataUpdateProblems(next: ObjectMeta, old: ObjectMeta): FieldProblem[] {
@@ -133,5 +138,6 @@ export function metadataUpdateProblems(next: ObjectMeta, old: ObjectMeta): Field
   for (const name of fixed) {
     if (!equal(next[name], old[name])) problems.push(invalidValue(`metadata.${name}`, next[name], immutable));
   }
+  problems.push(...noteProblems(next));
   return problems;
 }
