@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, type CommanderError } from "commander";
 import { demoCommand } from "./demo.ts";
 import { exitCodeOf } from "./exit.ts";
 import { gcCommand } from "./gc.ts";
@@ -9,14 +9,17 @@ import { serveCommand } from "./serve.ts";
 import { setupCommand } from "./setup.ts";
 import { versionText } from "./version.ts";
 
+/** Commander's own way out: help and version are no failure, everything else is wrong usage. */
+const exit = ({ exitCode }: CommanderError): never => process.exit(exitCode === 0 ? 0 : 2);
+
 const program = new Command("drover")
   .description("Kubernetes manifests in, virtual machines out. No cluster underneath.")
   .version(versionText(), "-V, --version", "print drover's version")
   .showHelpAfterError("(see `drover help`)")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .exitOverride(exit);
 
 for (const command of [serveCommand, demoCommand, renderCommand, imageCommand, gcCommand, setupCommand]) {
-  program.addCommand(command());
+  program.addCommand(command().exitOverride(exit));
 }
 
 program.parseAsync().catch((error: unknown) => {
