@@ -40,9 +40,11 @@ export function applying(
       throw conflict({ group: kind.group, resource: kind.plural, name }, why);
     }
     const { object, managedFields } = applyPatch(kind, isNew ? undefined : current, config, by);
-    const { resourceVersion, ...rest } = object["metadata"] as KubeObject["metadata"]; // It has a name, as checked.
+    // It has a name, as checked; the owners in it are those of the live object.
+    const { resourceVersion, managedFields: _, ...rest } = object["metadata"] as KubeObject["metadata"];
     const version = isNew || resourceVersion === undefined ? {} : { resourceVersion };
-    return { ...object, metadata: { ...rest, ...version, managedFields } };
+    const owners = managedFields.length === 0 ? {} : { managedFields };
+    return { ...object, metadata: { ...rest, ...version, ...owners } };
   };
   return { make, options: { ...options, createAllowed: subresource === "", patched: true, fieldsManaged: true } };
 }
