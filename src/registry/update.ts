@@ -38,25 +38,14 @@ export async function update(
     const current = context.cache.find(resource, namespace, name);
     if (current === undefined) {
       if (options.createAllowed !== true) throw notFound(subjectOf(kind, name));
-      return createInstead(context, kind, namespace, name, change, options);
+      const metadata = { name, ...(kind.namespaced && { namespace }) };
+      const value = change({ apiVersion: kind.apiVersion, kind: kind.kind, metadata });
+      return { ...(await create(context, kind, namespace, value, options)), created: true };
     }
     const updated = await updateOnce(context, kind, current, change, options);
     if (updated !== undefined) return updated;
   }
   throw conflict(subjectOf(kind, name), objectModified);
-}
-
-async function createInstead(
-  context: Context,
-  kind: Kind,
-  namespace: string,
-  name: string,
-  change: ChangeObject,
-  options: UpdateOptions,
-): Promise<Updated> {
-  const metadata = { name, ...(kind.namespaced && { namespace }) };
-  const value = change({ apiVersion: kind.apiVersion, kind: kind.kind, metadata });
-  return { ...(await create(context, kind, namespace, value, options)), created: true };
 }
 
 /** `undefined`: another writer was first. */
