@@ -64,7 +64,7 @@ export async function buildGuestImage(o: Watching = {}): Promise<GuestImage> {
       await writeFile(join(partial, "vmlinuz"), await readFile(join(tree, "boot/vmlinuz")));
       await writeFile(join(partial, "initrd"), await initrd(tree, init));
       await makeDisk(tree, partial, o.signal);
-      await runTool([...asTreeOwner(), "rm", "-rf", "--one-file-system", tree], o);
+      await runTool(["rm", "-rf", "--one-file-system", tree], o);
     },
   );
   const path = (name: string) => join(directory, name);

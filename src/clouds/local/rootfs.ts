@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { withLock } from "./lock.ts";
 import { debianRelease, findMirror } from "./mirror.ts";
@@ -78,37 +78,60 @@ export async function buildOnce(
   return path;
 }
 
-async function bootstrap(directory: string, spec: RootfsSpec, { signal, progress }: Watching): Promise<void> {
-  const mirror = await findMirror(signal);
-  const staged = `${directory}.files`;
-  await rm(staged, { recursive: true, force: true });
-  await mkdir(staged, { recursive: true });
-  for (const file of spec.files ?? []) {
-    await mkdir(dirname(join(staged, file.path)), { recursive: true });
-    await writeFile(join(staged, file.path), file.content);
-    await chmod(join(staged, file.path), file.mode);
+/**
+ * Root gets the tree as it is. Anybody else has it built in a user namespace and gets all of it as their own, which a
+ * program that is started by `asTreeOwner` sees as root's again; so nothing in it may need another owner than root.
+ */
+async function bootstrap(directory: string, spec: RootfsSpec, watching: Watching): Promise<void> {
+  // In a place where the namespace's own users can read it: a home directory may be closed to them.
+  const staged = await mkdtemp(join(tmpdir(), "drover-rootfs-"));
+  const archive = `${directory}.tar`;
+  try {
+    await chmod(staged, 0o755);
+    await stageFiles(join(staged, "files"), spec.files ?? []);
+    await writeFile(join(staged, "customise.sh"), `${spec.customise ?? ":"}\n`);
+    if (isRoot()) return await runMmdebstrap(spec, staged, ["root", "directory", directory], watching);
+    await runMmdebstrap(spec, staged, ["unshare", "tar", archive], watching);
+    await mkdir(directory);
+    const o = watching.signal ? { signal: watching.signal } : {};
+    await runTool(["tar", "-xpf", archive, "-C", directory, "--no-same-owner", "--exclude=./dev/*"], o);
+  } finally {
+    await rm(staged, { recursive: true, force: true });
+    await rm(archive, { force: true });
   }
-  await writeFile(`${staged}.sh`, `${spec.customise ?? ":"}\n`);
+}
+
+async function stageFiles(folder: string, files: readonly PlacedFile[]): Promise<void> {
+  await mkdir(folder);
+  for (const file of files) {
+    await mkdir(dirname(join(folder, file.path)), { recursive: true });
+    await writeFile(join(folder, file.path), file.content);
+    await chmod(join(folder, file.path), file.mode);
+  }
+}
+
+async function runMmdebstrap(
+  spec: RootfsSpec,
+  staged: string,
+  [mode, format, target]: [mode: string, format: string, target: string],
+  { signal, progress }: Watching,
+): Promise<void> {
+  const mirror = await findMirror(signal);
   const argv = [
-    ...["mmdebstrap", `--mode=${process.getuid?.() === 0 ? "root" : "unshare"}`, "--format=directory"],
+    ...["mmdebstrap", `--mode=${mode}`, `--format=${format}`],
     ...[`--variant=${spec.variant}`, `--include=${spec.packages.join(",")}`],
     ...['--aptopt=Acquire::Languages "none"', ...mirror.aptOptions.map((option) => `--aptopt=${option}`)],
     ...["--dpkgopt=force-unsafe-io", ...unneeded.map((pattern) => `--dpkgopt=path-exclude=${pattern}`)],
-    `--customize-hook=cp -R --no-preserve=ownership ${shellWord(`${staged}/.`)} "$1"/`,
-    `--customize-hook=sh -eu ${shellWord(`${staged}.sh`)} "$1"`,
+    `--customize-hook=cp -R --no-preserve=ownership ${shellWord(`${staged}/files/.`)} "$1"/`,
+    `--customize-hook=sh -eu ${shellWord(join(staged, "customise.sh"))} "$1"`,
     `--customize-hook=rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap`,
-    ...[debianRelease, directory, ...mirror.sources],
+    ...[debianRelease, target, ...mirror.sources],
   ];
   const onLine = (line: string) => {
     const step = /^I: (?!running --)(.+?)\.*$/.exec(line)?.[1];
     if (step !== undefined) progress?.(`${spec.name}: ${step}`);
   };
-  try {
-    await runTool(argv, { onLine, ...(signal ? { signal } : {}) });
-  } finally {
-    await rm(staged, { recursive: true, force: true });
-    await rm(`${staged}.sh`, { force: true });
-  }
+  await runTool(argv, { onLine, ...(signal ? { signal } : {}) });
 }
 
 /** Of no use on a machine that nobody logs in to. */
@@ -123,12 +146,11 @@ const unneeded = [
 /** `text` as one word of a POSIX shell. */
 const shellWord = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Trees built without root belong to subordinate user ids, which only mmdebstrap's own helper can remove. */
 async function removeTree(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  await runTool([...asTreeOwner(), "rm", "-rf", "--one-file-system", path]);
+  if (existsSync(path)) await runTool(["rm", "-rf", "--one-file-system", path]);
 }
 
-/** What comes before a command that must read or write a built tree as its owner. */
-export const asTreeOwner = (): readonly string[] =>
-  process.getuid?.() === 0 ? [] : ["mmdebstrap", "--unshare-helper"];
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+/** What comes before a command to which everything in a built tree is root's. */
+export const asTreeOwner = (): readonly string[] => (isRoot() ? [] : ["unshare", "--user", "--map-root-user", "--"]);
