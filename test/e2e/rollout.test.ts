@@ -53,7 +53,8 @@ describe.for(kubectlVersions)("kubectl %s", { timeout: 90_000 }, (version) => {
   });
 
   test("describes what the machines went through", async () => {
-    const text = await k("describe pods -l app=web");
+    const name = await k("get pods -l app=web -o jsonpath={.items[0].metadata.name}");
+    const text = await k(`describe pod ${name}`);
     for (const word of ["Requested", "Booting", "InService", "Node:", "Ready"]) expect(text).toContain(word);
     expect(await k("describe deployment web")).toContain("NewReplicaSetAvailable");
     expect(await k("describe service web")).toMatch(/LoadBalancer Ingress:\s+127\.77\./);
