@@ -36,7 +36,7 @@ const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Images that the stand-in for a registry holds, by their whole names. */
 const registry = {
-  "docker.io/library/tool:1": { id: "a".repeat(64), cmd: ["sleep", "1000"] },
+  "docker.io/library/tool:1": { id: "a".repeat(64), cmd: ["sleep", "1000"], crun: true },
   "docker.io/library/other:latest": {
     id: "b".repeat(64),
     entrypoint: ["sh", "-c"],

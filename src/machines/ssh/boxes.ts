@@ -70,7 +70,7 @@ export function sshBoxes(options: SshBoxesOptions): Boxes {
     },
     async exec(machineId, request, signal) {
       refuseUnlessRunning(contacts.get(machineId), request);
-      return await openSession(execCommand(request), request, signal, (task, ports) =>
+      return await openSession(execCommand(request), signal, (task, ports) =>
         thread.perform(machineId, task, signal, ports),
       );
     },

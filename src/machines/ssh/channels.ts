@@ -1,10 +1,10 @@
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Client, ClientChannel } from "ssh2";
-import { type Clock, systemClock } from "../../base/clock.ts";
+import { systemClock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
 import { lost, readLine } from "./line.ts";
-import type { ExecControl, ExecEnd, Task } from "./messages.ts";
+import type { ExecControl, ExecEnd, ShellCommand, Task } from "./messages.ts";
 import { portStream } from "./port-stream.ts";
 
 const agentSocket = "/run/drover/agent.sock";
@@ -22,11 +22,9 @@ export const openAgent = (client: Client): Promise<ClientChannel> =>
 /** Carries a task out. Resolves once it is under way, or for `ask` once it is done. */
 export async function carryOut(client: Client, task: Task): Promise<void> {
   switch (task.kind) {
-    case "ask": {
-      const channel = await openAgent(client);
-      await request(channel, task.line).finally(() => channel.close());
+    case "ask":
+      await ask(client, task.line);
       return;
-    }
     case "read": {
       const channel = await openAgent(client);
       await request(channel, task.line).catch((error: unknown) => {
@@ -44,18 +42,26 @@ export async function carryOut(client: Client, task: Task): Promise<void> {
   }
 }
 
+async function ask(client: Client, line: string): Promise<Answer> {
+  const channel = await openAgent(client);
+  return await request(channel, line).finally(() => channel.close());
+}
+
+type Answer = { error?: { code: string; message: string }; file?: string; id?: string };
+
 /** Sends one line, reads the one that answers it, and leaves what follows in the channel. */
-export async function request(channel: Duplex, line: string, clock: Clock = systemClock): Promise<void> {
+export async function request(channel: Duplex, line: string): Promise<Answer> {
   const given = new AbortController();
-  const expire = clock.sleep(answerMs, given.signal).then(
+  const expire = systemClock.sleep(answerMs, given.signal).then(
     () => channel.destroy(lost("The machine's agent did not answer in time.")),
     () => undefined,
   );
   try {
     channel.write(`${line}\n`);
-    const answer = await readLine(channel);
-    const { error } = JSON.parse(answer) as { error?: { code: string; message: string } };
+    const answer = JSON.parse(await readLine(channel)) as Answer;
+    const { error } = answer;
     if (error) throw new DroverError(error.code === "BOX_TAKEN" ? "BOX_TAKEN" : "BOX_REFUSED", error.message);
+    return answer;
   } finally {
     given.abort();
     await expire;
@@ -86,10 +92,18 @@ async function join(channel: ClientChannel, far: Duplex): Promise<void> {
   far.destroy();
 }
 
+/** The agent's own way to run the command where it has one: its file says what, and goes when that has ended. */
+async function quickest(client: Client, { command, prepare, stdin }: ShellCommand): Promise<string> {
+  const { file = "", id = "" } = prepare === undefined ? {} : await ask(client, prepare);
+  if (!/^[\w./-]+$/.test(file) || !/^[0-9a-f]+$/.test(id)) return command;
+  return `crun exec --process=${file} ${id}${stdin ? "" : " </dev/null"}; ended=$?; rm -f ${file}; exit $ended`;
+}
+
 async function execute(client: Client, task: Task & { kind: "exec" }): Promise<void> {
   const options = task.tty ? { pty: { term: "xterm-256color", rows: 24, cols: 80 } } : {};
+  const command = await quickest(client, task);
   const channel = await new Promise<ClientChannel>((resolve, reject) => {
-    client.exec(task.command, options, (error, opened) => {
+    client.exec(command, options, (error, opened) => {
       if (error) reject(lost(`The machine runs no command: ${error.message}.`, error));
       else resolve(opened);
     });

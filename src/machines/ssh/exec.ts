@@ -4,24 +4,25 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { DroverError } from "../../base/errors.ts";
 import type { ExecRequest, ExecSession } from "../../clouds/box.ts";
 import { quoteForShell } from "../escape.ts";
-import type { ExecControl, ExecEnd, Task } from "./messages.ts";
+import type { ExecControl, ExecEnd, ShellCommand, Task } from "./messages.ts";
 import { portStream } from "./port-stream.ts";
 
-/** The shell command that runs `request` inside its container, or attaches to the container's main process. */
-export function execCommand({ container, command, stdin, tty }: ExecRequest): string {
+/** What runs `request` inside its container, or attaches to the container's main process. */
+export function execCommand({ container, command, stdin, tty }: ExecRequest): ShellCommand {
   const name = `c-${container}`;
   const words =
     command.length === 0
       ? ["attach", "--sig-proxy=false", "--detach-keys=", ...(stdin ? [] : ["--no-stdin"]), name]
       : ["exec", ...(stdin ? ["--interactive"] : []), ...(tty ? ["--tty"] : []), name, ...command];
   if (words.some((word) => word.includes("\0"))) throw new DroverError("BOX_REFUSED", "A command may not hold a NUL.");
-  return ["exec", "podman", ...words.map(quoteForShell)].join(" ");
+  const podman = ["exec", "podman", ...words.map(quoteForShell)].join(" ");
+  const quicker = command.length > 0 && !tty && { prepare: JSON.stringify({ op: "exec", container, command }) };
+  return { command: podman, tty, stdin, ...quicker };
 }
 
 /** Starts a command and resolves once it runs. @throws what `perform` throws */
 export async function openSession(
-  command: string,
-  { tty }: ExecRequest,
+  command: ShellCommand,
   signal: AbortSignal,
   perform: (task: Task, ports: readonly MessagePort[]) => Promise<void>,
 ): Promise<ExecSession> {
@@ -43,8 +44,7 @@ export async function openSession(
   const ports = [data.port2, errors.port2, control.port2];
   const task: Task = {
     kind: "exec",
-    command,
-    tty,
+    ...command,
     data: data.port2,
     errors: errors.port2,
     control: control.port2,

@@ -9,6 +9,12 @@ export type ThreadSettings = { reach: Reach; privateKey: string; port: number };
 /** A machine to keep in touch with, once it has an address. */
 export type Followed = { id: string; address: string };
 
+/**
+ * `prepare`: a line to the agent first, which may know a quicker way to run the same; only without a terminal and, as
+ * the command itself would, reading its standard input only with `stdin`.
+ */
+export type ShellCommand = { command: string; tty: boolean; stdin: boolean; prepare?: string };
+
 /** Something to do on a machine over its connection. */
 export type Task =
   /** One line to the agent and its answer. */
@@ -16,7 +22,7 @@ export type Task =
   /** One line to the agent, its answer, and the bytes that follow on `data`. */
   | { kind: "read"; line: string; data: MessagePort }
   /** A command of root's shell. `control` carries resizes one way, the exit code the other. */
-  | { kind: "exec"; command: string; tty: boolean; data: MessagePort; errors: MessagePort; control: MessagePort }
+  | ({ kind: "exec"; data: MessagePort; errors: MessagePort; control: MessagePort } & ShellCommand)
   | { kind: "connect"; port: number; data: MessagePort };
 
 export type ToThread =

@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -129,17 +130,23 @@ test("logs are read, followed, and refused in Kubernetes' words", async () => {
   await expect(boxes.logs("m1", logs({ container: "no" }), signal)).rejects.toMatchObject({ code: "BOX_REFUSED" });
 });
 
-test("commands run inside the container with their own streams and exit code", async () => {
-  const { boxes } = await startBox();
+test.for([
+  ["crun", "tool:1"],
+  ["podman", "other"],
+] as const)("commands run inside the container by %s, with their own streams and exit code", async ([way, image]) => {
+  const { boxes, agent } = await startBox();
   boxes.follow([machine]);
   await until(boxes, ({ reachable }) => reachable);
-  await boxes.bind("m1", binding([container("web", undefined, { env: [["GREETING", "it's"]] })]));
+  const more = { image, env: [["GREETING", "it's"]] as [string, string][] };
+  await boxes.bind("m1", binding([container("web", "sleep 1000", more)]));
   await until(boxes, running);
   const command = ["sh", "-c", 'cat; echo "$GREETING" "$1"; echo oops >&2; exit 3', "sh", "a 'b'\n$c"];
   const session = await boxes.exec("m1", { container: "web", command, stdin: true, tty: false }, signal);
   session.stdin.end("typed\n");
   const [out, err, exit] = await Promise.all([text(session.stdout), text(session.stderr), session.exit]);
   expect([out, err, exit]).toEqual(["typed\nit's a 'b'\n$c\n", "oops\n", { exitCode: 3 }]);
+  expect(readdirSync(join(agent.root, "run/drover/containers")).filter((name) => name.includes("exec"))).toEqual([]);
+  expect(existsSync(join(agent.root, "run/crun"))).toBe(way === "crun");
   const none = { container: "no", command: ["true"], stdin: false, tty: false };
   await expect(boxes.exec("m1", none, signal)).rejects.toThrow('container not found ("no")');
 });
