@@ -52,7 +52,7 @@ type SchemaTable = {
 
 export const schema: SchemaTable = JSON.parse(readFileSync(new URL("./data/schema.json", import.meta.url), "utf8"));
 
-export const resourceOf = (group: string, plural: string): Resource => (group === "" ? plural : `${plural}.${group}`);
+const resourceOf = (group: string, plural: string): Resource => (group === "" ? plural : `${plural}.${group}`);
 
 function kindFrom(id: string, row: KindRow): Kind {
   const slash = id.lastIndexOf("/");

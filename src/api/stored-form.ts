@@ -1,6 +1,6 @@
 import type { Kind } from "./kinds.ts";
 import type { KubeObject } from "./object.ts";
-import { type Shape, type StructShape, structureOfKind } from "./structure.ts";
+import { type Shape, type StructShape, structIn, structureOfKind } from "./structure.ts";
 
 type Values = Record<string, unknown>;
 /** Answers the value itself when there is nothing to change in it. */
@@ -13,11 +13,6 @@ const hasNothing = (value: unknown): boolean => {
   if (typeof value !== "object" || value === null) return false;
   for (const _ in value) return false;
   return true;
-};
-
-const structIn = (shape: Shape): StructShape | undefined => {
-  if (shape.is === "list" || shape.is === "map") return structIn(shape.item);
-  return shape.is === "struct" ? shape : undefined;
 };
 
 const walks = new Map<StructShape, Walk | undefined>();

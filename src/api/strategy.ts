@@ -51,6 +51,7 @@ function keepServerOwned(next: ObjectMeta, old: ObjectMeta): ObjectMeta {
 function prepareSubresource(kind: Kind, next: KubeObject, old: KubeObject, subresource: string): KubeObject {
   const metadata = keepServerOwned(next.metadata, old.metadata);
   switch (subresource) {
+    case "approval":
     case "status": {
       const rest = { ...old, status: next.status };
       if (!kinds.has(idOf(kind)))

@@ -144,5 +144,11 @@ export function structureOf(name: string, mapType?: string): StructShape {
   return struct;
 }
 
+/** The struct that a value of `shape` is or, for a list or map, that its items are. */
+export function structIn(shape: Shape): StructShape | undefined {
+  if (shape.is === "list" || shape.is === "map") return structIn(shape.item);
+  return shape.is === "struct" ? shape : undefined;
+}
+
 /** The structure of a kind's objects. */
 export const structureOfKind = (kind: Kind): StructShape => structureOf(kind.type);

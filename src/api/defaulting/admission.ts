@@ -50,7 +50,8 @@ export const admit = (kind: Kind, object: Fields): void => rules[kind.type]?.(ob
 
 const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-const tokenSources = [
+/** Made anew for each Pod, so that none shares parts with another. */
+const tokenSources = () => [
   { serviceAccountToken: { expirationSeconds: 3607, path: "token" } },
   { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
   { downwardAPI: { items: [{ path: "namespace", fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } }] } },
@@ -71,6 +72,6 @@ export function mountToken(pod: { spec?: unknown }, suffix: string): void {
   for (const container of bare) {
     container["volumeMounts"] = [...items(container["volumeMounts"]), { name, readOnly: true, mountPath: tokenPath }];
   }
-  const projected = { sources: structuredClone(tokenSources), defaultMode: 420 };
+  const projected = { sources: tokenSources(), defaultMode: 420 };
   spec["volumes"] = [...items(spec["volumes"]), { name, projected }];
 }

@@ -1,5 +1,5 @@
 import { assert } from "../../base/assert.ts";
-import type { Shape, StructShape } from "../structure.ts";
+import { type Shape, type StructShape, structIn } from "../structure.ts";
 import { byHand } from "./by-hand.ts";
 import { defaultsTable, isFields, type Row, type Rule, ruleFrom } from "./rows.ts";
 
@@ -32,11 +32,6 @@ function plainRule(row: Row, shape: StructShape): Rule {
   return rule;
 }
 
-const inside = (shape: Shape): StructShape | undefined => {
-  if (shape.is === "list" || shape.is === "map") return inside(shape.item);
-  return shape.is === "struct" ? shape : undefined;
-};
-
 const walks = new Map<string, Walk | undefined>();
 
 /** Undefined when neither the type nor anything in it has a default. */
@@ -47,7 +42,7 @@ function walkOf(shape: StructShape): Walk | undefined {
   const rules = rulesOf(shape);
   const children: { name: string; walk: Walk; is: Shape["is"] }[] = [];
   for (const field of shape.fields) {
-    const struct = inside(field.shape);
+    const struct = structIn(field.shape);
     const walk = struct && walkOf(struct);
     if (walk) children.push({ name: field.name, walk, is: field.shape.is });
   }

@@ -1,6 +1,7 @@
 import { clusterRoleBindingRules, clusterRoleRules, roleBindingRules, roleRules } from "./access.ts";
 import { configMapRules, secretRules } from "./config.ts";
 import { endpointSliceRules, leaseRules } from "./endpoints.ts";
+import { newEventRules, oldEventRules } from "./events.ts";
 import { cronJobRules, jobRules } from "./jobs.ts";
 import type { KindRules } from "./kind-rules.ts";
 import { ingressClassRules, ingressRules, networkPolicyRules } from "./networking.ts";
@@ -26,6 +27,7 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
   "coordination.v1.Lease": leaseRules,
   "core.v1.ConfigMap": configMapRules,
   "core.v1.Endpoints": { warnings: () => [endpointsWarning] },
+  "core.v1.Event": oldEventRules,
   "core.v1.LimitRange": limitRangeRules,
   "core.v1.PersistentVolume": persistentVolumeRules,
   "core.v1.PersistentVolumeClaim": claimRules,
@@ -36,6 +38,7 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
   "core.v1.Secret": secretRules,
   "core.v1.Service": serviceRules,
   "discovery.v1.EndpointSlice": endpointSliceRules,
+  "events.v1.Event": newEventRules,
   "networking.v1.Ingress": ingressRules,
   "networking.v1.IngressClass": ingressClassRules,
   "networking.v1.NetworkPolicy": networkPolicyRules,
