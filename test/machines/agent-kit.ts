@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import type { Binding, BoundContainer, BoundProbe, Report } from "../../src/clouds/box.ts";
+import type { Binding, BoundContainer, BoundProbe, BoundVolume, Report } from "../../src/clouds/box.ts";
 
 /** The real agent below a root of its own, with a podman that runs plain processes. */
 export type TestAgent = {
@@ -226,3 +227,37 @@ export const binding = (containers: BoundContainer[], more: Partial<Binding> = {
   containers,
   ...more,
 });
+
+export const state = (report: Report, index = 0) => report.containerStatuses[index]?.state ?? {};
+export const ready = ({ containerStatuses: all }: Report) => all.length > 0 && all.every((status) => status.ready);
+export const reasons = (report: Report) => report.events.map(({ reason }) => reason);
+export const restarts = (report: Report) => report.containerStatuses[0]?.restartCount;
+export const files = (content: Record<string, string>): BoundVolume => ({
+  name: "cfg",
+  kind: "files",
+  files: Object.entries(content).map(([path, text]) => ({
+    path,
+    mode: 0o644,
+    contentBase64: Buffer.from(text).toString("base64"),
+  })),
+});
+export const flag = (agent: TestAgent) => join(agent.root, "flag");
+
+/** A web server whose answer is a status code that the test can change. */
+export async function web(code = 200) {
+  const answers = { code, asked: 0 };
+  const server = createServer((_, response) => {
+    answers.asked++;
+    response.writeHead(answers.code).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const action = {
+    kind: "http",
+    scheme: "HTTP",
+    port: (server.address() as AddressInfo).port,
+    path: "/healthz",
+    headers: [["X-Probe", "1"]],
+  } as const;
+  return { answers, action: { ...action, headers: [["X-Probe", "1"] as [string, string]] } };
+}
