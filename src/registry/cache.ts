@@ -9,6 +9,7 @@ import type { ShapeOf, View, ViewListener } from "./view.ts";
 /** One change of one object. Without `after` it is gone. */
 export type CacheEvent = { revision: number; key: ObjectKey; before?: Stored; after?: Stored };
 
+type Waiter = { resolve: (reached: boolean) => void; reject: (cause: unknown) => void };
 type Table = {
   /** In key order. */
   items: Stored[];
@@ -35,7 +36,8 @@ export class Cache implements View {
   #eventsBytes = 0;
   /** Events after this revision are all in `#events`. */
   #floor = 0;
-  #waiting: { revision: number; resolve: (reached: boolean) => void; reject: (cause: unknown) => void }[] = [];
+  /** By the revision for which they wait. */
+  readonly #waiting = new Map<number, Set<Waiter>>();
   #failure: unknown;
 
   constructor(store: Store) {
@@ -84,7 +86,9 @@ export class Cache implements View {
 
   #fail(cause: unknown): void {
     this.#failure = cause;
-    for (const { reject } of this.#waiting.splice(0)) reject(cause);
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting.flatMap((waiters) => [...waiters])) reject(cause);
   }
 
   /** Tells the cache what the bytes of a coming commit mean. */
@@ -97,10 +101,12 @@ export class Cache implements View {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (revision <= this.#revision) return Promise.resolve(true);
     return new Promise((resolve, reject) => {
-      const waiter = { revision, resolve, reject };
-      this.#waiting.push(waiter);
+      const waiter = { resolve, reject };
+      const waiters = this.#waiting.get(revision) ?? new Set();
+      this.#waiting.set(revision, waiters.add(waiter));
       signal?.addEventListener("abort", () => {
-        this.#waiting = this.#waiting.filter((other) => other !== waiter);
+        waiters.delete(waiter);
+        if (waiters.size === 0) this.#waiting.delete(revision);
         resolve(false);
       });
     });
@@ -122,13 +128,14 @@ export class Cache implements View {
 
   #apply({ revision, changes }: Commit): void {
     const events = changes.map((change) => this.#change(revision, change));
+    const before = this.#revision;
     this.#revision = revision;
     for (const listener of [...this.#listeners]) listener(events);
     this.#remember(events);
-    if (this.#waiting.length === 0) return;
-    const ready = this.#waiting.filter((waiter) => waiter.revision <= revision);
-    this.#waiting = this.#waiting.filter((waiter) => waiter.revision > revision);
-    for (const { resolve } of ready) resolve(true);
+    for (let reached = before + 1; reached <= revision; reached++) {
+      for (const { resolve } of this.#waiting.get(reached) ?? []) resolve(true);
+      this.#waiting.delete(reached);
+    }
   }
 
   #change(revision: number, { key, after: entry }: Change): CacheEvent {

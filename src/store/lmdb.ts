@@ -10,6 +10,8 @@ import { Versions } from "./versions.ts";
 
 /** Commits that share one transaction and one sync. */
 const batchMax = 512;
+/** Commits that wait for the disk; more are refused. */
+const queueMax = 100_000;
 /** Before the value: `created` and `modified` as 64-bit floats. */
 const headerBytes = 16;
 
@@ -132,6 +134,9 @@ class Writer {
 
   commit(writes: readonly Write[]): Promise<Commit & { ok: boolean }> {
     if (this.#end !== undefined) return Promise.reject(this.#end);
+    if (this.#queue.length >= queueMax) {
+      return Promise.reject(new DroverError("STORE_UNAVAILABLE", `${queueMax} writes wait for the disk already.`));
+    }
     return new Promise((resolve, reject) => {
       this.#queue.push({ writes, resolve, reject });
       this.#running ??= this.#run();
