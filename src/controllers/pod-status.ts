@@ -38,7 +38,7 @@ export function nextStatus(world: PodWorld, nowMs: number): PodStatus {
   const scheduled = upsert(told.conditions ?? [], { type: "PodScheduled", status: "True" }, nowMs);
   const status: PodStatus = {
     ...told,
-    conditions: isReported ? scheduled : keepWhatOnlyReportsSay(pod, scheduled),
+    conditions: scheduled,
     ...(address !== undefined && { hostIP: address, hostIPs: [{ ip: address }] }),
     ...(address !== undefined && { podIP: address, podIPs: [{ ip: address }] }),
     startTime: pod.status?.startTime ?? rfc3339(nowMs),
@@ -47,12 +47,6 @@ export function nextStatus(world: PodWorld, nowMs: number): PodStatus {
   const silent = current === undefined || current === "Requested" || current === "Booting" ? "Configuring" : current;
   const stage = isReported ? status.conditions?.find(({ type }) => type === stageCondition)?.reason : silent;
   return withStage(pod, status, stage ?? "Configuring", nowMs);
-}
-
-/** Silence changes nothing that only the machine itself can know. */
-function keepWhatOnlyReportsSay(pod: Pod, conditions: readonly PodCondition[]): PodCondition[] {
-  const known = condition(pod, "PodReadyToStartContainers");
-  return conditions.map((each) => (known && each.type === known.type ? known : each));
 }
 
 /** The stage, since when, and in its message the seconds that each earlier one took. */
