@@ -1,0 +1,3 @@
+module drover.dev/bench/load
+
+go 1.23
