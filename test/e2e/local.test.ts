@@ -1,0 +1,205 @@
+import { mkdirSync, symlinkSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
+import { type LoadReport, startLoad } from "../../src/cli/load.ts";
+import { commandLine, processIds } from "../../src/clouds/local/identity.ts";
+import { takeSnapshot } from "../clouds/local/snapshot.ts";
+import { DroverHome, run } from "./drover.ts";
+
+// Real virtual machines behind real haproxy, through the commands a user types. The images and the saved machine are
+// those of the user's own home (`drover setup` has made them); clusters, data and sockets are this test's.
+const shared = process.env["DROVER_HOME"] ?? join(homedir(), ".drover");
+const minutes = 60_000;
+const home = new DroverHome();
+const before = takeSnapshot(home.folder);
+
+beforeAll(async () => {
+  for (const name of ["cache", "registry"]) {
+    mkdirSync(join(shared, name), { recursive: true });
+    symlinkSync(join(shared, name), join(home.folder, name));
+  }
+  await before;
+  await home.serve("--cloud", "local");
+}, 2 * minutes);
+
+afterAll(async () => {
+  await home.drover(["gc", "--end", "local"], minutes);
+  await home.close();
+}, 2 * minutes);
+
+const k = async (words: string | string[], input?: string, timeoutMs = 10 * minutes): Promise<string> => {
+  const { code, out, err } = await home.kubectl("1.36", words, input, timeoutMs);
+  expect(code, `kubectl ${words}: ${err}`).toBe(0);
+  return out;
+};
+
+const deployment = (name: string, image: string, replicas: number) => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ${name}}
+spec:
+  replicas: ${replicas}
+  selector: {matchLabels: {app: ${name}}}
+  template:
+    metadata: {labels: {app: ${name}}}
+    spec:
+      terminationGracePeriodSeconds: 10
+      containers:
+      - name: web
+        image: ${image}
+        ports: [{containerPort: 80, name: http}]
+        resources: {requests: {cpu: 100m, memory: 64Mi}}
+        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ${name}}
+spec:
+  type: LoadBalancer
+  selector: {app: ${name}}
+  ports: [{port: 8080, targetPort: http}]
+`;
+
+async function address(name: string): Promise<string> {
+  const ip = await k(`get service ${name} -o jsonpath={.status.loadBalancer.ingress[0].ip}`);
+  expect(ip).toMatch(/^127\./);
+  return `http://${ip}:8080`;
+}
+
+/** Requests new and kept-alive connections and 8 s answers while `work` goes on. */
+async function underLoad(url: string, work: () => Promise<unknown>): Promise<LoadReport> {
+  const load = startLoad({ clock: systemClock, url, ratePerSecond: 50, slow: { path: "/slow", everyMs: 1_000 } });
+  await systemClock.sleep(2_000);
+  await work();
+  await systemClock.sleep(2_000);
+  return load.stop();
+}
+
+const identities = () =>
+  k([
+    "get",
+    "pods",
+    "-l",
+    "app=web",
+    "-o",
+    "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].state.running.startedAt}{end}",
+  ]);
+
+test("a Deployment becomes machines behind a load balancer", { timeout: 12 * minutes }, async () => {
+  await k("apply -f -", deployment("web", "web:1", 2));
+  await k("rollout status deployment/web --timeout=600s");
+  const { out } = await run(["curl", "-s", "-m", "10", await address("web")]);
+  expect(out).toMatch(/^web:1 on web-/);
+  expect(await k("get nodes")).toMatch(/Ready/);
+});
+
+test("a rolling update under load loses nothing", { timeout: 5 * minutes }, async () => {
+  const report = await underLoad(await address("web"), async () => {
+    await k("set image deployment/web web=web:2");
+    await k("rollout status deployment/web --timeout=240s");
+    await k("wait --for=jsonpath={.status.replicas}=2 deployment/web --timeout=60s");
+  });
+  expect(report).toMatchObject({ lost: 0, losses: {} });
+  expect(report.sent).toBeGreaterThan(200);
+});
+
+test("drover stopped for a while and started again adopts everything, and nothing is lost", {
+  timeout: 5 * minutes,
+}, async () => {
+  const known = await identities();
+  const report = await underLoad(await address("web"), async () => {
+    expect(await home.stop("SIGTERM")).toBe(0);
+    await systemClock.sleep(60_000);
+    await home.serve("--cloud", "local");
+    await systemClock.sleep(10_000);
+  });
+  expect(await identities()).toBe(known);
+  expect(report).toMatchObject({ lost: 0, losses: {} });
+});
+
+test("logs, exec with its exit code and port-forward reach the machine", { timeout: 3 * minutes }, async () => {
+  const pod = (await k("get pods -l app=web -o jsonpath={.items[0].metadata.name}")).trim();
+  expect(await k(`logs ${pod} --tail=5`)).toContain("GET / HTTP/1.1");
+  for (const version of ["1.27", "1.36"] as const) {
+    const { code, out } = await home.kubectl(version, ["exec", pod, "--", "sh", "-c", "hostname; exit 3"]);
+    expect([code, out.trim()]).toEqual([3, pod]);
+  }
+  const port = 20_000 + (process.pid % 10_000);
+  const forward = home.kubectl("1.36", `port-forward ${pod} ${port}:80`, undefined, 20_000);
+  await expect
+    .poll(async () => (await run(["curl", "-s", "-m", "5", `http://127.0.0.1:${port}/`])).out, { timeout: 15_000 })
+    .toContain(pod);
+  await forward;
+});
+
+test("a Pod of two containers shares localhost, and finds a Service by name with another port", {
+  timeout: 6 * minutes,
+}, async () => {
+  const pod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: duo}
+spec:
+  containers:
+  - {name: web, image: "nginx:1.20.1"}
+  - {name: shell, image: "web:1", command: [sh, -c, "while :; do wget -q -O - http://localhost/ && sleep 2; done"]}
+`;
+  await k("apply -f -", pod);
+  await k("wait --for=condition=Ready pod/duo --timeout=300s");
+  await expect
+    .poll(() => k("logs duo -c shell --tail=1"), { timeout: 30_000 })
+    .toContain("a stand-in for nginx:1.20.1");
+  for (const name of ["web", "web.default", "web.default.svc.cluster.local"]) {
+    expect(await k(["exec", "duo", "-c", "shell", "--", "wget", "-q", "-O", "-", `http://${name}:8080/`])).toMatch(
+      /^web:2 on web-/,
+    );
+  }
+});
+
+test("a bare Pod nginx:1.20.1 runs (a stand-in image under that name)", { timeout: 6 * minutes }, async () => {
+  await k("delete pod duo --timeout=120s");
+  await k("run nginx --image=nginx:1.20.1");
+  await k("wait --for=condition=Ready pod/nginx --timeout=300s");
+  expect(await k("describe pod nginx")).toContain("InService");
+  await k("delete pod nginx --timeout=120s");
+});
+
+test("a killed machine is replaced", { timeout: 6 * minutes }, async () => {
+  const [node = "", pod = ""] = (
+    await k(["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].spec.nodeName} {.items[0].metadata.name}"])
+  ).split(" ");
+  const machines = processIds().filter((pid) => commandLine(pid).includes("qemu") && commandLine(pid).includes(node));
+  expect(machines).toHaveLength(1);
+  for (const pid of machines) process.kill(pid, "SIGKILL");
+  await expect.poll(() => k("get pods -l app=web -o name"), { timeout: 60_000 }).not.toContain(pod);
+  await k("rollout status deployment/web --timeout=240s");
+  await k("wait --for=jsonpath={.status.availableReplicas}=2 deployment/web --timeout=240s");
+});
+
+test("a drain and a scale-down under load lose nothing", { timeout: 8 * minutes }, async () => {
+  const node = await k("get pods -l app=web -o jsonpath={.items[0].spec.nodeName}");
+  const report = await underLoad(await address("web"), async () => {
+    await k(`drain ${node} --timeout=120s`);
+    await k("wait --for=jsonpath={.status.availableReplicas}=2 deployment/web --timeout=240s");
+    await k("scale deployment/web --replicas=1");
+    await k("wait --for=jsonpath={.status.replicas}=1 deployment/web --timeout=120s");
+    await systemClock.sleep(15_000);
+  });
+  expect(report).toMatchObject({ lost: 0, losses: {} });
+});
+
+test("what was deleted is gone, and the end of the cluster leaves nothing", { timeout: 3 * minutes }, async () => {
+  await k("delete deployment,service web --timeout=120s");
+  await k("wait --for=delete pods -l app=web --timeout=120s");
+  expect(await home.stop()).toBe(0);
+  expect((await home.drover(["gc", "--end", "local"])).code).toBe(0);
+  const after = await takeSnapshot(home.folder);
+  expect(after.processes).toEqual([]);
+  expect(after.namespaces).toEqual([]);
+  expect({ interfaces: after.interfaces, mounts: after.mounts }).toEqual({
+    interfaces: (await before).interfaces,
+    mounts: (await before).mounts,
+  });
+});
