@@ -6,7 +6,12 @@ import { bootstrap, root } from "./bootstrap.mjs";
 bootstrap();
 const { typesFile } = await import("./generate-types.mjs");
 const { errorsPage } = await import("../dist/cli/errors-page.js");
-const files = { "src/api/types.gen.ts": typesFile(), "docs/errors.md": errorsPage() };
+const { supportPage } = await import("../dist/cli/support-page.js");
+const files = {
+  "src/api/types.gen.ts": typesFile(),
+  "docs/errors.md": errorsPage(),
+  "docs/support.md": supportPage(),
+};
 const stale = Object.entries(files).filter(([name, text]) => {
   try {
     return readFileSync(join(root, name), "utf8") !== text;

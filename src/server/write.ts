@@ -1,6 +1,7 @@
 import type { KubeObject } from "../api/object.ts";
 import { patchObject, patchText } from "../api/patch/patch.ts";
 import { ApiError, badRequest, methodNotAllowed } from "../api/status.ts";
+import { supportWarnings } from "../machines/support-warnings.ts";
 import type { RequestOptions, UpdateOptions } from "../registry/requests.ts";
 import { negotiate } from "./accept.ts";
 import { applying, applyType } from "./apply.ts";
@@ -43,7 +44,7 @@ export async function create(context: Context, call: Call, target: Target): Prom
   const options = writeOptions(call, "CreateOptions");
   const body = await bodyOf(call, kind.kind);
   const { stored, warnings } = await context.registry.create(kind, namespace, body.value, { ...options, parsed: body });
-  call.warnings.push(...warnings);
+  call.warnings.push(...warnings, ...supportWarnings(kind, stored.object, true));
   await sendObject(call, 201, kind, stored, form, context.clock.wallMs());
 }
 
@@ -86,6 +87,9 @@ export async function patch(context: Context, call: Call, target: Target): Promi
   await change(context, call, target, patched, { ...options, ...shown, patched: true });
 }
 
+/** Where a write may ask for something that machines can't do; an empty name is the object itself. */
+const asksOfMachines = new Set(["", "ephemeralcontainers"]);
+
 async function change(
   context: Context,
   call: Call,
@@ -97,6 +101,7 @@ async function change(
   const all = { ...options, ...(subresource !== "" && { subresource }) };
   const { stored, created, warnings } = await context.registry.update(kind, namespace, name, make, all);
   call.warnings.push(...warnings);
+  if (asksOfMachines.has(subresource)) call.warnings.push(...supportWarnings(kind, stored.object, created));
   await sendObject(call, created ? 201 : 200, kind, stored, form, context.clock.wallMs());
 }
 

@@ -1,0 +1,254 @@
+/** How drover treats what a manifest says, as data: the API's warnings and `docs/support.md` both come from here. */
+
+/**
+ * honoured: done; ignored: accepted, stored, without effect; refused: accepted and stored, but the Pod's containers do
+ * not start and say why. Everything but what is honoured is answered with a warning.
+ */
+export type Level = "honoured" | "ignored" | "refused";
+
+/** Where a value was found: the last name of its path, the object that holds it, the spec that all is in. */
+export type Found = { value: unknown; key: string; holder: Readonly<Record<string, unknown>>; spec: unknown };
+
+export type FieldSupport = {
+  /**
+   * Below the spec; `[]` is each item of a list and `*` each key of a map. A path covers what lies below it, unless that
+   * has a row of its own. `containers[]` stands for init containers too.
+   */
+  paths: readonly string[];
+  level: Level;
+  /** What drover does, or why it does not: it ends the sentence of a warning and stands in the table. */
+  note: string;
+  /** Values with which nothing is lost: Kubernetes' defaults, or what is so here anyway. */
+  except?: readonly unknown[];
+  /** Likewise, where a list of values can't say it. */
+  unless?: (found: Found) => boolean;
+  /** `except` or `unless` in words, for the table. */
+  exception?: string;
+  /** Later versions may have the value from drover itself. */
+  atCreation?: true;
+};
+
+const row =
+  (level: Level) =>
+  (note: string, paths: string, more?: Partial<FieldSupport>): FieldSupport => ({
+    paths: paths.split(" "),
+    level,
+    note,
+    ...more,
+  });
+const honoured = row("honoured");
+const ignored = row("ignored");
+const refused = row("refused");
+
+const sizes = ["cpu", "memory", "ephemeral-storage"];
+const isSize = ({ key }: Found): boolean => sizes.includes(key);
+
+const ownHost = "kubernetes.io/hostname";
+type Term = { topologyKey?: string };
+/** One Pod a machine is the only way drover has: this affinity is always kept. */
+const onlyApart = ({ value }: Found): boolean =>
+  Array.isArray(value) && value.every(({ topologyKey }: Term) => topologyKey === ownHost);
+
+type Users = { securityContext?: { runAsUser?: number } };
+/** Only a user that the manifest names is known before the image is there. */
+const hasUser = ({ value, holder, spec }: Found): boolean =>
+  value === false || (holder["runAsUser"] ?? (spec as Users).securityContext?.runAsUser) !== undefined;
+const namedUser = "when the user is given by `runAsUser`, or the value is `false`";
+const imageUser = "the image's own user is not checked, so name one with runAsUser";
+
+const noProfile = "machines have no such profiles of your own";
+const noSuchPolicy = "a Pod has a machine of its own, with a Linux that knows no such policy";
+
+/** Rows of `spec` of a Pod, or of `spec.template.spec` of what makes Pods. */
+export const podFields: readonly FieldSupport[] = [
+  honoured("OCI containers, run by podman", "containers[].name containers[].image containers[].imagePullPolicy"),
+  honoured(
+    "as in Kubernetes; `$(NAME)` is expanded",
+    "containers[].command containers[].args containers[].workingDir containers[].stdin containers[].tty",
+  ),
+  honoured("ConfigMaps, Secrets, the downward API and Services included", "containers[].env containers[].envFrom"),
+  refused("files of other containers can't be read into variables", "containers[].env[].valueFrom.fileKeyRef"),
+  honoured("every port that is listened on is open on the Pod's address; nothing is mapped", "containers[].ports"),
+  ignored("no port of the machine is mapped to another one of the container", "containers[].ports[].hostPort", {
+    unless: ({ value, holder }) => value === 0 || value === holder["containerPort"],
+    exception: "when it is the `containerPort`",
+  }),
+  ignored("ports are open on the Pod's address", "containers[].ports[].hostIP", { except: [""] }),
+  honoured(
+    "requests make the machine's size, its own overhead comes on top; limits of CPU and memory hold for each container",
+    "containers[].resources.requests containers[].resources.limits",
+  ),
+  ignored("machines offer cpu, memory and ephemeral-storage", "containers[].resources.limits.*", {
+    unless: isSize,
+    exception: "`cpu`, `memory`, `ephemeral-storage`",
+  }),
+  ignored("no devices are handed out", "containers[].resources.claims resourceClaims"),
+  ignored("a machine keeps its size; change the template and it is replaced", "containers[].resizePolicy"),
+  ignored("only init containers that are sidecars have a policy of their own", "containers[].restartPolicy", {
+    except: ["Always"],
+  }),
+  ignored("the Pod's restartPolicy decides for all its containers", "containers[].restartPolicyRules"),
+  honoured("as in Kubernetes", "containers[].volumeMounts"),
+  ignored("mounts are not passed on", "containers[].volumeMounts[].mountPropagation", { except: ["None"] }),
+  ignored("mounts below stay writable", "containers[].volumeMounts[].recursiveReadOnly", { except: ["Disabled"] }),
+  ignored("there are no block devices to attach", "containers[].volumeDevices"),
+  honoured(
+    "exec, HTTP, TCP and gRPC; run on the machine, also while drover is away",
+    "containers[].livenessProbe containers[].readinessProbe containers[].startupProbe",
+  ),
+  honoured("`postStart`, `preStop` and `stopSignal`", "containers[].lifecycle"),
+  honoured("as in Kubernetes", "containers[].terminationMessagePath containers[].terminationMessagePolicy"),
+  ignored("standard input stays open", "containers[].stdinOnce", { except: [false] }),
+  honoured(
+    "as in Kubernetes, inside the machine",
+    "containers[].securityContext.capabilities containers[].securityContext.privileged " +
+      "containers[].securityContext.runAsUser containers[].securityContext.runAsGroup " +
+      "containers[].securityContext.readOnlyRootFilesystem containers[].securityContext.allowPrivilegeEscalation " +
+      "securityContext.runAsUser securityContext.runAsGroup securityContext.supplementalGroups securityContext.fsGroup",
+  ),
+  ignored(imageUser, "containers[].securityContext.runAsNonRoot securityContext.runAsNonRoot", {
+    unless: hasUser,
+    exception: namedUser,
+  }),
+  honoured(
+    "`RuntimeDefault` and `Unconfined`",
+    "containers[].securityContext.seccompProfile securityContext.seccompProfile",
+  ),
+  ignored(noProfile, "containers[].securityContext.seccompProfile.type securityContext.seccompProfile.type", {
+    except: ["RuntimeDefault", "Unconfined"],
+  }),
+  ignored(noProfile, "containers[].securityContext.appArmorProfile securityContext.appArmorProfile"),
+  ignored(
+    noSuchPolicy,
+    "containers[].securityContext.seLinuxOptions containers[].securityContext.windowsOptions " +
+      "securityContext.seLinuxOptions securityContext.windowsOptions securityContext.seLinuxChangePolicy",
+  ),
+  ignored("/proc is masked as always", "containers[].securityContext.procMount", { except: ["Default"] }),
+  ignored("groups of the image are kept", "securityContext.supplementalGroupsPolicy", { except: ["Merge"] }),
+  ignored("the machine's kernel keeps its settings", "securityContext.sysctls"),
+  honoured("volumes get their group when they are made", "securityContext.fsGroupChangePolicy"),
+  ignored("kubectl debug has nowhere to run; use kubectl exec", "ephemeralContainers"),
+
+  honoured("`emptyDir` (memory too), ConfigMaps, Secrets, the downward API, projections with tokens", "volumes[].name"),
+  honoured(
+    "files change when the ConfigMap or Secret does",
+    "volumes[].configMap volumes[].secret volumes[].downwardAPI volumes[].projected volumes[].emptyDir",
+  ),
+  ignored("there are no huge pages", "volumes[].emptyDir.medium", { except: ["", "Memory"] }),
+  ignored("only the machine's disk limits it", "volumes[].emptyDir.sizeLimit", {
+    unless: ({ holder }) => holder["medium"] === "Memory",
+    exception: "with `medium: Memory`",
+  }),
+  honoured("a path on the Pod's machine, not on your computer", "volumes[].hostPath"),
+  ignored("what is not there is made as a folder", "volumes[].hostPath.type", { except: ["", "DirectoryOrCreate"] }),
+  refused(
+    "drover makes no such files",
+    "volumes[].projected.sources[].clusterTrustBundle volumes[].projected.sources[].podCertificate",
+  ),
+  refused("drover makes no volumes yet", "volumes[].persistentVolumeClaim volumes[].ephemeral"),
+  refused(
+    "drover has no means to mount it",
+    "volumes[].nfs volumes[].csi volumes[].image volumes[].gitRepo volumes[].iscsi volumes[].fc volumes[].rbd " +
+      "volumes[].cephfs volumes[].glusterfs volumes[].cinder volumes[].flexVolume volumes[].flocker " +
+      "volumes[].gcePersistentDisk volumes[].awsElasticBlockStore volumes[].azureFile volumes[].azureDisk " +
+      "volumes[].vsphereVolume volumes[].quobyte volumes[].photonPersistentDisk volumes[].portworxVolume " +
+      "volumes[].scaleIO volumes[].storageos",
+  ),
+
+  honoured("as in Kubernetes", "restartPolicy terminationGracePeriodSeconds activeDeadlineSeconds readinessGates"),
+  honoured("as in Kubernetes", "serviceAccountName serviceAccount automountServiceAccountToken enableServiceLinks"),
+  honoured("as in Kubernetes", "hostname subdomain setHostnameAsFQDN hostAliases dnsPolicy dnsConfig"),
+  ignored("the host name follows hostname and the Pod's name", "hostnameOverride"),
+  honoured("always so: containers have the machine's network and IPC to themselves", "hostNetwork hostIPC"),
+  ignored("each container sees its own processes only", "hostPID shareProcessNamespace", { except: [false] }),
+  ignored("the machine is the wall; users in it are the machine's own", "hostUsers", { except: [true] }),
+  ignored("images are pulled without credentials", "imagePullSecrets"),
+  honoured("labels of the machine offers: architecture, zone, instance type, capacity type", "nodeSelector"),
+  honoured("by labels, as for `nodeSelector`", "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"),
+  ignored(
+    "machines are chosen by their labels, before they have a name",
+    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchFields",
+  ),
+  ignored(
+    "amounts are not compared, it is read as In",
+    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchExpressions[].operator",
+    { except: ["In", "NotIn", "Exists", "DoesNotExist"] },
+  ),
+  ignored(
+    "the cheapest machine that fits is taken",
+    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+  ),
+  ignored("every Pod has a machine of its own; zones of equal price are filled evenly", "affinity.podAffinity"),
+  ignored(
+    "machines are spread over zones of equal price, nothing else is promised",
+    "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution topologySpreadConstraints",
+    { unless: onlyApart, exception: `when every \`topologyKey\` is \`${ownHost}\`, which is always kept` },
+  ),
+  ignored(
+    "machines are spread over zones of equal price, nothing else is promised",
+    "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+  ),
+  ignored("a Pod that names its Node is left to it and gets no machine", "nodeName", { atCreation: true }),
+  honoured("Pods of other schedulers are left to them", "schedulerName schedulingGates"),
+  honoured("nothing to tolerate: a new machine has no taints", "tolerations"),
+  ignored("no Pod gives its machine to another", "priorityClassName"),
+  honoured("follows `priorityClassName`; nothing is ever preempted", "priority preemptionPolicy"),
+  ignored("there is one runtime, podman", "runtimeClassName"),
+  ignored("the machine's own overhead is counted already", "overhead"),
+  ignored("machines run Linux", "os.name", { except: ["linux"] }),
+  ignored("the sum of the containers makes the machine's size", "resources"),
+  ignored("Pods get their machines one by one", "schedulingGroup"),
+];
+
+/** Rows of `spec` of a Service. */
+export const serviceFields: readonly FieldSupport[] = [
+  honoured("`ClusterIP`, `LoadBalancer`, `ExternalName` and headless", "type"),
+  ignored("the node port is not opened; it works as ClusterIP does", "type", {
+    except: ["ClusterIP", "LoadBalancer", "ExternalName"],
+  }),
+  honoured("by labels; without a selector nothing is balanced", "selector"),
+  honoured("TCP, any `targetPort`, by number or name", "ports[].name ports[].port ports[].targetPort ports[].protocol"),
+  ignored("only TCP is balanced", "ports[].protocol", { except: ["TCP"] }),
+  honoured("shown in EndpointSlices; connections are passed on as they are", "ports[].appProtocol"),
+  honoured("allocated for clients that read it, opened nowhere", "ports[].nodePort healthCheckNodePort"),
+  honoured("one IPv4 address, answered inside the machines' network", "clusterIP clusterIPs ipFamilies ipFamilyPolicy"),
+  honoured("as in Kubernetes", "publishNotReadyAddresses allocateLoadBalancerNodePorts"),
+  honoured("a CNAME inside the machines' network", "externalName"),
+  ignored("connections go round", "sessionAffinity", { except: ["None"] }),
+  honoured("see `sessionAffinity`", "sessionAffinityConfig"),
+  ignored("only the balancer's own address is served", "externalIPs loadBalancerIP"),
+  ignored("the balancer is open to all who reach its address", "loadBalancerSourceRanges"),
+  ignored("drover is the only maker of balancers", "loadBalancerClass"),
+  ignored("the balancer's address is what Pods see as the client's", "externalTrafficPolicy", { except: ["Cluster"] }),
+  ignored("every Pod is on another machine, so connections go to all of them", "internalTrafficPolicy", {
+    except: ["Cluster"],
+  }),
+  ignored("connections go round all zones", "trafficDistribution"),
+];
+
+/** Kinds that are stored and served, while nothing acts on them yet. By the type's name in the schema table. */
+export const storedOnly: Readonly<Record<string, string>> = {
+  "apps.v1.StatefulSet": "no Pods are made for it yet",
+  "apps.v1.DaemonSet": "no Pods are made for it yet",
+  "batch.v1.Job": "no Pods are made for it yet",
+  "batch.v1.CronJob": "no Jobs are made for it yet",
+  "core.v1.ReplicationController": "no Pods are made for it; use a Deployment",
+  "autoscaling.v1.HorizontalPodAutoscaler": "nothing is scaled yet",
+  "autoscaling.v2.HorizontalPodAutoscaler": "nothing is scaled yet",
+  "networking.v1.Ingress": "nothing is routed by it yet; a Service of type LoadBalancer is",
+  "networking.v1.NetworkPolicy": "no connection is refused by it yet",
+  "policy.v1.PodDisruptionBudget": "nobody counts its Pods yet, so evictions of them are refused",
+  "core.v1.PersistentVolume": "drover makes no volumes yet",
+  "core.v1.PersistentVolumeClaim": "drover makes no volumes yet",
+  "storage.v1.StorageClass": "drover makes no volumes yet",
+  "core.v1.ResourceQuota": "nothing is counted yet",
+  "core.v1.LimitRange": "no limit is held or filled in yet",
+  "apiextensions.v1.CustomResourceDefinition": "its resources are not served yet",
+  "apiregistration.v1.APIService": "requests are not passed on",
+  "admissionregistration.v1.MutatingWebhookConfiguration": "no webhook is called yet",
+  "admissionregistration.v1.ValidatingWebhookConfiguration": "no webhook is called yet",
+  "admissionregistration.v1.MutatingAdmissionPolicy": "no policy is evaluated yet",
+  "admissionregistration.v1.ValidatingAdmissionPolicy": "no policy is evaluated yet",
+  "certificates.v1.CertificateSigningRequest": "nobody signs it",
+  "node.v1.RuntimeClass": "there is one runtime, podman",
+};
