@@ -514,9 +514,12 @@ class Container:
             pid = int(read(self.path("pid")) or 0)
         except ValueError:
             pid = 0
+        # Where crun runs the container, what it and conmon write is of use; other runtimes are asked through podman.
+        told = read(ROOT + "/run/crun/%s/status" % container_id)
+        bundle = json.loads(told).get("bundle") if told else None
         self.run = Run()
         self.turn_run(state={"running": {"startedAt": stamp()}}, id=container_id, imageID=self.image_id(), pid=pid,
-                      ticks=started_ticks(pid), ready=False, started=False)
+                      ticks=started_ticks(pid), ready=False, started=False, bundle=bundle)
         self.event("Started", "Started container " + self.name)
 
     def path(self, ending):
@@ -690,10 +693,9 @@ class Container:
     def exec_command(self, words):
         """(a file to remove afterwards, the command) that runs `words` beside the main process, as what that runs as.
         crun does it at once where podman first takes a second, or five on an emulated machine."""
-        container = self.kept.get("id", "")
+        container, bundle = self.kept.get("id", ""), self.kept.get("bundle")
         try:
-            bundle = json.loads(read(ROOT + "/run/crun/%s/status" % container))["bundle"]
-            process = json.loads(read(bundle + "/config.json"))["process"]
+            process = json.loads(read("%s/config.json" % bundle))["process"]
         except (ValueError, KeyError):
             return "", ["podman", "exec", self.handle, *words]
         process.update(args=list(words), terminal=False)
@@ -739,8 +741,15 @@ class Container:
                 except ProcessLookupError:
                     pass
 
-    def conclude(self):
-        """Asks podman how it ended, which may know a moment after the kernel."""
+    def verdict(self):
+        """(exit code, whether memory ran out): from conmon's own files, or else from podman, which takes seconds on an
+        emulated machine and may know a moment after the kernel."""
+        exits, bundle = ROOT + "/run/libpod/exits/" + self.kept.get("id", ""), self.kept.get("bundle")
+        for _ in range(10 if bundle else 0):
+            text = read(exits).strip()
+            if text.isdigit():
+                return int(text), os.path.exists(bundle + "/oom")
+            time.sleep(0.05)
         facts = {}
         for _ in range(50):
             code, out, _ = run_command("podman", "container", "inspect", "--format={{json .State}}", self.handle)
@@ -748,9 +757,11 @@ class Container:
             if facts.get("Status") not in ("running", "stopping"):
                 break
             time.sleep(0.2)
-        code = facts.get("ExitCode", 255)
+        return facts.get("ExitCode", 255), bool(facts.get("OOMKilled"))
+
+    def conclude(self):
+        code, killed = self.verdict()
         began = self.kept["state"].get("running", {}).get("startedAt")
-        killed = bool(facts.get("OOMKilled"))
         message = read(self.path("message"))[:MESSAGE_BYTES]
         if not message and code and self.spec.get("messageFromLog"):
             message = b"".join(entries(self.log_path(self.kept["restarts"]), 80)).decode("utf-8", "replace")[-2048:]

@@ -103,15 +103,7 @@ export async function startAgent(patch = ""): Promise<TestAgent> {
   };
   onTestFinished(async () => {
     endAgent();
-    for (let tries = 0; existsSync(root); tries++) {
-      endContainers();
-      await delay(50);
-      try {
-        rmSync(root, { recursive: true });
-      } catch (error) {
-        if (tries > 100) throw error;
-      }
-    }
+    await removeAll(root, endContainers);
   });
   await start();
   const agent: TestAgent = {
@@ -140,7 +132,7 @@ export async function startAgent(patch = ""): Promise<TestAgent> {
       if (what === "machine") {
         endContainers();
         setBoot(`boot-${++boots}`);
-        rmSync(join(root, "run"), { recursive: true });
+        await removeAll(join(root, "run"), endContainers);
       }
       rmSync(socket, { force: true });
       await start();
@@ -152,6 +144,19 @@ export async function startAgent(patch = ""): Promise<TestAgent> {
         .flatMap((line) => (line === "" ? [] : [JSON.parse(line)])),
   };
   return agent;
+}
+
+/** Removes a folder into which processes that are about to end still write. */
+async function removeAll(folder: string, end: () => void): Promise<void> {
+  for (let tries = 0; existsSync(folder); tries++) {
+    end();
+    await delay(50);
+    try {
+      rmSync(folder, { recursive: true });
+    } catch (error) {
+      if (tries > 100) throw error;
+    }
+  }
 }
 
 async function connected(path: string) {

@@ -72,11 +72,15 @@ describe("order and ends", () => {
   test("the end of memory, and a command that does not exist, have names of their own", async () => {
     const agent = await startAgent();
     writeFileSync(join(agent.podman, "oom"), "");
+    const hogs = ["hog", "hog-elsewhere"].map((name, index) =>
+      container(name, "exit 137", { image: index === 0 ? "tool:1" : "other", command: ["sh", "-c", "exit 137"] }),
+    );
     const missing = { ...container("missing"), command: ["/no/such"] };
-    await agent.bind(binding([container("hog", "exit 137"), missing], { restartPolicy: "Never" }));
+    await agent.bind(binding([...hogs, missing], { restartPolicy: "Never" }));
     const report = await agent.until(({ finished }) => finished);
     expect(state(report, 0).terminated).toMatchObject({ reason: "OOMKilled", exitCode: 137 });
-    expect(state(report, 1).terminated).toMatchObject({ reason: "StartError", exitCode: 128 });
+    expect(state(report, 1).terminated).toMatchObject({ reason: "OOMKilled", exitCode: 137 });
+    expect(state(report, 2).terminated).toMatchObject({ reason: "StartError", exitCode: 128 });
   });
 
   test("a crash is followed by a start at once, then by back-off", async () => {

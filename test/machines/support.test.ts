@@ -13,17 +13,16 @@ const kindOf = (id: string): Kind => {
   return kind;
 };
 
-function warningsOf(id: string, value: object, isNew = true): string[] {
+function warningsOf(id: string, value: object): string[] {
   const kind = kindOf(id);
   const { object } = decodeObject(kind, { apiVersion: kind.apiVersion, kind: kind.kind, ...value });
   applyDefaults(kind, object, "defaults");
-  return supportWarnings(kind, object, isNew);
+  return supportWarnings(kind, object);
 }
 
 const metadata = { name: "a" };
 const container = { name: "c", image: "i" };
-const pod = (spec: object, isNew = true) =>
-  warningsOf("v1/Pod", { metadata, spec: { containers: [container], ...spec } }, isNew);
+const pod = (spec: object) => warningsOf("v1/Pod", { metadata, spec: { containers: [container], ...spec } });
 const inContainer = (fields: object) => pod({ containers: [{ ...container, ...fields }] });
 const service = (spec: object) => warningsOf("v1/Service", { metadata, spec });
 
@@ -109,22 +108,12 @@ const cases: readonly Case[] = [
       }),
     "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution",
   ],
-  ["a Node at creation", () => pod({ nodeName: "n" }), "spec.nodeName"],
-  ["a Node later", () => pod({ nodeName: "n" }, false), undefined],
+  ["a Node", () => pod({ nodeName: "n" }), undefined],
   ["a Service", () => service({ selector: { a: "b" }, ports: [{ port: 80 }] }), undefined],
   ["a published Service", () => service({ type: "LoadBalancer", ports: [{ port: 80 }] }), undefined],
   ["a node port", () => service({ type: "NodePort", ports: [{ port: 80 }] }), "spec.type"],
   ["UDP", () => service({ ports: [{ port: 53, protocol: "UDP" }] }), "spec.ports[0].protocol"],
   ["sticky clients", () => service({ sessionAffinity: "ClientIP", ports: [{ port: 80 }] }), "spec.sessionAffinity"],
-  [
-    "a kind that waits for its controller",
-    () =>
-      warningsOf("batch/v1/Job", {
-        metadata,
-        spec: { template: { spec: { containers: [container], hostPID: true } } },
-      }),
-    "kind: drover ignores it: no Pods are made for it yet",
-  ],
 ];
 
 test.for(cases)("%s is answered as it is meant", ([, warnings, expected]) => {
