@@ -3,7 +3,7 @@ import { ApiError } from "../api/status.ts";
 import type { Pod } from "../api/types.gen.ts";
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
-import { DroverError } from "../base/errors.ts";
+import { DroverError, isCode } from "../base/errors.ts";
 import type { Binding, Boxes } from "../clouds/box.ts";
 import type { Cloud, Launch } from "../clouds/cloud.ts";
 import type { Client } from "../registry/client.ts";
@@ -69,7 +69,10 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
       case "updateFiles":
         return instruct(options, action, signal);
       case "stop":
-        return boxes.stop(action.machineId, action.graceSeconds, signal);
+        return boxes.stop(action.machineId, action.graceSeconds, signal).catch((error: unknown) => {
+          // Its grace runs all the same, and the next look asks again.
+          if (!isCode(error, "BOX_UNREACHABLE")) throw error;
+        });
       case "ensureBalancer": {
         const call = book.ensuring(action.spec);
         await cloud.balancers.ensure(action.spec, signal);

@@ -39,7 +39,7 @@ export const apiServiceReconciler = (view: View, api: ApiAddress | undefined): R
   plan: planApiService,
 });
 
-export function planApiService({ api, service, endpoints, slice }: ApiServiceWorld): Plan {
+function planApiService({ api, service, endpoints, slice }: ApiServiceWorld): Plan {
   const actions: Action[] = [];
   const metadata = { name, namespace };
   if (!service) {

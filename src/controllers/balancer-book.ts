@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../base/clock.ts";
 import type { BalancerSpec, BalancerState, TargetState } from "../clouds/cloud.ts";
 
@@ -98,7 +97,3 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     released: (machineId) => completeMs !== undefined && [...pages.keys()].every((id) => releasedBy(id, machineId)),
   };
 }
-
-/** Whether a balancer must be called to become `spec`. */
-export const differs = (book: BalancerBook, spec: BalancerSpec): boolean =>
-  !isDeepStrictEqual(book.carriedOut(spec.id), spec);

@@ -18,7 +18,7 @@ export const expiryReconciler = (view: View): Reconciler<readonly Event[]> => ({
   plan: planExpiry,
 });
 
-export function planExpiry(events: readonly Event[], nowMs: number): Plan {
+function planExpiry(events: readonly Event[], nowMs: number): Plan {
   const old = events.filter((event) => timeMs(eventTime(event)) + keepMs <= nowMs);
   const actions = old.map(
     (event): Action => ({ do: "delete", key: keyOf("events", event), uid: event.metadata.uid ?? "" }),

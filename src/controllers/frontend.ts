@@ -1,6 +1,7 @@
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Service } from "../api/types.gen.ts";
 import type { BalancerSpec } from "../clouds/cloud.ts";
+import type { View } from "../registry/view.ts";
 
 /** Drover's own record of what it has made at the provider for a Service, written down before it is made. */
 export const frontendResource = "frontends.drover.dev";
@@ -27,6 +28,17 @@ export const frontendKey = ({ namespace, name, uid }: Frontend["spec"]["service"
 
 export const serviceFrontendKey = ({ metadata }: Pick<KubeObject, "metadata">): ObjectKey =>
   frontendKey({ namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid ?? "" });
+
+/** The Service of such a key, unless another has its name by now, and its record. */
+export function findFrontend(view: View, key: ObjectKey): { service?: Service; record?: Frontend } {
+  const [namespace = "", name = ""] = key.namespace.split("/");
+  const service = view.get("services", namespace, name);
+  const stored = view.get(frontendResource, "", key.name);
+  return {
+    ...(service && frontendName(service.metadata.uid ?? "") === key.name && { service }),
+    ...(stored && isFrontend(stored) && { record: stored }),
+  };
+}
 
 export const isFrontend = (object: KubeObject): object is Frontend => object.kind === "Frontend";
 

@@ -7,7 +7,7 @@ const prefix = "drover.dev/balancer-";
 export const hasBalancer = ({ spec }: Service): boolean =>
   spec.type !== "ExternalName" && spec.clusterIP !== "None" && Object.keys(spec.selector ?? {}).length > 0;
 
-export const gateType = (serviceUid: string): string => prefix + serviceUid;
+const gateType = (serviceUid: string): string => prefix + serviceUid;
 
 /** The uid of the Service that a readiness gate waits for; undefined for gates of others. */
 export const gatedService = (conditionType: string): string | undefined =>

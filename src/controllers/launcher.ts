@@ -11,7 +11,7 @@ import type { Poll } from "./poll.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
 
-export const ownerAnnotation = "drover.dev/owner";
+const ownerAnnotation = "drover.dev/owner";
 /** The one key of the launcher: all Pods that wait are looked at together. */
 export const launcherKey: ObjectKey = { resource: "launcher", namespace: "", name: "all" };
 

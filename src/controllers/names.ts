@@ -6,8 +6,8 @@ import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import {
   type Frontend,
+  findFrontend,
   frontendKey,
-  frontendName,
   frontendRecord,
   frontendResource,
   isFrontend,
@@ -52,17 +52,14 @@ export const namesReconciler = ({
     [frontendResource]: (object) => (isFrontend(object) ? [frontendKey(object.spec.service)] : []),
   },
   observe(key) {
-    const [namespace = "", name = ""] = key.namespace.split("/");
-    const found = view.get("services", namespace, name);
-    const isAlive =
-      found?.metadata.deletionTimestamp === undefined && frontendName(found?.metadata.uid ?? "") === key.name;
-    const service = isAlive ? found : undefined;
-    const stored = view.get(frontendResource, "", key.name);
-    const record = stored && isFrontend(stored) ? stored : undefined;
+    const { service: found, record } = findFrontend(view, key);
+    const service = found?.metadata.deletionTimestamp === undefined ? found : undefined;
     if (!service && !record) return undefined;
     const matches = labelSelectorMatcher({ matchLabels: service?.spec.selector ?? {} });
     const isHeadless = service?.spec.clusterIP === "None" && Object.keys(service.spec.selector ?? {}).length > 0;
-    const pods = isHeadless ? view.list("pods", namespace).filter(({ metadata }) => matches(metadata.labels)) : [];
+    const pods = isHeadless
+      ? view.list("pods", service.metadata.namespace).filter(({ metadata }) => matches(metadata.labels))
+      : [];
     return { clusterDomain, service, record, pods, state: book.state(key.name), written: memory.namesWritten };
   },
   plan: planNames,

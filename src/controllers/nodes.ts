@@ -23,7 +23,7 @@ export type NodeWorld = {
 
 const source = "node-controller";
 /** Nodes that stand for machines; all others are none of ours. */
-export const machineLabel = "drover.dev/machine";
+const machineLabel = "drover.dev/machine";
 
 export type NodeOptions = { view: View; roster: Roster; poll: Pick<Poll, "sight">; boxes: Pick<Boxes, "contact"> };
 

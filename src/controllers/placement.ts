@@ -45,7 +45,7 @@ function asksForCapacityType(pod: Pod): boolean {
 }
 
 /** Whether the Pod's selector and required affinity allow the offer. Nobody gets a spot machine without asking. */
-export function allows(pod: Pod, offer: Offer): boolean {
+function allows(pod: Pod, offer: Offer): boolean {
   const labels = offerLabels(offer);
   if (offer.capacityType === "spot" && !asksForCapacityType(pod)) return false;
   if (!labelSelectorMatcher({ matchLabels: pod.spec.nodeSelector ?? {} })(labels)) return false;

@@ -9,7 +9,7 @@ const source = (resource: Source["resource"], name: string | undefined): Source[
   name === undefined || name === "" ? [] : [{ resource, name }];
 
 /** The ConfigMaps and Secrets that a Pod's files and variables come from. */
-export function sourcesOf({ spec }: Pod): Source[] {
+function sourcesOf({ spec }: Pod): Source[] {
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   const variables = containers.flatMap(({ env = [], envFrom = [] }) => [
     ...envFrom.flatMap(({ configMapRef, secretRef }) => [

@@ -17,7 +17,7 @@ export type Notice = {
 };
 
 /** What becomes of an object's dependents; Background when nothing is said. */
-export type Propagation = "Background" | "Foreground" | "Orphan";
+type Propagation = "Background" | "Foreground" | "Orphan";
 
 /**
  * One side effect. Store writes carry the version that was observed: another writer in between makes them void, and

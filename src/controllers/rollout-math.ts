@@ -43,7 +43,11 @@ function withoutHash(template: PodTemplateSpec | undefined): unknown {
 export const sameTemplate = (a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean =>
   isDeepStrictEqual(withoutHash(a), withoutHash(b));
 
-function scaledValue(value: number | string | undefined, total: number, round: (exact: number) => number): number {
+export function scaledValue(
+  value: number | string | undefined,
+  total: number,
+  round: (exact: number) => number,
+): number {
   if (typeof value !== "string") return value ?? 0;
   return value.endsWith("%") ? round((Number.parseInt(value, 10) * total) / 100) : Number.parseInt(value, 10) || 0;
 }

@@ -28,8 +28,6 @@ export type Roster = {
 };
 
 const isRecord = (object: KubeObject): object is LaunchRecord => object.kind === "Launch";
-export const isPod = (object: KubeObject): object is KubeObject & Pod => object.kind === "Pod";
-
 /** The one scheduler there is; a Pod that names another is left to it. */
 const needsMachine = (pod: Pod): boolean =>
   isActive(pod) &&

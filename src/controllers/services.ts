@@ -6,6 +6,7 @@ import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import {
   type Frontend,
+  findFrontend,
   frontendKey,
   frontendName,
   frontendRecord,
@@ -55,13 +56,9 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
   },
   observe(key) {
     const { view, book, poll, cluster } = options;
-    const [namespace = "", name = ""] = key.namespace.split("/");
-    const found = view.get("services", namespace, name);
-    const isThis = found !== undefined && frontendName(found.metadata.uid ?? "") === key.name;
-    const isGone = !isThis || found.metadata.deletionTimestamp !== undefined;
+    const { service: found, record } = findFrontend(view, key);
+    const isGone = !found || found.metadata.deletionTimestamp !== undefined;
     const service = !isGone && hasBalancer(found) ? found : undefined;
-    const stored = view.get(frontendResource, "", key.name);
-    const record = stored && isFrontend(stored) ? stored : undefined;
     if (!service && !record) return undefined;
     const present = presentTargets(key.name, service, options);
     const isListed = book.completeMs() !== undefined && poll.complete();

@@ -11,6 +11,7 @@ import { type ApiAddress, apiServiceReconciler } from "./api-service.ts";
 import { type BalancerBook, openBalancerBook } from "./balancer-book.ts";
 import { type BindingOptions, openBindings } from "./bindings.ts";
 import { deploymentReconciler } from "./deployments.ts";
+import { disruptionReconciler } from "./disruption.ts";
 import { endpointsReconciler } from "./endpoints.ts";
 import { expiryKey, expiryReconciler } from "./expiry.ts";
 import { frontendKey, frontendName, frontendResource, isFrontend } from "./frontend.ts";
@@ -143,6 +144,7 @@ function startAll(parts: Parts, run: Run) {
   run(apiServiceReconciler(view, parts.apiAddress), 1);
   run(expiryReconciler(view), 1).add(expiryKey);
   run(endpointsReconciler(view), 8, endpointsPauseMs);
+  run(disruptionReconciler(view), 8, countingPauseMs);
   run(deploymentReconciler(view), 8, countingPauseMs);
   run(replicaSetReconciler(view), 8, countingPauseMs);
   return {
@@ -152,7 +154,7 @@ function startAll(parts: Parts, run: Run) {
     strangers: run(strangersReconciler(parts), 1),
     names: run(namesReconciler(parts), 4, endpointsPauseMs),
     launcher: run(launcherReconciler({ ...parts, machinesMax, templateOf, monotonicMs }), 1),
-    launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8),
+    launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8, countingPauseMs),
   };
 }
 

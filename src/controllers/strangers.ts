@@ -24,7 +24,7 @@ export const strangersReconciler = ({ view, poll, memory }: StrangersOptions): R
   plan: planStrangers,
 });
 
-export function planStrangers(strangers: readonly Machine[]): Plan {
+function planStrangers(strangers: readonly Machine[]): Plan {
   const actions = strangers.map(({ id, launchId, type, zone }): Action => {
     const about = { apiVersion: "drover.dev/v1", kind: "Machine", metadata: { name: id, uid: id } };
     const message = `Machine ${id} (${type} in ${zone}, launch ${launchId}) is in nobody's records: it is left alone`;

@@ -13,7 +13,7 @@ export function targetPort({ targetPort: wanted, port, protocol = "TCP" }: Servi
 const balanced = ({ spec }: Service): readonly ServicePort[] =>
   (spec.ports ?? []).filter(({ protocol = "TCP" }) => protocol === "TCP" || protocol === "UDP");
 
-export const listenersOf = (service: Service): Listener[] =>
+const listenersOf = (service: Service): Listener[] =>
   balanced(service).map(({ port, protocol }) => ({ port, protocol: protocol === "UDP" ? "UDP" : "TCP" }));
 
 /** A Pod that the Service selects, and its machine. */
