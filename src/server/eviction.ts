@@ -1,7 +1,7 @@
 import { labelSelectorMatcher } from "../api/labels.ts";
 import type { KubeObject } from "../api/object.ts";
 import { ApiError, badRequest } from "../api/status.ts";
-import type { LabelSelector, Pod } from "../api/types.gen.ts";
+import type { Pod, PodDisruptionBudget } from "../api/types.gen.ts";
 import { rfc3339 } from "../base/clock.ts";
 import type { Call } from "./call.ts";
 import { deletionOf } from "./delete-options.ts";
@@ -11,18 +11,6 @@ import type { Context } from "./services.ts";
 import type { Target } from "./target.ts";
 import { evictionKind, virtualBody } from "./virtual-kinds.ts";
 import { writeOptions } from "./write.ts";
-
-/** The part of a PodDisruptionBudget that is read here. */
-type Budget = KubeObject & {
-  spec?: { selector?: LabelSelector; unhealthyPodEvictionPolicy?: string };
-  status?: {
-    disruptionsAllowed?: number;
-    currentHealthy?: number;
-    desiredHealthy?: number;
-    observedGeneration?: number;
-    disruptedPods?: Record<string, string>;
-  };
-};
 
 const violated = "Cannot evict pod as it would violate the pod's disruption budget.";
 
@@ -53,7 +41,7 @@ const isReady = ({ status }: Pod): boolean =>
 async function spend(context: Context, pod: Pod, dryRun: boolean): Promise<void> {
   const { name = "", namespace = "", labels } = pod.metadata ?? {};
   const { registry, clock } = context;
-  const budgets = registry.view.list("poddisruptionbudgets.policy", namespace) as readonly Budget[]; // As above.
+  const budgets = registry.view.list("poddisruptionbudgets.policy", namespace) as readonly PodDisruptionBudget[]; // As above.
   const [budget, ...others] = budgets.filter(({ spec }) => labelSelectorMatcher(spec?.selector)(labels));
   if (budget === undefined) return;
   if (others.length > 0) {
@@ -66,10 +54,10 @@ async function spend(context: Context, pod: Pod, dryRun: boolean): Promise<void>
   if (!isReady(pod) && mayLeaveUnready(budget)) return;
   const kind = registry.kinds.ofResource("poddisruptionbudgets.policy");
   const take = (current: KubeObject) => {
-    const { status = {}, metadata } = current as Budget; // As above.
+    const { status = {}, metadata } = current as PodDisruptionBudget; // As above.
     if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) throw tooSoon(metadata.name ?? "");
     const left = status.disruptionsAllowed ?? 0;
-    if (left <= 0) throw refused(current as Budget);
+    if (left <= 0) throw refused(current as PodDisruptionBudget);
     const disruptedPods = { ...status.disruptedPods, [name]: rfc3339(clock.wallMs()) };
     return { ...current, status: { ...status, disruptionsAllowed: left - 1, disruptedPods } };
   };
@@ -81,13 +69,13 @@ async function spend(context: Context, pod: Pod, dryRun: boolean): Promise<void>
 }
 
 /** Pods that are not ready may go at any time, or while the others are enough, as the budget says. */
-function mayLeaveUnready({ spec, status = {} }: Budget): boolean {
+function mayLeaveUnready({ spec, status = {} }: PodDisruptionBudget): boolean {
   if (spec?.unhealthyPodEvictionPolicy === "AlwaysAllow") return true;
   const { currentHealthy = 0, desiredHealthy = 0 } = status;
   return desiredHealthy > 0 && currentHealthy >= desiredHealthy;
 }
 
-function refused({ metadata, status = {} }: Budget): ApiError {
+function refused({ metadata, status = {} }: PodDisruptionBudget): ApiError {
   const { currentHealthy = 0, desiredHealthy = 0 } = status;
   const message = `The disruption budget ${metadata.name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`;
   return new ApiError(429, "TooManyRequests", violated, { causes: [{ reason: "DisruptionBudget", message }] });
