@@ -129,6 +129,12 @@ test("a template's fields are named by their whole path", () => {
   expect(warning).toMatch(/^spec\.template\.spec\.hostPID: drover ignores it: /);
 });
 
+test("a CronJob's template is found three levels down", () => {
+  const template = { spec: { containers: [container], restartPolicy: "Never", hostPID: true } };
+  const [warning] = warningsOf("batch/v1/CronJob", { metadata, spec: { jobTemplate: { spec: { template } } } });
+  expect(warning).toMatch(/^spec\.jobTemplate\.spec\.template\.spec\.hostPID: /);
+});
+
 test("the manifest that everybody begins with is honoured whole", () => {
   for (const document of parseAllDocuments(readFileSync("manifests/web.yaml", "utf8"))) {
     const value = document.toJS() as { apiVersion: string; kind: string };

@@ -1,35 +1,13 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { makeHostKey } from "../../../src/clouds/local/host-key.ts";
 import { binding, container, startAgent } from "../agent-kit.ts";
 import { machine, optionsFor, startSshServer } from "./ssh-server.ts";
 
-const project = fileURLToPath(new URL("../../..", import.meta.url));
+/** As it was compiled before the tests began. */
+const shipped = new URL("../../../dist/machines/ssh/boxes.js", import.meta.url);
 
-/** The connections as they are shipped, compiled below the project so that they find its packages. */
-function compile(): string {
-  mkdirSync(join(project, ".cache"), { recursive: true });
-  const folder = mkdtempSync(join(project, ".cache/thread-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const files = ["boxes", "thread"].map((name) => join(project, `src/machines/ssh/${name}.ts`));
-  const options = {
-    extends: join(project, "tsconfig.build.json"),
-    compilerOptions: { outDir: "out", rootDir: join(project, "src") },
-  };
-  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ ...options, include: [], files }));
-  const compiler = join(project, "node_modules/.bin/tsc");
-  const done = spawnSync(compiler, ["-p", folder], { encoding: "utf8" });
-  expect(done.stdout).toBe("");
-  return join(folder, "out/machines/ssh/boxes.js");
-}
-
-test("the shipped form keeps its connections in a thread of its own", { timeout: 60_000 }, async () => {
-  const { sshBoxes } = (await import(
-    pathToFileURL(compile()).href
-  )) as typeof import("../../../src/machines/ssh/boxes.ts");
+test("the shipped form keeps its connections in a thread of its own", async () => {
+  const { sshBoxes } = (await import(shipped.href)) as typeof import("../../../src/machines/ssh/boxes.ts");
   const operator = makeHostKey("operator");
   const agent = await startAgent();
   const server = await startSshServer(agent, operator.publicKey);
