@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { link, rm, writeFile } from "node:fs/promises";
+import { link, rename, rm, writeFile } from "node:fs/promises";
 import { systemClock } from "../../base/clock.ts";
 
 const pollMs = 250;
@@ -31,6 +31,15 @@ export async function withLock<T>(
   }
 }
 
+/** Whether a process that still runs holds the lock. */
+export const isLocked = (path: string): boolean => isAlive(read(path));
+
+/** `text`: what a holder has written into its lock. */
+function isAlive(text: string): boolean {
+  const [pid = "", started = ""] = text.split(/\s+/);
+  return pid !== "" && startedAt(Number(pid)) === started;
+}
+
 let count = 0;
 
 /** A hard link is made by one caller only, and the file it names is whole from the start. */
@@ -41,9 +50,21 @@ async function take(mine: string, path: string): Promise<boolean> {
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   }
-  const [pid = "", started = ""] = read(path).split(/\s+/);
-  if (pid !== "" && startedAt(Number(pid)) !== started) await rm(path, { force: true });
+  const text = read(path);
+  if (text !== "" && !isAlive(text)) await clear(path, `${mine}.left`);
   return false;
+}
+
+/** Takes a dead holder's lock away; one that somebody has taken over in this moment is put back. */
+async function clear(path: string, aside: string): Promise<void> {
+  try {
+    await rename(path, aside);
+    if (isLocked(aside)) await link(aside, path);
+  } catch {
+    // Another one was quicker; the next try shows who holds it now.
+  } finally {
+    await rm(aside, { force: true });
+  }
 }
 
 /** When a process began, in the kernel's own ticks, or "gone": a process id alone may have been given away again. */

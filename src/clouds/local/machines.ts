@@ -82,9 +82,10 @@ class Keeper {
     const processes = new Map((await this.#o.holder.processes()).map((process) => [process.id, process]));
     const living = [...this.#records.values()].filter(({ phase }) => phase !== "gone");
     return localOffer(
-      living.map(({ id, template: { cpuMillis, memoryBytes } }) => {
+      living.map(({ id, template }) => {
         const process = processes.get(processId(id));
-        return { cpuMillis, memoryBytes, ...(process?.running ? { pid: process.pid } : {}) };
+        const { memoryBytes } = shapeOf(this.#o.accelerator, template);
+        return { cpuMillis: template.cpuMillis, memoryBytes, ...(process?.running ? { pid: process.pid } : {}) };
       }),
     );
   }
@@ -115,7 +116,8 @@ class Keeper {
       throw new DroverError("CLOUD_INVALID", `Local machines run ${guestImageName} for amd64, not ${wanted}.`);
     }
     const { left } = await this.offer();
-    const byMemory = Math.floor(left.memoryBytes / (template.memoryBytes + qemuBytes));
+    const eachBytes = shapeOf(this.#o.accelerator, template).memoryBytes + qemuBytes;
+    const byMemory = Math.floor(left.memoryBytes / eachBytes);
     const byCpu = Math.floor(left.cpuMillis / Math.max(1, template.cpuMillis));
     const count = Math.min(slots.length, byMemory, byCpu);
     if (count > 0) return count;
@@ -123,7 +125,7 @@ class Keeper {
     throw new DroverError(
       "CLOUD_CAPACITY",
       `This computer has ${MiB(left.memoryBytes)} MiB and ${left.cpuMillis}m CPU left for machines; ` +
-        `one takes ${MiB(template.memoryBytes + qemuBytes)} MiB and ${template.cpuMillis}m.`,
+        `one takes ${MiB(eachBytes)} MiB and ${template.cpuMillis}m.`,
       { memoryBytesLeft: left.memoryBytes, cpuMillisLeft: left.cpuMillis },
     );
   }

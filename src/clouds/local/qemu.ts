@@ -11,14 +11,14 @@ export type Accelerator = "kvm" | "tcg";
 /** What a saved machine and its clones must have in common, devices and all. */
 export type Shape = { accelerator: Accelerator; cpus: number; memoryBytes: number };
 
-/** The processors and the memory that a machine gets for what its template asks. */
+/** The processors and the memory that a machine gets for what its template asks, in few sizes: clones need one each. */
 export const shapeOf = (accelerator: Accelerator, size: { cpuMillis: number; memoryBytes: number }): Shape => ({
   accelerator,
   cpus: Math.min(availableParallelism(), Math.max(1, Math.ceil(size.cpuMillis / 1000))),
   memoryBytes: Math.ceil(size.memoryBytes / memoryStepBytes) * memoryStepBytes,
 });
 
-const memoryStepBytes = 8 * 2 ** 20;
+const memoryStepBytes = 128 * 2 ** 20;
 
 /** The names of the files that a machine's QEMU uses in the machine's own directory. */
 export const machineFiles = {

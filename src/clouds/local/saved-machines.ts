@@ -4,6 +4,7 @@ import { join } from "node:path";
 import pLimit from "p-limit";
 import { DroverError, isCode } from "../../base/errors.ts";
 import type { MachineTemplate } from "../cloud.ts";
+import { isLocked } from "./lock.ts";
 import { qemuVersion, type Shape } from "./qemu.ts";
 import { buildOnce, cacheDirectory, inputsHash } from "./rootfs.ts";
 import { bootAndSave, fetchAndSave, type SavedMachine, type Saving, savedIn } from "./save-machine.ts";
@@ -19,7 +20,7 @@ export type SavedMachines = {
 const cacheBytesMax = 20 * 2 ** 30;
 
 /**
- * The saved machines of this computer; they are shared by its clusters. One is booted a template and size. What differs
+ * The saved machines of this computer; they are shared by its clusters. One is booted a user data and size. What differs
  * in nothing but its images continues from that one, or from one that has fetched the images of an earlier revision,
  * for the next one shares most layers with it.
  */
@@ -29,7 +30,8 @@ export function openSavedMachines(around: Saving, root = join(cacheDirectory(), 
   const making = new Map<string, Promise<SavedMachine>>();
   return {
     async ensure(template, shape, signal) {
-      const base = inputsHash([template.hash, template.diskBytes, shape, around.image.hash, await qemuVersion()]);
+      const made = [template.userData, Math.max(template.diskBytes, around.image.diskBytes), shape, around.image.hash];
+      const base = inputsHash([made, await qemuVersion()]);
       const key = JSON.stringify([base, template.prefetch]);
       const work =
         making.get(key) ??
@@ -121,6 +123,11 @@ async function listFamily(root: string, base: string): Promise<{ name: string; g
 /** Lets the saved machines go that were unused for longest until `neededBytes` more fit under the bound. */
 async function makeRoom(root: string, neededBytes: number): Promise<void> {
   const names = existsSync(root) ? await readdir(root) : [];
+  for (const name of names.filter((each) => each.endsWith(".partial"))) {
+    // Of a drover that was killed while it made it.
+    const path = join(root, name.slice(0, -".partial".length));
+    if (!isLocked(`${path}.lock`)) await rm(`${path}.partial`, { recursive: true, force: true });
+  }
   const found = await Promise.all(
     names
       .filter((name) => /^[0-9a-f]{16}-[-0-9a-f]+$/.test(name))
