@@ -3,8 +3,7 @@ import { type FieldSupport, type Level, podFields, serviceFields, storedOnly } f
 
 const code = (text: string): string => `\`${text}\``;
 
-function exceptionOf({ except = [], exception, atCreation }: FieldSupport): string {
-  if (atCreation) return "";
+function exceptionOf({ except = [], exception }: FieldSupport): string {
   const values = except.filter((value) => value !== "").map((value) => code(String(value)));
   const words = exception ?? values.join(", ");
   return words === "" ? "" : `; except ${words}`;

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, own } from "../api/json-values.ts";
 import type { Kind } from "../api/kinds.ts";
 import type { KubeObject } from "../api/object.ts";
-import { type FieldSupport, podFields, serviceFields, storedOnly } from "./support.ts";
+import { type FieldSupport, podFields, serviceFields } from "./support.ts";
 
 /** The rows that may warn, by the parts of their paths. Objects are walked along it, so what is honoured costs nothing. */
 type Branch = { rows: FieldSupport[]; below: Map<string, Branch> };
@@ -28,7 +28,7 @@ function treeOf(fields: readonly FieldSupport[]): Branch {
 
 const trees = { pod: treeOf(podFields), service: treeOf(serviceFields) };
 
-type Walk = { spec: JsonObject; isNew: boolean; warnings: string[] };
+type Walk = { spec: JsonObject; warnings: string[] };
 
 function walk(branch: Branch, holder: JsonObject, at: string, around: Walk): void {
   for (const key of Object.keys(holder)) {
@@ -53,36 +53,37 @@ const isEmpty = (value: unknown): boolean =>
 
 type Place = { value: unknown; key: string; holder: JsonObject; path: string };
 
-function judge({ rows }: Branch, { path, ...place }: Place, { spec, isNew, warnings }: Walk): void {
-  for (const { level, note, except, unless, atCreation } of rows) {
+function judge({ rows }: Branch, { path, ...place }: Place, { spec, warnings }: Walk): void {
+  for (const { level, note, except, unless } of rows) {
     if (isEmpty(place.value) || except?.includes(place.value) || unless?.({ ...place, spec })) continue;
-    if (atCreation && !isNew) continue;
-    warnings.push(warning(path, level === "refused" ? "refuses" : "ignores", note));
+    warnings.push(`${path}: drover ${level === "refused" ? "refuses" : "ignores"} it: ${note}`);
   }
 }
 
-const warning = (path: string, does: string, why: string): string => `${path}: drover ${does} it: ${why}`;
-
-/** Where Pods' specs are in the objects that drover makes Pods of. */
+const inTemplate = ["spec", "template", "spec"];
+/** Where Pods' specs are in the objects that Pods are made of. */
 const templatePaths: Readonly<Record<string, readonly string[]>> = {
   "core.v1.Pod": ["spec"],
   "core.v1.PodTemplate": ["template", "spec"],
-  "apps.v1.Deployment": ["spec", "template", "spec"],
-  "apps.v1.ReplicaSet": ["spec", "template", "spec"],
+  "core.v1.ReplicationController": inTemplate,
+  "apps.v1.Deployment": inTemplate,
+  "apps.v1.ReplicaSet": inTemplate,
+  "apps.v1.StatefulSet": inTemplate,
+  "apps.v1.DaemonSet": inTemplate,
+  "batch.v1.Job": inTemplate,
+  "batch.v1.CronJob": ["spec", "jobTemplate", ...inTemplate],
 };
 
 /**
  * What drover will not do of what the object says, a text for each field: `<path>: drover ignores it: <why>`. The object
- * has been defaulted and validated; `isNew` when it has just been created.
+ * has been defaulted and validated.
  */
-export function supportWarnings(kind: Kind, object: KubeObject, isNew: boolean): string[] {
-  const lack = storedOnly[kind.type];
-  if (lack !== undefined) return [warning("kind", "ignores", lack)];
+export function supportWarnings(kind: Kind, object: KubeObject): string[] {
   const path = kind.type === "core.v1.Service" ? ["spec"] : templatePaths[kind.type];
   if (!path) return [];
   const spec = path.reduce<unknown>((value, name) => (isObject(value) ? own(value, name) : undefined), object);
   if (!isObject(spec)) return [];
-  const around: Walk = { spec, isNew, warnings: [] };
+  const around: Walk = { spec, warnings: [] };
   walk(kind.type === "core.v1.Service" ? trees.service : trees.pod, spec, path.join("."), around);
   return around.warnings;
 }

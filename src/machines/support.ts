@@ -24,8 +24,6 @@ export type FieldSupport = {
   unless?: (found: Found) => boolean;
   /** `except` or `unless` in words, for the table. */
   exception?: string;
-  /** Later versions may have the value from drover itself. */
-  atCreation?: true;
 };
 
 const row =
@@ -188,7 +186,7 @@ export const podFields: readonly FieldSupport[] = [
     "machines are spread over zones of equal price, nothing else is promised",
     "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution",
   ),
-  ignored("a Pod that names its Node is left to it and gets no machine", "nodeName", { atCreation: true }),
+  honoured("a Pod that names its Node is left to it: drover makes no machine for it", "nodeName"),
   honoured("Pods of other schedulers are left to them", "schedulerName schedulingGates"),
   honoured("nothing to tolerate: a new machine has no taints", "tolerations"),
   ignored("no Pod gives its machine to another", "priorityClassName"),
@@ -237,7 +235,6 @@ export const storedOnly: Readonly<Record<string, string>> = {
   "autoscaling.v2.HorizontalPodAutoscaler": "nothing is scaled yet",
   "networking.v1.Ingress": "nothing is routed by it yet; a Service of type LoadBalancer is",
   "networking.v1.NetworkPolicy": "no connection is refused by it yet",
-  "policy.v1.PodDisruptionBudget": "nobody counts its Pods yet, so evictions of them are refused",
   "core.v1.PersistentVolume": "drover makes no volumes yet",
   "core.v1.PersistentVolumeClaim": "drover makes no volumes yet",
   "storage.v1.StorageClass": "drover makes no volumes yet",

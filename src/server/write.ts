@@ -44,7 +44,7 @@ export async function create(context: Context, call: Call, target: Target): Prom
   const options = writeOptions(call, "CreateOptions");
   const body = await bodyOf(call, kind.kind);
   const { stored, warnings } = await context.registry.create(kind, namespace, body.value, { ...options, parsed: body });
-  call.warnings.push(...warnings, ...supportWarnings(kind, stored.object, true));
+  call.warnings.push(...warnings, ...supportWarnings(kind, stored.object));
   await sendObject(call, 201, kind, stored, form, context.clock.wallMs());
 }
 
@@ -101,7 +101,7 @@ async function change(
   const all = { ...options, ...(subresource !== "" && { subresource }) };
   const { stored, created, warnings } = await context.registry.update(kind, namespace, name, make, all);
   call.warnings.push(...warnings);
-  if (asksOfMachines.has(subresource)) call.warnings.push(...supportWarnings(kind, stored.object, created));
+  if (asksOfMachines.has(subresource)) call.warnings.push(...supportWarnings(kind, stored.object));
   await sendObject(call, created ? 201 : 200, kind, stored, form, context.clock.wallMs());
 }
 

@@ -26,9 +26,9 @@ function send({ server, agent, token }, { method = 'GET', path, contentType, acc
         const lines = raw.trim().split('\n');
         let reply = raw;
         try { reply = /[?&]watch=/.test(path) && res.statusCode === 200 ? lines.filter(Boolean).map((l) => JSON.parse(l)).filter(lasting) : JSON.parse(raw); } catch { /* plain text */ }
-        const warnings = [];
+        const warnings = []; // but for drover's own, which Kubernetes has no reason to give
         for (let i = 0; i < res.rawHeaders.length; i += 2) {
-          if (/^warning$/i.test(res.rawHeaders[i])) warnings.push(res.rawHeaders[i + 1].replace(/^299 - "/, '').replace(/"$/, '').replace(/\\(.)/g, '$1'));
+          if (/^warning$/i.test(res.rawHeaders[i]) && !/^299 - "spec[^ ]*: drover (ignores|refuses) it: /.test(res.rawHeaders[i + 1])) warnings.push(res.rawHeaders[i + 1].replace(/^299 - "/, '').replace(/"$/, '').replace(/\\(.)/g, '$1'));
         }
         resolve({ status: res.statusCode, ...(warnings.length && { warnings }), body: reply });
       });
