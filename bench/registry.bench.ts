@@ -50,8 +50,10 @@ async function crowd(count: number, work: (index: number) => Promise<unknown>): 
 }
 
 async function rate(figure: string, count: number, work: (index: number) => Promise<unknown>): Promise<void> {
-  const startMs = performance.now();
+  const [startMs, startCpu] = [performance.now(), process.cpuUsage()];
   const tookMs = await crowd(count, work);
+  const { user, system } = process.cpuUsage(startCpu);
+  print(`${figure}, processor time of one`, (user + system) / count, "us");
   print(`${figure} per second`, (count / (performance.now() - startMs)) * 1000, "1/s");
   print(`${figure} p99`, tookMs[Math.floor(tookMs.length * 0.99)] ?? 0, "ms");
 }

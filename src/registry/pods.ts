@@ -4,6 +4,7 @@ import { forbidden } from "../api/status.ts";
 import type { Pod, PodSpec } from "../api/types.gen.ts";
 import { suffix } from "../base/random.ts";
 import { type Context, subjectOf } from "./context.ts";
+import { copyJson } from "./copy.ts";
 
 /** The classes that every cluster has without an object for them. */
 const systemPriorities: Readonly<Record<string, number>> = {
@@ -30,7 +31,7 @@ function account({ cache, random }: Context, kind: Kind, { metadata }: Pod, spec
     throw forbidden(subjectOf(kind, metadata.name), why);
   }
   if ((spec.imagePullSecrets ?? []).length === 0 && (found.imagePullSecrets ?? []).length > 0) {
-    spec.imagePullSecrets = structuredClone(found.imagePullSecrets);
+    spec.imagePullSecrets = copyJson(found.imagePullSecrets);
   }
   const automount = spec.automountServiceAccountToken ?? found.automountServiceAccountToken ?? true;
   if (automount) mountToken({ spec }, suffix(random));

@@ -9,6 +9,7 @@ import { needsResourceVersion, prepareUpdate } from "../api/strategy.ts";
 import { validateUpdate } from "../api/validate.ts";
 import { accept, place } from "./accept.ts";
 import { type Context, commit, subjectOf, unstored } from "./context.ts";
+import { copyJson } from "./copy.ts";
 import { create, setManagedFields, warn, who } from "./create.ts";
 import { isEnded } from "./finalizers.ts";
 import { isInternal } from "./kind-table.ts";
@@ -80,7 +81,7 @@ async function updateOnce(
 
 /** With its fields in the order of the type, as Kubernetes shows a patched object. */
 function privateCopy(stored: Stored): KubeObject {
-  const { metadata, ...object }: KubeObject = JSON.parse(stored.json.toString());
+  const { metadata, ...object } = copyJson(stored.object);
   const { resourceVersion, creationTimestamp, ...rest } = metadata;
   const { name, generateName, namespace, uid, ...others } = rest;
   const first = { name, generateName, namespace, uid, resourceVersion };
