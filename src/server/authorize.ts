@@ -88,7 +88,7 @@ function roleRules(binding: KubeObject, namespace: string, view: View): readonly
 const has = (list: readonly string[] | undefined, value: string): boolean =>
   list !== undefined && (list.includes("*") || list.includes(value));
 
-export function grants(rule: Rule, what: Attributes): boolean {
+function grants(rule: Rule, what: Attributes): boolean {
   if (!has(rule.verbs, what.verb)) return false;
   if ("path" in what) {
     const { path } = what;

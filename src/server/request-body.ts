@@ -5,7 +5,7 @@ import { ApiError } from "../api/status.ts";
 import type { Call } from "./call.ts";
 
 /** The most bytes that a request may carry, as in Kubernetes. */
-export const bodyBytesMax = 3_145_728;
+const bodyBytesMax = 3_145_728;
 
 const tooLarge = (): ApiError =>
   new ApiError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${bodyBytesMax}`);

@@ -8,7 +8,7 @@ import type { Target } from "./target.ts";
 import { watch } from "./watch.ts";
 import { create, patch, remove, removeCollection, replace } from "./write.ts";
 
-export type Handler = (context: Context, call: Call, target: Target) => Promise<void>;
+type Handler = (context: Context, call: Call, target: Target) => Promise<void>;
 
 const verbs: Readonly<Record<string, Handler>> = {
   get,

@@ -21,7 +21,7 @@ type Scalable = {
 type Scale = KubeObject & { spec: { replicas?: number } };
 
 /** The scale of an object: its size and nothing else. */
-export function scaleOf(object: KubeObject): KubeObject {
+function scaleOf(object: KubeObject): KubeObject {
   const { spec, status } = object as Scalable;
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const selector = selectorText(spec?.selector ?? {});

@@ -14,7 +14,7 @@ import { type Identity, openIdentity } from "../../src/server/identity.ts";
 import { writeKubeconfigFile } from "../../src/server/kubeconfig.ts";
 import { memoryStore } from "../../src/store/memory.ts";
 
-export type Reply = {
+type Reply = {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   text: string;
