@@ -26,6 +26,14 @@ const subdomain1123Rule = form(
   subdomain1123,
   "example.com",
 );
+const wildcard = `\\*\\.${subdomain1123}`;
+const wildcardForm = new RegExp(`^${wildcard}$`);
+const wildcardRule = form(
+  "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower " +
+    "case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+  wildcard,
+  "*.example.com",
+);
 const qualified = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const qualifiedForm = new RegExp(`^${qualified}$`);
 const qualifiedRule = form(
@@ -58,6 +66,9 @@ export const dnsSubdomain: Check = (name) => [
   ...(name.length > 253 ? [characters(253)] : []),
   ...(subdomain1123Form.test(name) ? [] : [subdomain1123Rule]),
 ];
+
+/** A subdomain whose first label is `*`. */
+export const wildcardSubdomain: Check = (name) => (wildcardForm.test(name) && name.length <= 253 ? [] : [wildcardRule]);
 
 /** A name that stands in a path as it is. */
 export const pathSegment: Check = (name) => {
@@ -94,7 +105,7 @@ export const portName: Check = (name) => {
   if (!/^[-a-z0-9]+$/i.test(name) || /[A-Z]/.test(name)) {
     problems.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
   }
-  if (!/[a-z]/i.test(name)) problems.push("must contain at least one letter (a-z)");
+  if (!/[a-z]/.test(name)) problems.push("must contain at least one letter (a-z)");
   if (name.includes("--")) problems.push("must not contain consecutive hyphens");
   if (/^-|-$/.test(name)) problems.push("must not begin or end with a hyphen");
   return problems;

@@ -12,7 +12,7 @@ export const required = (field: string, why = ""): FieldProblem => ({
 });
 export const invalidValue = (field: string, value: unknown, why: string): FieldProblem => ({
   reason: "FieldValueInvalid",
-  message: `Invalid value: ${shown(value)}: ${why}`,
+  message: `Invalid value: ${shown(value)}${because(why)}`,
   field,
 });
 /** `values` in the order in which they are listed to the reader. */

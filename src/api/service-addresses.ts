@@ -60,8 +60,8 @@ const isHeadlessWithoutSelector = ({ clusterIP, selector }: ServiceSpec): boolea
 
 /** What needs no address: which families a Service has, as far as this IPv4 cluster decides it, in place. */
 export function completeFamilies(spec: ServiceSpec): void {
-  if (!hasAddress(spec)) return;
   if (spec.clusterIP !== undefined) spec.clusterIPs ??= [spec.clusterIP];
+  if (!hasAddress(spec)) return;
   const bare = isHeadlessWithoutSelector(spec);
   spec.ipFamilyPolicy ??= bare ? "RequireDualStack" : "SingleStack";
   const addresses = (spec.clusterIPs ?? []).filter((address) => address !== "None");

@@ -146,7 +146,7 @@ test.for([
   ["a deadline", { activeDeadlineSeconds: 5 }, []],
   ["another node", { nodeName: "b" }, ["spec"]],
   ["a container more", { containers: [first, { ...first, name: "d" }] }, ["spec.containers"]],
-  ["a new gate", { schedulingGates: [{ name: "a/b" }] }, ["spec.schedulingGates", "spec"]],
+  ["a new gate", { schedulingGates: [{ name: "a/b" }] }, ["spec.schedulingGates[0].name"]],
 ] as const)("a Pod with %s: problems %j", ([, change, fields]) => {
   expect(validateUpdate(pods, podWith(change), pod).map(({ field }) => field)).toEqual(fields);
 });

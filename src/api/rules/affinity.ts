@@ -64,7 +64,7 @@ function podTermProblems(term: PodAffinityTerm, at: string): FieldProblem[] {
     for (const why of dnsLabel(name)) problems.push(invalidValue(`${at}.namespace`, name, why));
   }
   if (term.topologyKey === "") problems.push(required(`${at}.topologyKey`, "can not be empty"));
-  for (const why of term.topologyKey === "" ? [] : qualifiedName(term.topologyKey)) {
+  for (const why of qualifiedName(term.topologyKey)) {
     problems.push(invalidValue(`${at}.topologyKey`, term.topologyKey, why));
   }
   return problems;

@@ -3,6 +3,7 @@ import { duplicateValue, forbiddenField, invalidValue, notFoundValue, notSupport
 import type { FieldProblem } from "../status.ts";
 import type { Container, ContainerPort, SecurityContext, VolumeMount } from "../types.gen.ts";
 import { envProblems } from "./env.ts";
+import { goDump } from "./go-dump.ts";
 import { lifecycleProblems } from "./probes.ts";
 import { resourceProblems } from "./resources.ts";
 import { descendingProblems } from "./volumes.ts";
@@ -44,7 +45,7 @@ function mountProblems(mounts: readonly VolumeMount[], volumes: ReadonlySet<stri
     if (mountPath === "") problems.push(required(`${field}.mountPath`));
     if (paths.has(mountPath)) problems.push(invalidValue(`${field}.mountPath`, mountPath, "must be unique"));
     paths.add(mountPath);
-    if (subPath) problems.push(...descendingProblems(subPath, `${field}.subPath`));
+    if (subPath) problems.push(...descendingProblems(subPath, `${at}.subPath`));
     if (subPathExpr && subPath) {
       problems.push(
         invalidValue(`${field}.subPathExpr`, subPathExpr, "subPathExpr and subPath are mutually exclusive"),
@@ -59,16 +60,23 @@ const idMax = 2 ** 31 - 1;
 export const idProblems = (id: number | undefined, at: string): FieldProblem[] =>
   id !== undefined && (id < 0 || id > idMax) ? [invalidValue(at, id, `must be between 0 and ${idMax}, inclusive`)] : [];
 
+const mountTypes = ["Default", "Unmasked"];
+
 function securityProblems(context: SecurityContext, at: string): FieldProblem[] {
   const problems = [
     ...idProblems(context.runAsUser, `${at}.runAsUser`),
     ...idProblems(context.runAsGroup, `${at}.runAsGroup`),
   ];
+  const { procMount } = context;
+  if (procMount !== undefined && !mountTypes.includes(procMount)) {
+    problems.push(notSupported(`${at}.procMount`, procMount, mountTypes));
+  }
   if (context.allowPrivilegeEscalation !== false) return problems;
+  const shown = goDump("core.v1.SecurityContext", context);
   const clash = (what: string) => `cannot set \`allowPrivilegeEscalation\` to false and ${what}`;
-  if (context.privileged === true) problems.push(invalidValue(at, context, clash("`privileged` to true")));
+  if (context.privileged === true) problems.push(invalidValue(at, shown, clash("`privileged` to true")));
   if (context.capabilities?.add?.includes("CAP_SYS_ADMIN")) {
-    problems.push(invalidValue(at, context, clash("`capabilities.Add` CAP_SYS_ADMIN")));
+    problems.push(invalidValue(at, shown, clash("`capabilities.Add` CAP_SYS_ADMIN")));
   }
   return problems;
 }
@@ -113,6 +121,8 @@ function hostPortProblems(containers: readonly Container[], at: string): FieldPr
   return problems;
 }
 
+const restartPolicies = ["Always", "Never", "OnFailure"];
+
 /** The containers that do a Pod's work; `at` is the list's own path. */
 export function containerProblems(
   containers: readonly Container[] | null,
@@ -128,8 +138,9 @@ export function containerProblems(
     if (names.has(container.name)) problems.push(duplicateValue(`${field}.name`, container.name));
     names.add(container.name);
     problems.push(...lifecycleProblems(container, pod.graceSeconds, field));
-    if (container.restartPolicy !== undefined && !["Always", "OnFailure", "Never"].includes(container.restartPolicy)) {
-      problems.push(notSupported(`${field}.restartPolicy`, container.restartPolicy, ["Always", "OnFailure", "Never"]));
+    const { restartPolicy } = container;
+    if (restartPolicy !== undefined && !restartPolicies.includes(restartPolicy)) {
+      problems.push(notSupported(`${field}.restartPolicy`, restartPolicy, restartPolicies));
     }
   }
   return [...problems, ...hostPortProblems(containers, at)];

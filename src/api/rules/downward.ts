@@ -51,7 +51,7 @@ export function fieldRefProblems(ref: ObjectFieldSelector, allowed: readonly str
   }
   if (key !== undefined) {
     const name = path === "metadata.annotations" ? key.toLowerCase() : key;
-    return qualifiedName(name).map((why) => invalidValue(field, key, why));
+    return qualifiedName(name).map((why) => invalidValue(at, key, why));
   }
   return allowed.includes(path) ? [] : [notSupported(field, path, allowed)];
 }

@@ -1,8 +1,9 @@
-import { isIPv4, isIPv6 } from "node:net";
-import { dnsLabel, dnsSubdomain } from "../names.ts";
-import { immutable, invalidValue, notSupported, required } from "../problems.ts";
+import { isIP, isIPv4, isIPv6 } from "node:net";
+import { dnsLabel, dnsSubdomain, qualifiedName } from "../names.ts";
+import { duplicateValue, immutable, invalidValue, notSupported, required } from "../problems.ts";
 import type { FieldProblem } from "../status.ts";
 import type { EndpointSlice, Lease } from "../types.gen.ts";
+import { reachableProblems } from "./addresses.ts";
 import { rulesFor } from "./kind-rules.ts";
 
 const addressTypes = ["FQDN", "IPv4", "IPv6"];
@@ -16,25 +17,24 @@ const tooMany = (field: string, count: number, max: number): FieldProblem => ({
   field,
 });
 
-/** Addresses that cannot be an endpoint of another machine. */
-const unusable: readonly [RegExp, string][] = [
-  [/^(0\.0\.0\.0|::)$/, "may not be unspecified (0.0.0.0, ::)"],
-  [/^(127\.|::1$)/, "may not be in the loopback range (127.0.0.0/8, ::1/128)"],
-  [/^(169\.254\.|fe80:)/i, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"],
-  [/^224\.0\.0\.|^ff02:/i, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"],
-];
-
 function addressProblems(address: string, type: string, at: string): FieldProblem[] {
   if (type === "FQDN") return dnsSubdomain(address).map((why) => invalidValue(at, address, why));
-  if (type === "IPv4" && !isIPv4(address)) return [invalidValue(at, address, "must be a valid IPv4 address")];
-  if (type === "IPv6" && !isIPv6(address)) return [invalidValue(at, address, "must be a valid IPv6 address")];
-  return unusable.filter(([form]) => form.test(address)).map(([, why]) => invalidValue(at, address, why));
+  const problems = reachableProblems(address, at);
+  if (isIP(address) === 0 || (type === "IPv4" ? isIPv4(address) : isIPv6(address))) return problems;
+  const list = at.replace(/\[\d+\]$/, "");
+  return [...problems, invalidValue(list, address, `must be an ${type} address`)];
 }
 
 function portsProblems({ ports }: EndpointSlice): FieldProblem[] {
-  return (ports ?? []).flatMap(({ name = "", protocol }, index) => {
+  const names = new Set<string>();
+  return (ports ?? []).flatMap(({ name = "", protocol, appProtocol }, index) => {
     const at = `ports[${index}]`;
     const problems = name === "" ? [] : dnsLabel(name).map((why) => invalidValue(`${at}.name`, name, why));
+    if (names.has(name)) problems.push(duplicateValue(`${at}.name`, name));
+    names.add(name);
+    for (const why of appProtocol === undefined ? [] : qualifiedName(appProtocol)) {
+      problems.push(invalidValue(`${at}.appProtocol`, appProtocol, why));
+    }
     if (protocol !== undefined && !protocols.includes(protocol)) {
       problems.push(notSupported(`${at}.protocol`, protocol, protocols));
     }
@@ -50,7 +50,7 @@ function sliceProblems(slice: EndpointSlice): FieldProblem[] {
   problems.push(...portsProblems(slice));
   const given = endpoints ?? [];
   if (given.length > endpointsMax) return [...problems, tooMany("endpoints", given.length, endpointsMax)];
-  for (const [index, { addresses }] of given.entries()) {
+  for (const [index, { addresses, nodeName }] of given.entries()) {
     const at = `endpoints[${index}].addresses`;
     const list = addresses ?? [];
     if (list.length === 0) problems.push(required(at, "must contain at least 1 address"));
@@ -58,16 +58,19 @@ function sliceProblems(slice: EndpointSlice): FieldProblem[] {
     for (const [order, address] of list.entries()) {
       problems.push(...addressProblems(address, addressType, `${at}[${order}]`));
     }
+    for (const why of nodeName === undefined ? [] : dnsSubdomain(nodeName)) {
+      problems.push(invalidValue(`endpoints[${index}].nodeName`, nodeName, why));
+    }
   }
   return problems;
 }
 
 export const endpointSliceRules = rulesFor<EndpointSlice>({
   create: sliceProblems,
-  update: (next, old) => [
-    ...sliceProblems(next),
-    ...(next.addressType === old.addressType ? [] : [invalidValue("addressType", next.addressType, immutable)]),
-  ],
+  update: (next, old) =>
+    next.addressType === old.addressType
+      ? sliceProblems(next)
+      : [invalidValue("addressType", next.addressType, immutable)],
 });
 
 export const leaseRules = rulesFor<Lease>({

@@ -1,11 +1,11 @@
-import { configKey, envName } from "../names.ts";
+import { configKey, dnsSubdomain, envName } from "../names.ts";
 import { invalidValue, required } from "../problems.ts";
 import type { FieldProblem } from "../status.ts";
 import type { ConfigMapKeySelector, Container, EnvFromSource, EnvVar, EnvVarSource } from "../types.gen.ts";
 import { envFields, fieldRefProblems, resourceRefProblems } from "./downward.ts";
 
 function keyProblems({ name, key }: ConfigMapKeySelector, at: string): FieldProblem[] {
-  const problems = (name ?? "") === "" ? [required(`${at}.name`)] : [];
+  const problems = dnsSubdomain(name ?? "").map((why) => invalidValue(`${at}.name`, name ?? "", why));
   if (key === "") return [...problems, required(`${at}.key`)];
   return [...problems, ...configKey(key).map((why) => invalidValue(`${at}.key`, key, why))];
 }
@@ -34,14 +34,15 @@ function variableProblems({ name, value, valueFrom }: EnvVar, at: string): Field
   return problems;
 }
 
-function fromProblems({ prefix, configMapRef, secretRef }: EnvFromSource, at: string): FieldProblem[] {
+/** `list`: the path of all, at which what is said of a source as a whole is said. */
+function fromProblems({ prefix, configMapRef, secretRef }: EnvFromSource, at: string, list: string): FieldProblem[] {
   const problems = prefix ? envName(prefix).map((why) => invalidValue(`${at}.prefix`, prefix, why)) : [];
   if (configMapRef && (configMapRef.name ?? "") === "") problems.push(required(`${at}.configMapRef.name`));
   if (secretRef && (secretRef.name ?? "") === "") problems.push(required(`${at}.secretRef.name`));
   if (!configMapRef && !secretRef) {
-    problems.push(invalidValue(at, "", "must specify one of: `configMapRef` or `secretRef`"));
+    problems.push(invalidValue(list, "", "must specify one of: `configMapRef` or `secretRef`"));
   } else if (configMapRef && secretRef) {
-    problems.push(invalidValue(at, "", "may not have more than one field specified at a time"));
+    problems.push(invalidValue(list, "", "may not have more than one field specified at a time"));
   }
   return problems;
 }
@@ -49,5 +50,5 @@ function fromProblems({ prefix, configMapRef, secretRef }: EnvFromSource, at: st
 /** A container's variables, one by one and in bulk. */
 export const envProblems = ({ env, envFrom }: Pick<Container, "env" | "envFrom">, at: string): FieldProblem[] => [
   ...(env ?? []).flatMap((variable, index) => variableProblems(variable, `${at}.env[${index}]`)),
-  ...(envFrom ?? []).flatMap((source, index) => fromProblems(source, `${at}.envFrom[${index}]`)),
+  ...(envFrom ?? []).flatMap((source, index) => fromProblems(source, `${at}.envFrom[${index}]`, `${at}.envFrom`)),
 ];

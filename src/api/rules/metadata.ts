@@ -80,7 +80,7 @@ function finalizerProblems(finalizers: readonly string[], at: string): FieldProb
   const problems: FieldProblem[] = [];
   for (const [index, name] of finalizers.entries()) {
     const field = `${at}[${index}]`;
-    for (const why of qualifiedName(name)) problems.push(invalidValue(field, name, why));
+    for (const why of qualifiedName(name)) problems.push(invalidValue(at, name, why));
     if (!name.includes("/") && !standardFinalizers.has(name)) {
       const why = "name is neither a standard finalizer name nor is it fully qualified";
       problems.push(invalidValue(field, name, why));

@@ -1,5 +1,5 @@
-import { dnsLabel, dnsSubdomain, portName } from "../names.ts";
-import { invalidValue, notSupported, required } from "../problems.ts";
+import { dnsLabel, dnsSubdomain, portName, wildcardSubdomain } from "../names.ts";
+import { forbiddenField, invalidValue, notSupported, required } from "../problems.ts";
 import type { FieldProblem } from "../status.ts";
 import type {
   HTTPIngressPath,
@@ -10,17 +10,23 @@ import type {
   NetworkPolicyPeer,
   NetworkPolicyPort,
 } from "../types.gen.ts";
+import { cidrProblems } from "./addresses.ts";
 import { rulesFor } from "./kind-rules.ts";
 import { portOrNameProblems } from "./probes.ts";
 import { selectorProblems } from "./selectors.ts";
 
 const ipForm = /^\d+\.\d+\.\d+\.\d+$|:/;
-const pathTypes = ["Exact", "Prefix", "ImplementationSpecific"];
+const pathTypes = ["Exact", "ImplementationSpecific", "Prefix"];
 const pathTraps = ["//", "/./", "/../", "%2f", "%2F"];
 
 function backendProblems({ service, resource }: IngressBackend, at: string): FieldProblem[] {
-  if (resource) return service ? [invalidValue(at, "", "cannot set both resource and service backends")] : [];
-  if (!service) return [required(at, "resource or service backend is required")];
+  if (resource) {
+    if (service) return [invalidValue(at, "", "cannot set both resource and service backends")];
+    return (["kind", "name"] as const).flatMap((name) =>
+      resource[name] === "" ? [required(`${at}.resource.${name}`)] : [],
+    );
+  }
+  if (!service) return [invalidValue(at, "", "resource or service backend is required")];
   const problems = service.name === "" ? [required(`${at}.service.name`)] : [];
   for (const why of service.name === "" ? [] : dnsLabel(service.name)) {
     problems.push(invalidValue(`${at}.service.name`, service.name, why));
@@ -51,7 +57,8 @@ function pathProblems({ path = "", pathType, backend }: HTTPIngressPath, at: str
 
 function hostProblems(host: string, at: string): FieldProblem[] {
   if (ipForm.test(host)) return [invalidValue(at, host, "must be a DNS name, not an IP address")];
-  return dnsSubdomain(host.replace(/^\*\./, "")).map((why) => invalidValue(at, host, why));
+  const complaints = host.includes("*") ? wildcardSubdomain(host) : dnsSubdomain(host);
+  return complaints.map((why) => invalidValue(at, host, why));
 }
 
 function ingressProblems({ spec = {} }: Ingress): FieldProblem[] {
@@ -61,6 +68,16 @@ function ingressProblems({ spec = {} }: Ingress): FieldProblem[] {
     problems.push(invalidValue("spec", null, "either `defaultBackend` or `rules` must be specified"));
   }
   if (defaultBackend) problems.push(...backendProblems(defaultBackend, "spec.defaultBackend"));
+  for (const [index, { hosts = [], secretName }] of (spec.tls ?? []).entries()) {
+    const at = `spec.tls[${index}]`;
+    for (const [order, host] of hosts.entries()) {
+      const complaints = host.includes("*") ? wildcardSubdomain(host) : dnsSubdomain(host);
+      problems.push(...complaints.map((why) => invalidValue(`${at}.hosts[${order}]`, host, why)));
+    }
+    for (const why of secretName ? dnsSubdomain(secretName) : []) {
+      problems.push(invalidValue(`${at}.secretName`, secretName, why));
+    }
+  }
   for (const [index, { host, http }] of (rules ?? []).entries()) {
     const at = `spec.rules[${index}]`;
     if (host) problems.push(...hostProblems(host, `${at}.host`));
@@ -87,10 +104,16 @@ export const ingressRules = rulesFor<Ingress>({
 
 export const ingressClassRules = rulesFor<IngressClass>({
   create: ({ spec }) => {
-    const controller = spec?.controller ?? "";
-    if (controller === "") return [required("spec.controller")];
-    if (/^[^/]+\/.+$/.test(controller)) return [];
-    return [invalidValue("spec.controller", controller, 'must be a domain-prefixed path (such as "acme.io/foo")')];
+    const { controller = "", parameters } = spec ?? {};
+    const problems = controller === "" ? [required("spec.controller")] : [];
+    if (controller !== "" && !/^[^/]+\/.+$/.test(controller)) {
+      const why = 'must be a domain-prefixed path (such as "acme.io/foo")';
+      problems.push(invalidValue("spec.controller", controller, why));
+    }
+    for (const name of ["kind", "name"] as const) {
+      if (parameters?.[name] === "") problems.push(required(`spec.parameters.${name}`));
+    }
+    return problems;
   },
   update: (next, old) =>
     next.spec?.controller === old.spec?.controller
@@ -105,9 +128,9 @@ function peerProblems(peer: NetworkPolicyPeer, at: string): FieldProblem[] {
     ...selectorProblems(podSelector, `${at}.podSelector`),
     ...selectorProblems(namespaceSelector, `${at}.namespaceSelector`),
   ];
-  if (ipBlock && !/^[0-9a-fA-F.:]+\/\d+$/.test(ipBlock.cidr)) {
-    const why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-    problems.push(invalidValue(`${at}.ipBlock.cidr`, ipBlock.cidr, why));
+  if (ipBlock) problems.push(...cidrProblems(ipBlock.cidr, `${at}.ipBlock.cidr`));
+  if (ipBlock && (podSelector || namespaceSelector)) {
+    problems.push(forbiddenField(at, "may not specify both ipBlock and another peer"));
   }
   return problems;
 }
@@ -120,6 +143,10 @@ function policyPortProblems({ protocol, port, endPort }: NetworkPolicyPort, at: 
     problems.push(notSupported(`${at}.protocol`, protocol, policyProtocols));
   }
   if (port !== undefined) problems.push(...portOrNameProblems(port, `${at}.port`));
+  if (endPort !== undefined && port === undefined) {
+    const why = "may not be specified when `port` is not specified";
+    problems.push(invalidValue(`${at}.endPort`, endPort, why));
+  }
   if (endPort !== undefined && typeof port === "number" && endPort < port) {
     problems.push(invalidValue(`${at}.endPort`, port, "must be greater than or equal to `port`"));
   }

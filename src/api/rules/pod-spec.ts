@@ -1,10 +1,12 @@
 import { dnsLabel, dnsSubdomain, labelValue, qualifiedName } from "../names.ts";
-import { invalidValue, notSupported, required } from "../problems.ts";
+import { duplicateValue, forbiddenField, invalidValue, notSupported, required } from "../problems.ts";
 import type { FieldProblem } from "../status.ts";
 import type { PodSpec, PodTemplateSpec, Toleration, TopologySpreadConstraint } from "../types.gen.ts";
+import { ipProblems } from "./addresses.ts";
 import { affinityProblems } from "./affinity.ts";
 import { containerProblems, idProblems, initContainerProblems } from "./containers.ts";
 import { annotationProblems, labelProblems } from "./metadata.ts";
+import { resourceProblems } from "./resources.ts";
 import { selectorProblems } from "./selectors.ts";
 import { volumeProblems } from "./volumes.ts";
 
@@ -48,16 +50,82 @@ function spreadProblems(constraint: TopologySpreadConstraint, at: string): Field
     problems.push(notSupported(`${at}.whenUnsatisfiable`, whenUnsatisfiable, spreadActions));
   }
   if (minDomains !== undefined && minDomains <= 0) {
-    problems.push(invalidValue(`${at}.minDomains`, minDomains, "must be greater than 0"));
+    problems.push(invalidValue(`${at}.minDomains`, minDomains, "must be greater than zero"));
+  }
+  if (minDomains !== undefined && whenUnsatisfiable !== "DoNotSchedule") {
+    const why = `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable}`;
+    problems.push(invalidValue(`${at}.minDomains`, minDomains, why));
+  }
+  for (const name of ["nodeAffinityPolicy", "nodeTaintsPolicy"] as const) {
+    const policy = constraint[name];
+    if (policy !== undefined && !spreadHonors.includes(policy)) {
+      problems.push(notSupported(`${at}.${name}`, policy, spreadHonors));
+    }
   }
   return [...problems, ...selectorProblems(constraint.labelSelector, `${at}.labelSelector`)];
 }
 
+const spreadHonors = ["Honor", "Ignore"];
+
+/** Two constraints cannot say different things of the same spread. */
+function repeatedSpread(constraints: readonly TopologySpreadConstraint[], index: number, at: string): FieldProblem[] {
+  const idOf = ({ topologyKey, whenUnsatisfiable }: TopologySpreadConstraint) =>
+    `{${topologyKey}, ${whenUnsatisfiable}}`;
+  const [own, ...later] = constraints.slice(index).map(idOf);
+  const field = `${at}.{topologyKey, whenUnsatisfiable}`;
+  return own !== undefined && later.includes(own) ? [duplicateValue(field, own)] : [];
+}
+
+const nameserversMax = 3;
+
+function dnsProblems({ dnsPolicy, dnsConfig }: PodSpec, at: string): FieldProblem[] {
+  if (dnsPolicy === "None") {
+    if (!dnsConfig) return [required(at, "must provide `dnsConfig` when `dnsPolicy` is None")];
+    if (!dnsConfig.nameservers) {
+      return [required(`${at}.nameservers`, "must provide at least one DNS nameserver when `dnsPolicy` is None")];
+    }
+  }
+  const { nameservers = [], searches = [], options = [] } = dnsConfig ?? {};
+  const problems: FieldProblem[] = [];
+  if (nameservers.length > nameserversMax) {
+    const why = `must not have more than ${nameserversMax} nameservers`;
+    problems.push(invalidValue(`${at}.nameservers`, nameservers, why));
+  }
+  problems.push(...nameservers.flatMap((address, index) => ipProblems(address, `${at}.nameservers[${index}]`)));
+  for (const [index, domain] of searches.entries()) {
+    problems.push(...named(domain.replace(/\.$/, ""), dnsSubdomain, `${at}.searches[${index}]`));
+  }
+  for (const [index, { name = "" }] of options.entries()) {
+    if (name === "") problems.push(required(`${at}.options[${index}]`, "must not be empty"));
+  }
+  return problems;
+}
+
+/** Conditions that count for readiness, and gates that hold a Pod back. */
+function gateProblems(spec: PodSpec, at: string): FieldProblem[] {
+  const problems = (spec.readinessGates ?? []).flatMap(({ conditionType }, index) =>
+    named(conditionType, qualifiedName, `${at}.readinessGates[${index}].conditionType`),
+  );
+  const seen = new Set<string>();
+  for (const [index, { name }] of (spec.schedulingGates ?? []).entries()) {
+    const field = `${at}.schedulingGates[${index}]`;
+    problems.push(...qualifiedName(name).map((why) => invalidValue(field, name, why)));
+    if (seen.has(name)) problems.push(duplicateValue(field, name));
+    seen.add(name);
+  }
+  return problems;
+}
+
+const systems = ["linux", "windows"];
+
 function placementProblems(spec: PodSpec, at: string): FieldProblem[] {
   const problems: FieldProblem[] = [];
   if (spec.affinity) problems.push(...affinityProblems(spec.affinity, `${at}.affinity`));
-  for (const [index, constraint] of (spec.topologySpreadConstraints ?? []).entries()) {
-    problems.push(...spreadProblems(constraint, `${at}.topologySpreadConstraints[${index}]`));
+  problems.push(...dnsProblems(spec, `${at}.dnsConfig`), ...gateProblems(spec, at));
+  const constraints = spec.topologySpreadConstraints ?? [];
+  for (const [index, constraint] of constraints.entries()) {
+    const field = `${at}.topologySpreadConstraints[${index}]`;
+    problems.push(...repeatedSpread(constraints, index, field), ...spreadProblems(constraint, field));
   }
   problems.push(...named(spec.serviceAccountName, dnsSubdomain, `${at}.serviceAccountName`));
   problems.push(...named(spec.nodeName, dnsSubdomain, `${at}.nodeName`));
@@ -72,13 +140,14 @@ function placementProblems(spec: PodSpec, at: string): FieldProblem[] {
   }
   for (const [index, { ip = "", hostnames }] of (spec.hostAliases ?? []).entries()) {
     const field = `${at}.hostAliases[${index}]`;
-    if (!/^[\d.]+$|:/.test(ip)) {
-      problems.push(invalidValue(`${field}.ip`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
+    problems.push(...ipProblems(ip, `${field}.ip`));
+    for (const [order, host] of (hostnames ?? []).entries()) {
+      problems.push(...named(host, dnsSubdomain, `${field}.hostnames[${order}]`));
     }
-    for (const host of hostnames ?? []) problems.push(...named(host, dnsSubdomain, `${field}.hostnames`));
   }
   problems.push(...named(spec.priorityClassName, dnsSubdomain, `${at}.priorityClassName`));
   problems.push(...named(spec.runtimeClassName, dnsSubdomain, `${at}.runtimeClassName`));
+  if (spec.os && !systems.includes(spec.os.name)) problems.push(notSupported(`${at}.os`, spec.os.name, systems));
   return problems;
 }
 
@@ -92,6 +161,7 @@ export function podSpecProblems(spec: PodSpec, at: string): FieldProblem[] {
     const names = new Set(spec.containers?.map(({ name }) => name));
     problems.push(...initContainerProblems(spec.initContainers, names, pod, `${at}.initContainers`));
   }
+  problems.push(...resourceProblems(spec.resources, `${at}.resources`));
   const { restartPolicy = "", dnsPolicy = "", securityContext } = spec;
   if (!restartPolicies.includes(restartPolicy)) {
     problems.push(notSupported(`${at}.restartPolicy`, restartPolicy, restartPolicies));
@@ -102,9 +172,13 @@ export function podSpecProblems(spec: PodSpec, at: string): FieldProblem[] {
     for (const name of ["fsGroup", "runAsUser", "runAsGroup"] as const) {
       problems.push(...idProblems(securityContext[name], `${at}.securityContext.${name}`));
     }
-  }
-  for (const [index, { name = "" }] of (spec.imagePullSecrets ?? []).entries()) {
-    if (name === "") problems.push(required(`${at}.imagePullSecrets[${index}].name`));
+    for (const [index, id] of (securityContext.supplementalGroups ?? []).entries()) {
+      problems.push(...idProblems(id, `${at}.securityContext.supplementalGroups[${index}]`));
+    }
+    if (spec.shareProcessNamespace === true && spec.hostPID === true) {
+      const field = `${at}.securityContext.shareProcessNamespace`;
+      problems.push(invalidValue(field, true, "ShareProcessNamespace and HostPID cannot both be enabled"));
+    }
   }
   return [...problems, ...placementProblems(spec, at)];
 }
@@ -114,4 +188,7 @@ export const podTemplateProblems = (template: PodTemplateSpec, at: string): Fiel
   ...labelProblems(template.metadata?.labels, `${at}.labels`),
   ...annotationProblems(template.metadata?.annotations, `${at}.annotations`),
   ...podSpecProblems(template.spec ?? { containers: [] }, `${at}.spec`),
+  ...(template.spec?.ephemeralContainers
+    ? [forbiddenField(`${at}.spec.ephemeralContainers`, "ephemeral containers not allowed in pod template")]
+    : []),
 ];

@@ -9,10 +9,15 @@ import { podSpecProblems } from "./pod-spec.ts";
 import { podWarnings } from "./pod-warnings.ts";
 
 /** What holds for Pods, though not for templates of Pods. */
-const createProblems = ({ spec }: Pod): FieldProblem[] => [
+const specProblems = ({ spec }: Pod): FieldProblem[] => [
   ...podSpecProblems(spec, "spec"),
   ...imageSpaceProblems(spec.containers, "spec.containers"),
   ...imageSpaceProblems(spec.initContainers, "spec.initContainers"),
+];
+
+const createProblems = (pod: Pod): FieldProblem[] => [
+  ...specProblems(pod),
+  ...(pod.spec.ephemeralContainers ? [forbiddenField("spec.ephemeralContainers", "cannot be set on create")] : []),
 ];
 
 const updatable =
@@ -67,8 +72,8 @@ function withoutAllowed(next: PodSpec, old: PodSpec): PodSpec {
   munged.tolerations = old.tolerations;
   const grace = old.terminationGracePeriodSeconds ?? 0;
   if (grace < 0 && next.terminationGracePeriodSeconds === 1) munged.terminationGracePeriodSeconds = grace;
+  munged.schedulingGates = old.schedulingGates;
   if ((old.schedulingGates?.length ?? 0) > 0) {
-    munged.schedulingGates = old.schedulingGates;
     munged.nodeSelector = old.nodeSelector;
     munged.affinity = old.affinity;
   }
@@ -77,13 +82,14 @@ function withoutAllowed(next: PodSpec, old: PodSpec): PodSpec {
 
 function gateProblems(next: PodSpec, old: PodSpec): FieldProblem[] {
   const before = new Set(old.schedulingGates?.map(({ name }) => name));
-  const added = (next.schedulingGates ?? []).filter(({ name }) => !before.has(name));
-  const why = `only deletion is allowed, but found new scheduling gate '${added[0]?.name}'`;
-  return added.length > 0 ? [forbiddenField("spec.schedulingGates", why)] : [];
+  return (next.schedulingGates ?? []).flatMap(({ name }, index) => {
+    const why = `only deletion is allowed, but found new scheduling gate '${name}'`;
+    return before.has(name) ? [] : [forbiddenField(`spec.schedulingGates[${index}].name`, why)];
+  });
 }
 
 function updateProblems(next: Pod, old: Pod): FieldProblem[] {
-  const problems = createProblems(next);
+  const problems = specProblems(next);
   for (const list of ["containers", "initContainers"] as const) {
     const images = imageProblems(next.spec[list], old.spec[list], `spec.${list}`);
     problems.push(...images.problems);

@@ -15,12 +15,12 @@ function httpProblems(http: HTTPGetAction, at: string): FieldProblem[] {
   if (http.scheme !== "HTTP" && http.scheme !== "HTTPS") {
     problems.push(notSupported(`${at}.scheme`, http.scheme, ["HTTP", "HTTPS"]));
   }
-  for (const [index, { name }] of (http.httpHeaders ?? []).entries()) {
+  for (const { name } of http.httpHeaders ?? []) {
     if (/^[-A-Za-z0-9]+$/.test(name)) continue;
     const why =
       "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for " +
       "validation is '[-A-Za-z0-9]+')";
-    problems.push(invalidValue(`${at}.httpHeaders[${index}].name`, name, why));
+    problems.push(invalidValue(`${at}.httpHeaders`, name, why));
   }
   return problems;
 }
@@ -61,13 +61,7 @@ function handlerProblems(handler: Handler, graceSeconds: number, at: string): Fi
 const sleepProblems = (seconds: number, graceSeconds: number, at: string): FieldProblem[] =>
   seconds >= 0 && seconds <= graceSeconds
     ? []
-    : [
-        invalidValue(
-          at,
-          seconds,
-          `must be non-negative and less than terminationGracePeriodSeconds (${graceSeconds}). Enable AllowPodLifecycleSleepActionZeroValue feature gate for zero sleep.`,
-        ),
-      ];
+    : [invalidValue(at, seconds, `must be non-negative and less than terminationGracePeriodSeconds (${graceSeconds})`)];
 
 const counts = [
   "initialDelaySeconds",

@@ -17,6 +17,10 @@ const isShareable = (name: string): boolean => !isExtended(name) && !isHugePages
 export function amountProblems(name: string, amount: string, at: string): FieldProblem[] {
   const { nanos } = parseQuantity(amount);
   if (nanos < 0n) return [invalidValue(at, amount, "must be greater than or equal to 0")];
+  const page = /^hugepages-(.+)$/.exec(name)?.[1];
+  if (page !== undefined && (nanos === 0n || nanos % parseQuantity(page).nanos !== 0n)) {
+    return [invalidValue(at, amount, `${amount} is not positive integer multiple of ${name}`)];
+  }
   if (isExtended(name) && nanos % 1_000_000_000n !== 0n) return [invalidValue(at, amount, "must be an integer")];
   return [];
 }
@@ -24,8 +28,8 @@ export function amountProblems(name: string, amount: string, at: string): FieldP
 /** A name that containers may ask for. */
 function nameProblems(name: string, at: string): FieldProblem[] {
   const problems = qualifiedName(name).map((why) => invalidValue(at, name, why));
-  if (name.includes("/") || problems.length > 0) return problems;
-  if (!standardResources.has(name) && !isHugePages(name)) {
+  if (name.includes("/")) return problems;
+  if (problems.length === 0 && !standardResources.has(name) && !isHugePages(name)) {
     problems.push(invalidValue(at, name, "must be a standard resource type or fully qualified"));
   }
   if (!containerResources.has(name) && !isHugePages(name)) {

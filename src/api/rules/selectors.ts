@@ -40,8 +40,4 @@ export const isEmptySelector = (selector: LabelSelector): boolean =>
   Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length === 0;
 
 /** Whether a selector can be evaluated at all. */
-export const isUsable = (selector: LabelSelector): boolean =>
-  (selector.matchExpressions ?? []).every(
-    ({ operator, values = [] }) =>
-      operators.has(operator) && (operator === "In" || operator === "NotIn") === values.length > 0,
-  );
+export const isUsable = (selector: LabelSelector): boolean => selectorProblems(selector, "").length === 0;

@@ -1,8 +1,9 @@
 import { equal } from "../equal.ts";
-import { dnsLabel, dnsSubdomain, port as portNumber } from "../names.ts";
+import { dnsLabel, dnsSubdomain, port as portNumber, qualifiedName } from "../names.ts";
 import { duplicateValue, forbiddenField, invalidValue, notSupported, required } from "../problems.ts";
 import type { FieldProblem } from "../status.ts";
 import type { Service, ServicePort, ServiceSpec } from "../types.gen.ts";
+import { cidrProblems, ipProblems, reachableProblems } from "./addresses.ts";
 import { rulesFor } from "./kind-rules.ts";
 import { labelProblems } from "./metadata.ts";
 import { portOrNameProblems } from "./probes.ts";
@@ -27,7 +28,7 @@ function typeProblems(spec: ServiceSpec): FieldProblem[] {
   }
   if ((spec.type === "LoadBalancer" || spec.type === "NodePort") && isHeadless(spec)) {
     const why = `may not be set to 'None' for ${spec.type} services`;
-    return [invalidValue("spec.clusterIPs[0]", spec.clusterIPs, why)];
+    return [invalidValue("spec.clusterIPs[0]", spec.clusterIPs?.[0], why)];
   }
   return [];
 }
@@ -45,7 +46,11 @@ function portProblems(port: ServicePort, needsName: boolean, names: Set<string>,
   for (const why of portNumber(port.port)) problems.push(invalidValue(`${at}.port`, port.port, why));
   if (protocol === "") problems.push(required(`${at}.protocol`));
   else if (!protocols.includes(protocol)) problems.push(notSupported(`${at}.protocol`, protocol, protocols));
-  return [...problems, ...portOrNameProblems(targetPort ?? 0, `${at}.targetPort`)];
+  problems.push(...portOrNameProblems(targetPort ?? 0, `${at}.targetPort`));
+  for (const why of port.appProtocol === undefined ? [] : qualifiedName(port.appProtocol)) {
+    problems.push(invalidValue(`${at}.appProtocol`, port.appProtocol, why));
+  }
+  return problems;
 }
 
 function affinityProblems({ sessionAffinity = "", sessionAffinityConfig }: ServiceSpec): FieldProblem[] {
@@ -85,6 +90,70 @@ function duplicateProblems(ports: readonly ServicePort[]): FieldProblem[] {
   return problems;
 }
 
+const families = ["IPv4", "IPv6"];
+const familyPolicies = ["PreferDualStack", "RequireDualStack", "SingleStack"];
+const isBare = (spec: ServiceSpec): boolean => isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0;
+
+/** Addresses and the families that they are of, in a cluster of IPv4 alone. */
+function addressProblems(spec: ServiceSpec): FieldProblem[] {
+  if (spec.type === "ExternalName") return [];
+  const { clusterIP, clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;
+  const problems: FieldProblem[] = [];
+  for (const [index, family] of ipFamilies.entries()) {
+    const at = `spec.ipFamilies[${index}]`;
+    if (!families.includes(family)) problems.push(notSupported(at, family, families));
+    else if (ipFamilies.indexOf(family) < index) problems.push(duplicateValue(at, family));
+    else if (family === "IPv6" && !isBare(spec))
+      problems.push(invalidValue(at, family, "not configured on this cluster"));
+  }
+  if (ipFamilyPolicy !== undefined && !familyPolicies.includes(ipFamilyPolicy)) {
+    problems.push(notSupported("spec.ipFamilyPolicy", ipFamilyPolicy, familyPolicies));
+  } else if (ipFamilyPolicy === "RequireDualStack" && !isBare(spec)) {
+    const why = "this cluster is not configured for dual-stack services";
+    problems.push(invalidValue("spec.ipFamilyPolicy", ipFamilyPolicy, why));
+  }
+  if (clusterIP === undefined && clusterIPs.length > 0) {
+    problems.push(invalidValue("spec.clusterIPs", clusterIPs, "must be empty when `clusterIP` is not specified"));
+  } else if (clusterIPs.length > 0 && clusterIP !== clusterIPs[0]) {
+    problems.push(invalidValue("spec.clusterIPs", clusterIPs, "first value must match `clusterIP`"));
+  }
+  for (const [index, address] of clusterIPs.entries()) {
+    if (address !== "None") problems.push(...ipProblems(address, `spec.clusterIPs[${index}]`));
+  }
+  return problems;
+}
+
+const onlyBalanced = "may only be used when `type` is 'LoadBalancer'";
+const distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+
+/** What only a load balancer has. */
+function balancerProblems(spec: ServiceSpec): FieldProblem[] {
+  const { type, loadBalancerSourceRanges: ranges, loadBalancerClass, healthCheckNodePort } = spec;
+  const problems: FieldProblem[] = [];
+  // Kubernetes spells this path as its own field is called.
+  const at = "spec.LoadBalancerSourceRanges";
+  if (ranges && type !== "LoadBalancer") problems.push(forbiddenField(at, onlyBalanced));
+  for (const [index, range] of (ranges ?? []).entries()) problems.push(...cidrProblems(range, `${at}[${index}]`));
+  if (spec.allocateLoadBalancerNodePorts !== undefined && type !== "LoadBalancer") {
+    problems.push(forbiddenField("spec.allocateLoadBalancerNodePorts", onlyBalanced));
+  }
+  if (loadBalancerClass !== undefined) {
+    if (type !== "LoadBalancer") problems.push(forbiddenField("spec.loadBalancerClass", onlyBalanced));
+    for (const why of qualifiedName(loadBalancerClass)) {
+      problems.push(invalidValue("spec.loadBalancerClass", loadBalancerClass, why));
+    }
+  }
+  if (healthCheckNodePort && !(type === "LoadBalancer" && spec.externalTrafficPolicy === "Local")) {
+    const why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+    problems.push(invalidValue("spec.healthCheckNodePort", healthCheckNodePort, why));
+  }
+  const { trafficDistribution } = spec;
+  if (trafficDistribution !== undefined && !distributions.includes(trafficDistribution)) {
+    problems.push(notSupported("spec.trafficDistribution", trafficDistribution, distributions));
+  }
+  return problems;
+}
+
 function trafficProblems(spec: ServiceSpec): FieldProblem[] {
   const problems: FieldProblem[] = [];
   const { type, externalTrafficPolicy: external, internalTrafficPolicy: internal } = spec;
@@ -111,8 +180,9 @@ function serviceProblems({ spec }: Service): FieldProblem[] {
     problems.push(...portProblems(port, ports.length > 1, names, `spec.ports[${index}]`));
   }
   problems.push(...labelProblems(spec.selector, "spec.selector"), ...affinityProblems(spec));
-  if (spec.clusterIP !== undefined && spec.clusterIPs?.[0] !== undefined && spec.clusterIP !== spec.clusterIPs[0]) {
-    problems.push(invalidValue("spec.clusterIPs", spec.clusterIPs, "first value must match `clusterIP`"));
+  problems.push(...addressProblems(spec));
+  for (const [index, address] of (spec.externalIPs ?? []).entries()) {
+    problems.push(...reachableProblems(address, `spec.externalIPs[${index}]`));
   }
   if (type === "") problems.push(required("spec.type"));
   else if (!types.includes(type)) problems.push(notSupported("spec.type", type, types));
@@ -122,7 +192,7 @@ function serviceProblems({ spec }: Service): FieldProblem[] {
       problems.push(forbiddenField(`spec.ports[${index}].nodePort`, "may not be used when `type` is 'ClusterIP'"));
     }
   }
-  return [...problems, ...duplicateProblems(ports), ...trafficProblems(spec)];
+  return [...problems, ...duplicateProblems(ports), ...balancerProblems(spec), ...trafficProblems(spec)];
 }
 
 /** An address once given stays, unless the Service becomes or was a mere name. */

@@ -1,5 +1,5 @@
 import { equal } from "../equal.ts";
-import { dnsSubdomain } from "../names.ts";
+import { dnsSubdomain, qualifiedName } from "../names.ts";
 import { forbiddenField, immutable, invalidValue, notSupported, required } from "../problems.ts";
 import { compareQuantities, parseQuantity } from "../quantity.ts";
 import type { FieldProblem } from "../status.ts";
@@ -16,6 +16,18 @@ const unknownModes = (modes: readonly string[], at: string): FieldProblem[] =>
 
 const isPositive = (amount: string): boolean => parseQuantity(amount).nanos > 0n;
 
+const volumeModes = ["Block", "Filesystem"];
+
+/** The class of the storage, and whether it is a file system. */
+function kindProblems({
+  storageClassName: name,
+  volumeMode: mode,
+}: Pick<PersistentVolumeClaimSpec, "storageClassName" | "volumeMode">): FieldProblem[] {
+  const problems = name ? dnsSubdomain(name).map((why) => invalidValue("spec.storageClassName", name, why)) : [];
+  if (mode === undefined || volumeModes.includes(mode)) return problems;
+  return [...problems, notSupported("spec.volumeMode", mode, volumeModes)];
+}
+
 function claimProblems({ spec = {} }: PersistentVolumeClaim): FieldProblem[] {
   const modes = spec.accessModes ?? [];
   const problems = modes.length === 0 ? [required("spec.accessModes", "at least 1 access mode is required")] : [];
@@ -27,10 +39,7 @@ function claimProblems({ spec = {} }: PersistentVolumeClaim): FieldProblem[] {
   const size = spec.resources?.requests?.["storage"];
   if (size === undefined) problems.push(required("spec.resources[storage]"));
   else if (!isPositive(size)) problems.push(invalidValue("spec.resources[storage]", size, "must be greater than zero"));
-  for (const why of spec.storageClassName ? dnsSubdomain(spec.storageClassName) : []) {
-    problems.push(invalidValue("spec.storageClassName", spec.storageClassName, why));
-  }
-  return problems;
+  return [...problems, ...kindProblems(spec)];
 }
 
 const claimRule =
@@ -108,6 +117,7 @@ function volumeProblems({ spec = {} }: PersistentVolume): FieldProblem[] {
   }
   const [first, ...more] = sourcesOf(spec);
   if (first === undefined) return [...problems, required("spec", "must specify a volume type")];
+  problems.push(...(spec.hostPath?.path === "" ? [required("spec.hostPath.path")] : []), ...kindProblems(spec));
   const why = "may not specify more than 1 volume type";
   return [...problems, ...more.map((name) => forbiddenField(`spec.${name}`, why))];
 }
@@ -122,15 +132,25 @@ export const persistentVolumeRules = rulesFor<PersistentVolume>({
     ...(equal(sourceOnly(next.spec), sourceOnly(old.spec))
       ? []
       : [forbiddenField("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation")]),
+    ...(next.spec?.volumeMode === old.spec?.volumeMode
+      ? []
+      : [invalidValue("volumeMode", next.spec?.volumeMode ?? null, immutable)]),
   ],
 });
 
 const classPolicies = ["Delete", "Retain"];
+const bindingModes = ["Immediate", "WaitForFirstConsumer"];
 
-function classProblems({ provisioner, reclaimPolicy }: StorageClass): FieldProblem[] {
-  const problems = provisioner === "" ? [required("provisioner")] : [];
+function classProblems({ provisioner, reclaimPolicy, volumeBindingMode: mode }: StorageClass): FieldProblem[] {
+  const problems =
+    provisioner === ""
+      ? [required("provisioner")]
+      : qualifiedName(provisioner.toLowerCase()).map((why) => invalidValue("provisioner", provisioner, why));
   if (reclaimPolicy !== undefined && !classPolicies.includes(reclaimPolicy)) {
     problems.push(notSupported("reclaimPolicy", reclaimPolicy, classPolicies));
+  }
+  if (mode !== undefined && !bindingModes.includes(mode)) {
+    problems.push(notSupported("volumeBindingMode", mode, bindingModes));
   }
   return problems;
 }
@@ -140,7 +160,7 @@ export const storageClassRules = rulesFor<StorageClass>({
   update: (next, old) => [
     ...(["parameters", "provisioner", "reclaimPolicy"] as const)
       .filter((name) => !equal(next[name], old[name]))
-      .map((name) => forbiddenField(name, `updates to ${name} are forbidden.`)),
+      .map((name) => invalidValue(name, next[name] ?? null, immutable)),
     ...(next.volumeBindingMode === old.volumeBindingMode
       ? []
       : [invalidValue("volumeBindingMode", next.volumeBindingMode, immutable)]),

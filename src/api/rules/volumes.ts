@@ -1,4 +1,4 @@
-import { configKey, dnsLabel } from "../names.ts";
+import { dnsLabel } from "../names.ts";
 import { duplicateValue, forbiddenField, invalidValue, notSupported, required } from "../problems.ts";
 import { parseQuantity } from "../quantity.ts";
 import type { FieldProblem } from "../status.ts";
@@ -17,8 +17,7 @@ export function descendingProblems(path: string, at: string): FieldProblem[] {
 }
 
 function itemProblems({ key, path, mode }: KeyToPath, at: string): FieldProblem[] {
-  const problems =
-    key === "" ? [required(`${at}.key`)] : configKey(key).map((why) => invalidValue(`${at}.key`, key, why));
+  const problems = key === "" ? [required(`${at}.key`)] : [];
   if (path === "") problems.push(required(`${at}.path`));
   else problems.push(...descendingProblems(path, `${at}.path`));
   return [...problems, ...modeProblems(mode, `${at}.mode`)];
@@ -39,12 +38,13 @@ function downwardProblems(file: DownwardAPIVolumeFile, at: string): FieldProblem
   return [...problems, ...modeProblems(file.mode, `${at}.mode`)];
 }
 const filesProblems = (files: readonly DownwardAPIVolumeFile[] | undefined, at: string): FieldProblem[] =>
-  (files ?? []).flatMap((file, index) => downwardProblems(file, `${at}.items[${index}]`));
+  (files ?? []).flatMap((file) => downwardProblems(file, at));
 
 const nameProblems = (name: string | undefined, at: string): FieldProblem[] =>
   (name ?? "") === "" ? [required(`${at}.name`)] : [];
 
-function projectionProblems(source: VolumeProjection, at: string): FieldProblem[] {
+/** `whole`: the volume's own path. */
+function projectionProblems(source: VolumeProjection, at: string, whole: string): FieldProblem[] {
   const { secret, configMap, downwardAPI, serviceAccountToken } = source;
   const problems: FieldProblem[] = [];
   if (secret)
@@ -58,7 +58,7 @@ function projectionProblems(source: VolumeProjection, at: string): FieldProblem[
   if (downwardAPI) problems.push(...filesProblems(downwardAPI.items, `${at}.downwardAPI`));
   if (serviceAccountToken) {
     const field = `${at}.serviceAccountToken`;
-    if (serviceAccountToken.path === "") problems.push(required(`${field}.path`));
+    if (serviceAccountToken.path === "") problems.push(required(`${whole}.path`));
     const seconds = serviceAccountToken.expirationSeconds ?? 3600;
     if (seconds < 600) {
       problems.push(
@@ -139,7 +139,7 @@ const checks: Partial<Record<Source, Check>> = {
   ],
   nfs: ({ nfs }, at) => {
     const problems = nfs?.server === "" ? [required(`${at}.server`)] : [];
-    if (nfs?.path === "") return [...problems, required(`${at}.path`)];
+    if (nfs?.path === "") problems.push(required(`${at}.path`));
     if (nfs?.path.startsWith("/")) return problems;
     return [...problems, invalidValue(`${at}.path`, nfs?.path, "must be an absolute path")];
   },
@@ -149,6 +149,7 @@ const checks: Partial<Record<Source, Check>> = {
     ...modeProblems(downwardAPI?.defaultMode, `${at}.defaultMode`),
     ...filesProblems(downwardAPI?.items, at),
   ],
+  csi: ({ csi }, at) => (csi?.driver === "" ? [required(`${at}.driver`)] : []),
   configMap: ({ configMap }, at) => [
     ...nameProblems(configMap?.name, at),
     ...modeProblems(configMap?.defaultMode, `${at}.defaultMode`),
@@ -156,7 +157,7 @@ const checks: Partial<Record<Source, Check>> = {
   ],
   projected: ({ projected }, at) => [
     ...modeProblems(projected?.defaultMode, `${at}.defaultMode`),
-    ...(projected?.sources ?? []).flatMap((source, index) => projectionProblems(source, `${at}.sources[${index}]`)),
+    ...(projected?.sources ?? []).flatMap((source, index) => projectionProblems(source, `${at}.sources[${index}]`, at)),
   ],
 };
 
