@@ -1,5 +1,6 @@
+import { tolerateUnready } from "./defaulting/admission.ts";
 import { secretNames } from "./defaulting/creation.ts";
-import { child, defaultsTable } from "./defaulting/rows.ts";
+import { child, defaultsTable, ensureChild } from "./defaulting/rows.ts";
 import { equal } from "./equal.ts";
 import { type Kind, kinds } from "./kinds.ts";
 import type { KubeObject } from "./object.ts";
@@ -30,6 +31,8 @@ const withoutStatus = ({ metadata: _, status: __, ...rest }: KubeObject): object
 
 /** Whether the change of an object itself counts as a new generation. */
 function bumpsGeneration(kind: Kind, next: KubeObject, old: KubeObject): boolean {
+  // Its value cannot change, and the rest does not count.
+  if (kind.type === "scheduling.v1.PriorityClass") return false;
   if (kind.type === "apps.v1.Deployment" && !equal(next.metadata.annotations, old.metadata.annotations)) return true;
   if (hasStatus(kind)) return !equal(withoutStatus(next), withoutStatus(old));
   const { metadata: _, ...nextRest } = next;
@@ -91,6 +94,10 @@ const completions: Readonly<Record<string, (next: KubeObject, old: KubeObject) =
     completeServiceUpdate(next as unknown as Service, old as unknown as Service);
   },
   "core.v1.ServiceAccount": (next) => secretNames(next),
+  "core.v1.Pod": (next) => {
+    next.spec = { ...child(next, "spec") };
+    tolerateUnready(ensureChild(next, "spec"));
+  },
   "apps.v1.DaemonSet": countTemplates,
   "core.v1.Namespace": (next, old) => {
     next.spec = old.spec;

@@ -7,6 +7,16 @@ const tolerates = (toleration: Fields, key: string): boolean =>
   (toleration["key"] === key || (toleration["key"] ?? "") === "") &&
   (toleration["effect"] === "NoExecute" || (toleration["effect"] ?? "") === "");
 
+/** Every Pod tolerates for five minutes that its node is not ready or not reachable, unless it says otherwise itself. */
+export function tolerateUnready(spec: Fields): void {
+  const tolerations = items(spec["tolerations"]);
+  for (const key of notReady) {
+    if (tolerations.some((toleration) => tolerates(toleration, key))) continue;
+    tolerations.push({ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 });
+  }
+  spec["tolerations"] = tolerations;
+}
+
 /** What every Pod gets that needs no other object. Priority classes and service accounts are the registry's. */
 const pod: Rule = (object) => {
   const spec = ensureChild(object, "spec");
@@ -14,12 +24,7 @@ const pod: Rule = (object) => {
   spec["serviceAccount"] = spec["serviceAccountName"];
   spec["priority"] ??= 0;
   spec["preemptionPolicy"] ??= "PreemptLowerPriority";
-  const tolerations = items(spec["tolerations"]);
-  for (const key of notReady) {
-    if (tolerations.some((toleration) => tolerates(toleration, key))) continue;
-    tolerations.push({ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 });
-  }
-  spec["tolerations"] = tolerations;
+  tolerateUnready(spec);
 };
 
 const withFinalizer =

@@ -5,6 +5,7 @@ import { newEventRules, oldEventRules } from "./events.ts";
 import { cronJobRules, jobRules } from "./jobs.ts";
 import type { KindRules } from "./kind-rules.ts";
 import { ingressClassRules, ingressRules, networkPolicyRules } from "./networking.ts";
+import { nodeRules } from "./nodes.ts";
 import { podRules } from "./pods.ts";
 import { limitRangeRules, priorityClassRules, quotaRules } from "./quotas.ts";
 import { budgetRules, scalerRules } from "./scaling.ts";
@@ -29,6 +30,7 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
   "core.v1.Endpoints": { warnings: () => [endpointsWarning] },
   "core.v1.Event": oldEventRules,
   "core.v1.LimitRange": limitRangeRules,
+  "core.v1.Node": nodeRules,
   "core.v1.PersistentVolume": persistentVolumeRules,
   "core.v1.PersistentVolumeClaim": claimRules,
   "core.v1.Pod": podRules,

@@ -1,4 +1,5 @@
 import { equal } from "../equal.ts";
+import { jsonSyntaxProblem } from "../json-syntax.ts";
 import { configKey } from "../names.ts";
 import { forbiddenField, immutable, invalidValue, required, tooLong } from "../problems.ts";
 import type { FieldProblem } from "../status.ts";
@@ -28,7 +29,7 @@ function configMapProblems({ data = {}, binaryData = {} }: ConfigMap): FieldProb
     problems.push(...keyProblems(key, "binaryData"));
     bytes += decodedBytes(value);
   }
-  return bytes > dataBytesMax ? [...problems, tooLong("", dataBytesMax)] : problems;
+  return bytes > dataBytesMax ? [...problems, tooLong("[]", dataBytesMax)] : problems;
 }
 
 /** Fields that an object which calls itself immutable keeps. */
@@ -54,11 +55,13 @@ const missing = (data: Record<string, string>, key: string): FieldProblem[] =>
 function dockerProblems(data: Record<string, string>, key: string): FieldProblem[] {
   const text = data[key];
   if (text === undefined) return [required(`data[${key}]`)];
+  const bytes = Buffer.from(text, "base64");
   try {
-    JSON.parse(Buffer.from(text, "base64").toString("utf8"));
+    JSON.parse(bytes.toString("utf8"));
     return [];
   } catch {
-    return [invalidValue(`data[${key}]`, "<secret contents redacted>", "unexpected end of JSON input")];
+    const why = jsonSyntaxProblem(bytes) ?? "unexpected end of JSON input";
+    return [invalidValue(`data[${key}]`, "<secret contents redacted>", why)];
   }
 }
 

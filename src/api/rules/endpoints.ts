@@ -20,6 +20,7 @@ const tooMany = (field: string, count: number, max: number): FieldProblem => ({
 function addressProblems(address: string, type: string, at: string): FieldProblem[] {
   if (type === "FQDN") return dnsSubdomain(address).map((why) => invalidValue(at, address, why));
   const problems = reachableProblems(address, at);
+  if (!addressTypes.includes(type)) return problems;
   if (isIP(address) === 0 || (type === "IPv4" ? isIPv4(address) : isIPv6(address))) return problems;
   const list = at.replace(/\[\d+\]$/, "");
   return [...problems, invalidValue(list, address, `must be an ${type} address`)];

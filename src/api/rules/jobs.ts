@@ -21,6 +21,23 @@ const counts = [
 ] as const;
 const modes = ["NonIndexed", "Indexed"];
 
+const endings = ["OnFailure", "Never"];
+const replacements = ["Failed", "TerminatingOrFailed"];
+const needsIndexes = "requires indexed completion mode";
+
+/** What only a Job has that counts its Pods by index. */
+function indexProblems(spec: JobSpec, at: string): FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  const { backoffLimitPerIndex: limit, maxFailedIndexes: failures } = spec;
+  if (failures !== undefined && limit === undefined) {
+    problems.push(required(`${at}.backoffLimitPerIndex`, "when maxFailedIndexes is specified"));
+  }
+  if (spec.completionMode === "Indexed") return problems;
+  if (limit !== undefined) problems.push(invalidValue(`${at}.backoffLimitPerIndex`, limit, needsIndexes));
+  if (failures !== undefined) problems.push(invalidValue(`${at}.maxFailedIndexes`, failures, needsIndexes));
+  return problems;
+}
+
 /** A Job's spec without its selector, which a template of Jobs does not have. */
 function taskProblems(spec: JobSpec, at: string): FieldProblem[] {
   const problems = counts.flatMap((name) => nonNegative(`${at}.${name}`, spec[name]));
@@ -29,10 +46,17 @@ function taskProblems(spec: JobSpec, at: string): FieldProblem[] {
   if (mode === "Indexed" && spec.completions === undefined) {
     problems.push(required(`${at}.completions`, "when completion mode is Indexed"));
   }
+  problems.push(...indexProblems(spec, at));
+  const replacement = spec.podReplacementPolicy;
+  if (replacement !== undefined && !replacements.includes(replacement)) {
+    problems.push(notSupported(`${at}.podReplacementPolicy`, replacement, replacements));
+  }
   problems.push(...podTemplateProblems(spec.template, `${at}.template`));
   const policy = spec.template.spec?.restartPolicy ?? "";
   if (policy === "" || policy === "Always") {
     problems.push(required(`${at}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'));
+  } else if (!endings.includes(policy)) {
+    problems.push(notSupported(`${at}.template.spec.restartPolicy`, policy, endings));
   }
   return problems;
 }
@@ -135,6 +159,13 @@ function cronJobProblems({ spec }: CronJob): FieldProblem[] {
     problems.push(...nonNegative(`spec.${name}`, spec[name]));
   }
   const task = spec.jobTemplate.spec;
+  if (task?.selector) {
+    const why = "`selector` will be auto-generated";
+    problems.push(invalidValue("spec.jobTemplate.spec.selector", task.selector, why));
+  }
+  if (task?.manualSelector === true) {
+    problems.push(notSupported("spec.jobTemplate.spec.manualSelector", true, ["nil", "false"]));
+  }
   return task ? [...problems, ...taskProblems(task, "spec.jobTemplate.spec")] : problems;
 }
 

@@ -1,4 +1,4 @@
-import { forbiddenField, invalidValue } from "../problems.ts";
+import { duplicateValue, forbiddenField, invalidValue } from "../problems.ts";
 import { compareQuantities } from "../quantity.ts";
 import type { FieldProblem } from "../status.ts";
 import type { LimitRange, LimitRangeItem, PriorityClass, ResourceQuota } from "../types.gen.ts";
@@ -18,7 +18,7 @@ const orders: readonly { low: Bound; high: Bound; field: Bound; quoted: Bound; h
   { low: request, high: max, field: request, quoted: request },
   { low: request, high: limit, field: request, quoted: request, highText: "default limit" },
   { low: min, high: limit, field: limit, quoted: min },
-  { low: limit, high: max, field: limit, quoted: limit },
+  { low: limit, high: max, field: limit, quoted: max },
 ];
 
 function limitProblems(item: LimitRangeItem, at: string): FieldProblem[] {
@@ -34,7 +34,15 @@ function limitProblems(item: LimitRangeItem, at: string): FieldProblem[] {
 }
 
 export const limitRangeRules = rulesFor<LimitRange>({
-  create: ({ spec }) => (spec?.limits ?? []).flatMap((item, index) => limitProblems(item, `spec.limits[${index}]`)),
+  create: ({ spec }) => {
+    const limits = spec?.limits ?? [];
+    const types = limits.map(({ type }) => type);
+    return limits.flatMap((item, index) => {
+      const at = `spec.limits[${index}]`;
+      const isRepeated = types.indexOf(item.type) < index;
+      return [...(isRepeated ? [duplicateValue(`${at}.type`, item.type)] : []), ...limitProblems(item, at)];
+    });
+  },
 });
 
 export const quotaRules = rulesFor<ResourceQuota>({

@@ -45,7 +45,11 @@ export function scheduleProblem(text: string): string | undefined {
   const bare = text.replace(/^(?:CRON_)?TZ=\S+\s+/, "").trim();
   if (bare.startsWith("@")) {
     if (shorthands.has(bare.slice(1))) return undefined;
+    const period = /^@every (.*)$/.exec(bare)?.[1];
     if (/^@every (\d+(\.\d+)?(h|m|s|ms|us|µs|ns))+$/.test(bare)) return undefined;
+    if (period !== undefined) {
+      return `failed to parse duration ${bare}: time: invalid duration ${JSON.stringify(period)}`;
+    }
     return `unrecognized descriptor: ${bare}`;
   }
   const given = bare === "" ? [] : bare.split(/\s+/);
@@ -63,12 +67,14 @@ export function scheduleProblem(text: string): string | undefined {
 
 /** Why a name is no time zone, or undefined. */
 export function timeZoneProblem(name: string): string | undefined {
-  if (name === "" || name.toLowerCase() === "local") {
+  if (name === "") return "timeZone must be nil or non-empty string";
+  if (name.toLowerCase() === "local") {
     return "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
   }
   try {
     new Intl.DateTimeFormat("en", { timeZone: name });
-    return undefined;
+    // Files of time zones are found by their exact names, here by any spelling.
+    return /^[a-z]/.test(name) ? `unknown time zone ${name}` : undefined;
   } catch {
     return `unknown time zone ${name}`;
   }

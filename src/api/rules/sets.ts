@@ -1,8 +1,10 @@
 import { equal } from "../equal.ts";
 import { labelSelectorMatcher } from "../labels.ts";
-import { forbiddenField, invalidValue, nonNegative, required } from "../problems.ts";
+import { dnsLabel } from "../names.ts";
+import { forbiddenField, invalidValue, nonNegative, notSupported, required } from "../problems.ts";
 import type { FieldProblem } from "../status.ts";
 import type { DaemonSet, StatefulSet } from "../types.gen.ts";
+import { goDump } from "./go-dump.ts";
 import { rulesFor } from "./kind-rules.ts";
 import { podTemplateProblems } from "./pod-spec.ts";
 import { isEmptySelector, isUsable, selectorProblems } from "./selectors.ts";
@@ -23,7 +25,13 @@ function statefulUpdateProblems({ updateStrategy }: StatefulSet["spec"]): FieldP
   const { type = "", rollingUpdate } = updateStrategy ?? {};
   if (type === "OnDelete") {
     if (!rollingUpdate) return [];
-    return [invalidValue(`${at}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")];
+    return [
+      invalidValue(
+        `${at}.rollingUpdate`,
+        goDump("apps.v1.RollingUpdateStatefulSetStrategy", rollingUpdate),
+        "only allowed for updateStrategy 'RollingUpdate'",
+      ),
+    ];
   }
   if (type === "RollingUpdate") return nonNegative(`${at}.rollingUpdate.partition`, rollingUpdate?.partition);
   if (type === "") return [required(at)];
@@ -32,6 +40,8 @@ function statefulUpdateProblems({ updateStrategy }: StatefulSet["spec"]): FieldP
   ];
 }
 
+const claimFates = ["Retain", "Delete"];
+
 function statefulSetProblems({ spec }: StatefulSet): FieldProblem[] {
   const problems: FieldProblem[] = [];
   const policy = spec.podManagementPolicy;
@@ -39,6 +49,11 @@ function statefulSetProblems({ spec }: StatefulSet): FieldProblem[] {
     problems.push(invalidValue("spec.podManagementPolicy", policy ?? "", "must be 'OrderedReady' or 'Parallel'"));
   }
   problems.push(...statefulUpdateProblems(spec));
+  for (const name of ["whenDeleted", "whenScaled"] as const) {
+    const fate = spec.persistentVolumeClaimRetentionPolicy?.[name];
+    if (fate === undefined || claimFates.includes(fate)) continue;
+    problems.push(notSupported(`spec.persistentVolumeClaimRetentionPolicy.${name}`, fate, claimFates));
+  }
   problems.push(...nonNegative("spec.replicas", spec.replicas));
   problems.push(...nonNegative("spec.minReadySeconds", spec.minReadySeconds));
   problems.push(...nonNegative("spec.ordinals.start", spec.ordinals?.start));
@@ -48,7 +63,11 @@ function statefulSetProblems({ spec }: StatefulSet): FieldProblem[] {
     problems.push(...templateLabelProblems(spec.selector, spec.template));
     problems.push(...podTemplateProblems(spec.template, "spec.template"));
   }
-  return [...problems, ...alwaysProblems(spec.template, "StatefulSet")];
+  problems.push(...alwaysProblems(spec.template, "StatefulSet"));
+  const service = spec.serviceName ?? "";
+  return service === ""
+    ? problems
+    : [...problems, ...dnsLabel(service).map((why) => invalidValue("spec.serviceName", service, why))];
 }
 
 const changeable = [
@@ -91,7 +110,8 @@ function daemonUpdateProblems({ updateStrategy }: DaemonSet["spec"]): FieldProbl
   if (type === "OnDelete") return [];
   const at = "spec.updateStrategy";
   if (type !== "RollingUpdate") {
-    return [invalidValue(`${at}.type`, type ?? "", 'must be one of: "RollingUpdate", "OnDelete"')];
+    const shown = { Type: type ?? "", RollingUpdate: rollingUpdate ?? null };
+    return [notSupported(at, shown, ["RollingUpdate", "OnDelete"])];
   }
   const { maxUnavailable, maxSurge } = rollingUpdate ?? {};
   const field = `${at}.rollingUpdate`;
@@ -114,11 +134,10 @@ function daemonSetProblems({ spec }: DaemonSet): FieldProblem[] {
   const { selector, template } = spec;
   const problems = selectorProblems(selector, "spec.selector");
   const labels = template.metadata?.labels;
-  if (selector && isUsable(selector) && !labelSelectorMatcher(selector)(labels)) {
+  if ((!selector || isUsable(selector)) && !labelSelectorMatcher(selector)(labels)) {
     problems.push(invalidValue("spec.template.metadata.labels", labels ?? null, mismatch));
   }
-  if (!selector) problems.push(required("spec.selector"));
-  else if (isEmptySelector(selector)) {
+  if (selector && isEmptySelector(selector)) {
     problems.push(invalidValue("spec.selector", selector, "empty selector is invalid for daemonset"));
   }
   return [
