@@ -6,11 +6,12 @@ export function copyJson<T>(value: T): T {
 function copy(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(copy);
+  const from = value as Record<string, unknown>; // Neither a list nor null.
   const to: Record<string, unknown> = {};
-  for (const [key, item] of Object.entries(value)) {
+  for (const key in from) {
     // A plain assignment to this key would set the prototype instead.
-    if (key === "__proto__") Object.defineProperty(to, key, { ...own, value: copy(item) });
-    else to[key] = copy(item);
+    if (key === "__proto__") Object.defineProperty(to, key, { ...own, value: copy(from[key]) });
+    else to[key] = copy(from[key]);
   }
   return to;
 }

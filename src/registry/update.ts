@@ -79,14 +79,27 @@ async function updateOnce(
   }
 }
 
-/** With its fields in the order of the type, as Kubernetes shows a patched object. */
-function privateCopy(stored: Stored): KubeObject {
-  const { metadata, ...object } = copyJson(stored.object);
-  const { resourceVersion, creationTimestamp, ...rest } = metadata;
-  const { name, generateName, namespace, uid, ...others } = rest;
-  const first = { name, generateName, namespace, uid, resourceVersion };
-  for (const key of ["generateName", "namespace"] as const) if (first[key] === undefined) delete first[key];
-  return { ...object, metadata: { ...first, creationTimestamp, ...others } } as KubeObject; // As it was stored.
+/**
+ * With its fields in the order of the type, as Kubernetes shows a patched object. The owners of fields are shared:
+ * they are many, and nobody changes them in place.
+ */
+function privateCopy({ object }: Stored): KubeObject {
+  const { managedFields, ...ownMetadata } = object.metadata;
+  const { resourceVersion, ...metadata } = copyJson(ownMetadata);
+  const { name, generateName, namespace, uid, ...others } = metadata;
+  const { metadata: _, ...body } = object;
+  return {
+    ...(copyJson(body) as KubeObject), // All of it but the metadata, which follow.
+    metadata: {
+      name,
+      ...(generateName !== undefined && { generateName }),
+      ...(namespace !== undefined && { namespace }),
+      uid,
+      resourceVersion,
+      ...others,
+      ...(managedFields && { managedFields }),
+    },
+  };
 }
 
 /** Whether writing `next` would change nothing. */
