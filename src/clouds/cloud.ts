@@ -1,5 +1,3 @@
-import type { Duplex } from "node:stream";
-
 /**
  * The ports between drover and a provider of machines. Every method is idempotent, may be repeated after a crash, and
  * throws only the catalogue's CLOUD_* errors. `signal` ends the waiting, not what the provider has already begun.
@@ -137,9 +135,6 @@ export interface Names {
   /** Every record of the cluster. */
   list(signal?: AbortSignal): Promise<readonly NameRecord[]>;
 }
-
-/** A byte stream to a TCP port of a machine, by whatever road the cloud has. @throws BOX_UNREACHABLE */
-export type Dial = (machine: Machine, port: number, signal?: AbortSignal) => Promise<Duplex>;
 
 /** What a machine is told when a Pod is bound to it and that belongs to the cloud, not to the template. */
 export type Surroundings = {
