@@ -22,8 +22,8 @@ export function terminal(): Terminal {
     say: (line) => void write(`${line}\n`),
     live(lines) {
       if (fancy) {
-        const up = shown.length === 0 ? "" : `\u001b[${shown.length}A`;
-        write(`${up}${lines.map((line) => `\u001b[2K${line}\n`).join("")}`);
+        const up = shown.length === 0 ? "" : `\u001b[${shown.length}A\u001b[J`;
+        write(`${up}${lines.map((line) => `${line}\n`).join("")}`);
       } else {
         for (const [index, line] of lines.entries())
           if (withoutTimes(line) !== withoutTimes(shown[index])) write(`${line}\n`);
