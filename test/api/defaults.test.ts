@@ -105,3 +105,9 @@ test("a status that the client sends with a new object is dropped", () => {
   const sent = decodeObject(kind, { status: { replicas: 3, readyReplicas: 3 } }).object;
   expect(applyDefaults(kind, sent, "strategy").status).toEqual({});
 });
+
+test("of an address in its single and its plural form the single one wins", () => {
+  const status = { podIP: "10.0.0.2", podIPs: [{ ip: "10.0.0.1" }] };
+  expect(defaulted("v1/Pod", { status }).status).toEqual({ podIP: "10.0.0.2", podIPs: [{ ip: "10.0.0.2" }] });
+  expect(defaulted("v1/Pod", { status: { podIPs: [{ ip: "10.0.0.1" }] } }).status).toMatchObject({ podIP: "10.0.0.1" });
+});

@@ -129,19 +129,20 @@ export const byHand: Readonly<Record<string, Rule | "elsewhere">> = {
   },
   "apiextensions.v1.CustomResourceDefinition status.storedVersions": storedVersions,
   "core.v1.Secret data[key]": stringData,
+  // The single form wins where both are there and differ.
   "core.v1.PodStatus podIP": (status) => {
-    const address = first(status["podIPs"])?.["ip"];
-    if (address !== undefined) status["podIP"] = address;
+    status["podIP"] ??= first(status["podIPs"])?.["ip"];
+    if (status["podIP"] === undefined) delete status["podIP"];
+    else if (first(status["podIPs"])?.["ip"] !== status["podIP"]) status["podIPs"] = [{ ip: status["podIP"] }];
   },
-  "core.v1.PodStatus podIPs": (status) => {
-    if (status["podIP"] !== undefined) status["podIPs"] ??= [{ ip: status["podIP"] }];
-  },
+  "core.v1.PodStatus podIPs": "elsewhere",
   "core.v1.NodeSpec podCIDR": (spec) => {
-    if (Array.isArray(spec["podCIDRs"])) spec["podCIDR"] = spec["podCIDRs"][0];
+    const ranges = Array.isArray(spec["podCIDRs"]) ? spec["podCIDRs"] : [];
+    spec["podCIDR"] ??= ranges[0];
+    if (spec["podCIDR"] === undefined) delete spec["podCIDR"];
+    else if (ranges[0] !== spec["podCIDR"]) spec["podCIDRs"] = [spec["podCIDR"]];
   },
-  "core.v1.NodeSpec podCIDRs": (spec) => {
-    if (spec["podCIDR"] !== undefined) spec["podCIDRs"] ??= [spec["podCIDR"]];
-  },
+  "core.v1.NodeSpec podCIDRs": "elsewhere",
   "apps.v1.StatefulSet spec.volumeClaimTemplates[].apiVersion": (set) => {
     const spec = ensureChild(set, "spec");
     const claims = items(spec["volumeClaimTemplates"]);
