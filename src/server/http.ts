@@ -3,11 +3,14 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { ApiError } from "../api/status.ts";
+import type { Clock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
 import { systemRandom } from "../base/random.ts";
 import { anonymous, authenticator } from "./authenticate.ts";
 import { type Call, callOf } from "./call.ts";
 import { failureOf, isUnexpected } from "./failure.ts";
+import type { Identity } from "./identity.ts";
+import { impersonated } from "./impersonate.ts";
 import { sendValue } from "./reply.ts";
 import { router } from "./router.ts";
 import type { Services } from "./services.ts";
@@ -31,7 +34,9 @@ const keepAliveMs = 120_000;
 const headersMs = 30_000;
 /** For the whole request; a log or a watch is an answer and may take longer. */
 const requestMs = 60_000;
+const handshakeMs = 10_000;
 const headerBytesMax = 65_536;
+const connectionsMax = 10_000;
 /** Requests that are being answered at once, watches and streams left out. */
 const inFlightMax = 2_000;
 const closeMs = 2_000;
@@ -41,7 +46,9 @@ const closeStepMs = 20;
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { identity, log, clock } = options;
   const closing = new AbortController();
-  const authenticate = authenticator(identity, options.registry.view, clock);
+  const { view } = options.registry;
+  const known = authenticator(identity, view, clock);
+  const authenticate = (request: IncomingMessage) => impersonated(request, known(request), view);
   const route = router({ ...options, closing: closing.signal, random: systemRandom });
   let inFlight = 0;
 
@@ -81,23 +88,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await sendValue(call, status.code, status);
   }
 
-  const server = createServer(
-    {
-      key: identity.server.key,
-      cert: identity.server.certificate,
-      ca: identity.authority,
-      requestCert: true,
-      rejectUnauthorized: false,
-      minVersion: "TLSv1.2",
-      ALPNProtocols: ["http/1.1"],
-      keepAliveTimeout: keepAliveMs,
-      headersTimeout: headersMs,
-      requestTimeout: requestMs,
-      maxHeaderSize: headerBytesMax,
-      noDelay: true,
-    },
-    (request, response) => void serve(request, response),
-  );
+  const server = createServer(secured(identity), (request, response) => void serve(request, response));
+  server.maxConnections = connectionsMax;
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
     upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, failureOf(error)));
@@ -109,18 +101,38 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     port,
     async close() {
       closing.abort(new Error("the server is closing"));
-      let isClosed = false;
-      server.close(() => {
-        isClosed = true;
-      });
-      // A connection becomes idle when its answer is out; what is still busy after a while is cut.
-      for (let waitedMs = 0; !isClosed; waitedMs += closeStepMs) {
-        if (waitedMs < closeMs) server.closeIdleConnections();
-        else server.closeAllConnections();
-        await clock.sleep(closeStepMs);
-      }
+      await closed(server, clock);
     },
   };
+}
+
+const secured = ({ server, authority }: Identity) => ({
+  key: server.key,
+  cert: server.certificate,
+  ca: authority,
+  requestCert: true,
+  rejectUnauthorized: false,
+  minVersion: "TLSv1.2" as const,
+  ALPNProtocols: ["http/1.1"],
+  keepAliveTimeout: keepAliveMs,
+  headersTimeout: headersMs,
+  requestTimeout: requestMs,
+  handshakeTimeout: handshakeMs,
+  maxHeaderSize: headerBytesMax,
+  noDelay: true,
+});
+
+/** Closes the server. A connection becomes idle when its answer is out; what is still busy after a while is cut. */
+async function closed(server: ReturnType<typeof createServer>, clock: Clock): Promise<void> {
+  let isClosed = false;
+  server.close(() => {
+    isClosed = true;
+  });
+  for (let waitedMs = 0; !isClosed; waitedMs += closeStepMs) {
+    if (waitedMs < closeMs) server.closeIdleConnections();
+    else server.closeAllConnections();
+    await clock.sleep(closeStepMs);
+  }
 }
 
 const tooMany = (): ApiError =>

@@ -96,6 +96,24 @@ test("a service account may what its roles give, once they give it", async () =>
   expect((await asRobot()).status).toBe(200);
 });
 
+test("who asks to be somebody else has their rights and no more", async () => {
+  const as = (headers: Record<string, string>, path = configMaps) =>
+    server.request("GET", path, undefined, { headers });
+  const reader = { "impersonate-user": "system:serviceaccount:default:robot" };
+  expect((await as(reader)).status).toBe(200);
+  expect((await as(reader, "/api/v1/namespaces/default/secrets")).status).toBe(403);
+  expect((await as({ "impersonate-user": "jo" })).body).toMatchObject({
+    message: expect.stringContaining('User "jo" cannot list resource "configmaps"'),
+  });
+  expect((await as({ "impersonate-user": "jo", "impersonate-group": "system:masters" })).status).toBe(200);
+  expect((await as({ "impersonate-group": "system:masters" })).status).toBe(400);
+  const robot = stranger({ authorization: `Bearer ${robotToken()}`, "impersonate-user": "admin" });
+  expect((await server.request("GET", configMaps, undefined, robot)).body).toMatchObject({
+    code: 403,
+    message: expect.stringContaining('cannot impersonate resource "users" in API group "" at the cluster scope'),
+  });
+});
+
 test("a token dies with its service account", async () => {
   const path = "/api/v1/namespaces/default/serviceaccounts";
   await server.request("POST", path, { metadata: { name: "short" } });
