@@ -30,19 +30,23 @@ export const garbageReconciler = (view: View, index: OwnerIndex): Reconciler<Gar
       reference,
       state: stateOf(reference, key.namespace, view),
     }));
-    return { key, object, owners, dependents: index.dependentsOf(object.metadata.uid ?? "") };
+    const isSettled =
+      object.metadata.deletionTimestamp === undefined && owners.every(({ state }) => state === "present");
+    return { key, object, owners, dependents: isSettled ? [] : index.dependentsOf(object.metadata.uid ?? "") };
   },
   plan: planGarbage,
 });
 
-/** The object itself, its owners, and when it is gone its dependents. */
+/** The object itself, owners that may wait for it, and when it is gone its dependents. */
 function touched(object: KubeObject, view: View, index: OwnerIndex): ObjectKey[] {
   const resource = resourceOfObject(object);
   const { namespace = "", name, uid = "", ownerReferences = [], finalizers = [] } = object.metadata;
   if (resource === undefined) return [];
   const now = view.get(resource, namespace, name);
   const isThere = now?.metadata.uid === uid;
-  const keys = ownerReferences.flatMap((reference) => ownerKey(reference, namespace) ?? []);
+  const keys = ownerReferences
+    .flatMap((reference) => ownerKey(reference, namespace) ?? [])
+    .filter((owner) => view.get(owner.resource, owner.namespace, owner.name)?.metadata.deletionTimestamp !== undefined);
   const holds = finalizers.includes(foreground) || finalizers.includes(orphan);
   if (isThere && (ownerReferences.length > 0 || holds)) keys.push({ resource, namespace, name });
   const isGoing = !isThere || object.metadata.deletionTimestamp !== undefined;

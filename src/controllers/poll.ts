@@ -4,7 +4,12 @@ import type { BalancerBook } from "./balancer-book.ts";
 import type { Log } from "./run.ts";
 import { openSightings, type Sight } from "./sightings.ts";
 
-export type PollChange = { machineIds: readonly string[]; balancerIds: readonly string[] };
+/** What is known anew: of machines, of balancers, and of machines as targets. */
+export type PollChange = {
+  machineIds: readonly string[];
+  balancerIds: readonly string[];
+  targetIds: readonly string[];
+};
 
 export type PollOptions = {
   clock: Clock;
@@ -37,25 +42,36 @@ export type Poll = {
   kick(): void;
 };
 
-const textOf = ({ ready, addresses, targets }: BalancerState): string =>
-  JSON.stringify([ready, addresses, targets.map(({ machineId, state }) => [machineId, state])]);
+type BalancerChange = Pick<PollChange, "balancerIds" | "targetIds">;
 
-const textsOf = (book: BalancerBook): Map<string, string> =>
-  new Map(book.states().map((state) => [state.id, textOf(state)]));
+/** What each balancer says of each machine, and under no machine of itself. */
+function saidBy(states: readonly BalancerState[]): Map<string, [id: string, machineId: string, text: string]> {
+  const said = new Map<string, [string, string, string]>();
+  for (const { id, ready, addresses, targets } of states) {
+    said.set(id, [id, "", JSON.stringify([ready, addresses])]);
+    for (const { machineId, state } of targets) said.set(`${id} ${machineId}`, [id, machineId, state]);
+  }
+  return said;
+}
 
-async function pollBalancers({ clock, cloud, book, log, signal }: PollOptions): Promise<string[]> {
+async function pollBalancers({ clock, cloud, book, log, signal }: PollOptions): Promise<BalancerChange> {
   const startedMs = clock.monotonicMs();
   try {
-    const before = textsOf(book);
+    const before = saidBy(book.states());
     const { balancers, complete } = await cloud.balancers.observe(signal);
     const isFirst = complete && book.completeMs() === undefined;
     book.observed(balancers, startedMs, complete);
-    const after = textsOf(book);
-    const ids = new Set([...before.keys(), ...after.keys()]);
-    return [...ids].filter((id) => isFirst || before.get(id) !== after.get(id));
+    const after = saidBy(book.states());
+    const keys = [...new Set([...before.keys(), ...after.keys()])];
+    const changed = keys.filter((key) => isFirst || before.get(key)?.[2] !== after.get(key)?.[2]);
+    const told = changed.flatMap((key) => [after.get(key) ?? before.get(key) ?? []]);
+    return {
+      balancerIds: [...new Set(told.flatMap(([id]) => id ?? []))],
+      targetIds: [...new Set(told.flatMap(([, machineId]) => machineId || []))],
+    };
   } catch (error) {
     if (!signal.aborted) log.warn({ error }, `Balancers can't be observed: ${String(error)}`);
-    return [];
+    return { balancerIds: [], targetIds: [] };
   }
 }
 
@@ -89,9 +105,9 @@ export function openPoll(options: PollOptions): Poll {
 
   async function loop(): Promise<void> {
     while (!signal.aborted) {
-      const [machineIds, balancerIds] = await Promise.all([pollMachines(), pollBalancers(options)]);
+      const [machineIds, change] = await Promise.all([pollMachines(), pollBalancers(options)]);
       if (signal.aborted) return;
-      options.onChange({ machineIds, balancerIds });
+      options.onChange({ machineIds, ...change });
       await pause();
     }
   }

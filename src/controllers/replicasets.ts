@@ -112,8 +112,8 @@ function planCount(world: ReplicaSetWorld, active: readonly Pod[], missing: numb
     const actions = Array.from({ length: missing }, () => createPod(world));
     return [{ do: "together", actions, untilFailure: true }];
   }
+  if (missing === 0) return [];
   const doomed = [...active].sort(bySacrifice(world.neighbours)).slice(0, -missing);
-  if (missing === 0 || doomed.length === 0) return [];
   const actions = doomed.map((pod): Action => {
     const message = `Deleted pod: ${pod.metadata.name}`;
     const told: Notice = { about: replicaSet, type: "Normal", reason: "SuccessfulDelete", message, source };

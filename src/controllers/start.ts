@@ -159,7 +159,7 @@ function startAll(parts: Parts, run: Run) {
 }
 
 /** What news from the provider and the machines queues. */
-function openRoutes({ view, roster, book, poll, boxes, memory, clock }: Parts, to: ReturnType<typeof startAll>) {
+function openRoutes({ view, roster, poll, boxes, memory, clock }: Parts, to: ReturnType<typeof startAll>) {
   const nodeKey = (name: string) => ({ resource: "nodes", namespace: "", name });
 
   function sighted(machineId: string): void {
@@ -179,7 +179,7 @@ function openRoutes({ view, roster, book, poll, boxes, memory, clock }: Parts, t
       for (const key of podOn(roster, machineId)) to.pods.add(key);
       to.nodes.add(nodeKey(machineId));
     },
-    polled({ machineIds, balancerIds }: PollChange): void {
+    polled({ machineIds, balancerIds, targetIds }: PollChange): void {
       for (const machineId of machineIds) sighted(machineId);
       if (machineIds.length > 0) {
         to.launcher.add(launcherKey);
@@ -194,10 +194,8 @@ function openRoutes({ view, roster, book, poll, boxes, memory, clock }: Parts, t
           to.services.add(frontendKey(record.spec.service));
           to.names.add(frontendKey(record.spec.service));
         }
-        for (const { machineId } of book.state(id)?.targets ?? []) {
-          for (const key of podOn(roster, machineId)) to.pods.add(key);
-        }
       }
+      for (const machineId of targetIds) for (const key of podOn(roster, machineId)) to.pods.add(key);
     },
   };
 }
