@@ -2,15 +2,10 @@ import { expect, test } from "vitest";
 import { type Applier, applyPatch, readConfig } from "../../src/api/apply.ts";
 import { decodeObject } from "../../src/api/decode.ts";
 import { applyDefaults } from "../../src/api/defaults.ts";
-import { type Kind, kinds } from "../../src/api/kinds.ts";
 import { recordUpdate } from "../../src/api/managed.ts";
 import type { KubeObject } from "../../src/api/object.ts";
+import { kindOf } from "./kind-of.ts";
 
-const kindOf = (id: string): Kind => {
-  const kind = kinds.get(id);
-  if (!kind) throw new Error(`no kind ${id}`);
-  return kind;
-};
 const time = "2026-01-01T00:00:00Z";
 const by = (manager: string, more: Partial<Applier> = {}): Applier => ({ manager, time, force: false, ...more });
 

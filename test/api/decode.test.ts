@@ -2,15 +2,11 @@ import { expect, test } from "vitest";
 import { decodeObject } from "../../src/api/decode.ts";
 import { applyDefaults } from "../../src/api/defaults.ts";
 import { equal } from "../../src/api/equal.ts";
-import { type Kind, kinds } from "../../src/api/kinds.ts";
+import { kinds } from "../../src/api/kinds.ts";
 import { storedForm } from "../../src/api/stored-form.ts";
 import { exchanges } from "../oracle/recorded.ts";
+import { kindOf } from "./kind-of.ts";
 
-const kindOf = (id: string): Kind => {
-  const kind = kinds.get(id);
-  if (!kind) throw new Error(`no kind ${id}`);
-  return kind;
-};
 const decode = (id: string, value: object) => decodeObject(kindOf(id), value);
 
 test("unknown fields are left out and named in the order of the document", () => {

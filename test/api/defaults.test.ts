@@ -2,13 +2,9 @@ import { expect, test } from "vitest";
 import { decodeObject, emptyObject } from "../../src/api/decode.ts";
 import { mountToken } from "../../src/api/defaulting/admission.ts";
 import { applyDefaults } from "../../src/api/defaults.ts";
-import { type Kind, kinds } from "../../src/api/kinds.ts";
+import { kinds } from "../../src/api/kinds.ts";
+import { kindOf } from "./kind-of.ts";
 
-const kindOf = (id: string): Kind => {
-  const kind = kinds.get(id);
-  if (!kind) throw new Error(`no kind ${id}`);
-  return kind;
-};
 const defaulted = (id: string, value: object) => {
   const kind = kindOf(id);
   return applyDefaults(kind, decodeObject(kind, value).object, "defaults");

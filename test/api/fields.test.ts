@@ -1,13 +1,8 @@
 import { expect, test } from "vitest";
 import { parseFieldSelector } from "../../src/api/fields.ts";
-import { kinds } from "../../src/api/kinds.ts";
 import type { KubeObject } from "../../src/api/object.ts";
+import { kindOf } from "./kind-of.ts";
 
-const kindOf = (id: string) => {
-  const kind = kinds.get(id);
-  if (!kind) throw new Error(`no kind ${id}`);
-  return kind;
-};
 const pod: KubeObject = {
   apiVersion: "v1",
   kind: "Pod",

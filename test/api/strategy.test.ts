@@ -1,16 +1,10 @@
 import { expect, test } from "vitest";
 import { decodeObject } from "../../src/api/decode.ts";
 import { applyDefaults } from "../../src/api/defaults.ts";
-import { type Kind, kinds } from "../../src/api/kinds.ts";
 import type { KubeObject } from "../../src/api/object.ts";
 import { hasGeneration, prepareUpdate } from "../../src/api/strategy.ts";
 import { validateUpdate } from "../../src/api/validate.ts";
-
-const kindOf = (id: string): Kind => {
-  const kind = kinds.get(id);
-  if (!kind) throw new Error(`no kind ${id}`);
-  return kind;
-};
+import { kindOf } from "./kind-of.ts";
 
 /** An object as it is stored: uid, generation and status are the server's. */
 function stored(id: string, value: object, status?: object): KubeObject {
