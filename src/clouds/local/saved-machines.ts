@@ -123,10 +123,10 @@ async function listFamily(root: string, base: string): Promise<{ name: string; g
 /** Lets the saved machines go that were unused for longest until `neededBytes` more fit under the bound. */
 async function makeRoom(root: string, neededBytes: number): Promise<void> {
   const names = existsSync(root) ? await readdir(root) : [];
-  for (const name of names.filter((each) => each.endsWith(".partial"))) {
-    // Of a drover that was killed while it made it.
-    const path = join(root, name.slice(0, -".partial".length));
-    if (!isLocked(`${path}.lock`)) await rm(`${path}.partial`, { recursive: true, force: true });
+  for (const name of names.filter((each) => /\.partial$|\.lock\.\d+\.\d+$/.test(each))) {
+    // Of a drover that was killed at work: what it was making, or its hand on the lock.
+    if (!isLocked(join(root, name.replace(/partial$/, "lock"))))
+      await rm(join(root, name), { recursive: true, force: true });
   }
   const found = await Promise.all(
     names
