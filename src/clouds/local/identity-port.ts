@@ -6,7 +6,7 @@ import { type Conversation, converse } from "./monitor.ts";
 import { gatewayAddress } from "./network.ts";
 import { netmask } from "./qemu.ts";
 
-export type Identity = { hostname: string; address: string; mac: string; hostKey: HostKey; stay?: boolean };
+type Identity = { hostname: string; address: string; mac: string; hostKey: HostKey; stay?: boolean };
 
 /** The way into a machine that is to be saved or has just been cloned: a serial port, no network needed. */
 export type IdentityPort = {
