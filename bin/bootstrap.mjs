@@ -73,7 +73,13 @@ export function build() {
     cpSync(join(root, name), join(root, name.replace(/^src/, fresh)));
   }
   rmSync(join(root, "dist"), { recursive: true, force: true });
-  renameSync(join(root, fresh), join(root, "dist"));
+  try {
+    renameSync(join(root, fresh), join(root, "dist"));
+  } catch (error) {
+    // Of several builds at once the first one stays.
+    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    rmSync(join(root, fresh), { recursive: true, force: true });
+  }
   stamp("build", hash);
 }
 

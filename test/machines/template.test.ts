@@ -1,5 +1,5 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,6 +8,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import type { Pod } from "../../src/api/types.gen.ts";
 import { seededRandom } from "../../src/base/random.ts";
+import { asTreeOwner, buildRootfs } from "../../src/clouds/local/rootfs.ts";
+import { runTool } from "../../src/clouds/local/run-tool.ts";
 import { machineTemplate } from "../../src/machines/template.ts";
 import { compactPython } from "../../src/machines/userdata.ts";
 
@@ -52,11 +54,15 @@ test.for(cases)("user data of %s is as reviewed", async (name) => {
   expect(written.content.trimEnd()).toBe(compactPython(readFileSync(agent, "utf8")).trimEnd());
 });
 
-const cloudInit = spawnSync("cloud-init", ["--version"]).status === 0;
-if (!cloudInit) console.warn("cloud-init is not installed: its schema is not checked (apt-get install cloud-init)");
-test.runIf(cloudInit).for(cases)("cloud-init accepts %s", (name) => {
-  const file = join(golden, `${name}.user-data.yaml`);
-  expect(execFileSync("cloud-init", ["schema", "--config-file", file], { encoding: "utf8" })).toMatch(/Valid/);
+// cloud-init would enable itself on the computer that it is installed on, so it lives in a tree of its own.
+test("cloud-init accepts every user data", { timeout: 300_000 }, async () => {
+  const tree = await buildRootfs({ name: "cloud-init", packages: ["cloud-init"], variant: "essential" });
+  for (const name of cases) {
+    const place = `/tmp/${name}.user-data.yaml`;
+    copyFileSync(join(golden, `${name}.user-data.yaml`), join(tree, place));
+    const argv = [...asTreeOwner(), "chroot", tree, "cloud-init", "schema", "--config-file", place];
+    expect(await runTool(argv), name).toMatch(/Valid/);
+  }
 });
 
 test("the compacted agent is the same program", () => {
