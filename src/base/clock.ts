@@ -19,10 +19,18 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal?.reason);
       };
-      const timer = setTimeout(() => {
+      const dueMs = performance.now() + delayMs;
+      // Timers count whole milliseconds and may fire a fraction early, and who is woken early may wait for ever.
+      const wake = () => {
+        const leftMs = dueMs - performance.now();
+        if (leftMs > 0) {
+          timer = setTimeout(wake, Math.ceil(leftMs));
+          return;
+        }
         signal?.removeEventListener("abort", stop);
         resolve();
-      }, delayMs);
+      };
+      let timer = setTimeout(wake, Math.ceil(delayMs));
       signal?.addEventListener("abort", stop, { once: true });
     }),
 };
