@@ -39,6 +39,8 @@ const failureKeepMs = 1_200_000;
 /** The end of a machine that is not seen to begin is asked for again after this time. */
 const askAgainMs = 10_000;
 const lookAgainMs = 1_000;
+/** A launch is looked at so often though nothing seems to have changed: nothing unneeded outlives this for long. */
+const sweepMs = 60_000;
 
 export type LaunchOptions = {
   view: View;
@@ -55,10 +57,10 @@ export const launchReconciler = (options: LaunchOptions): Reconciler<LaunchWorld
   name: "launches",
   watches: {
     "launches.drover.dev": (object) => [keyOf("launches.drover.dev", object)],
-    pods: (object) => {
-      const seat = options.roster.seatOf(object.metadata.uid ?? "");
-      return seat ? [{ resource: "launches.drover.dev", namespace: "", name: seat.recordName }] : [];
-    },
+    pods: (object) =>
+      options.roster
+        .recordNamesOf(object.metadata.uid ?? "")
+        .map((name) => ({ resource: "launches.drover.dev", namespace: "", name })),
   },
   observe(key, failure) {
     const { view, roster, poll, book, memory, monotonicMs, finishedKeepSeconds } = options;
@@ -109,7 +111,7 @@ export function planLaunch(world: LaunchWorld, nowMs: number): Plan {
   if (ending.length > 0) waits.push(ending.some(({ released }) => !released) ? lookAgainMs : askAgainMs);
   return {
     actions: actions.length > 0 ? [{ do: "together", actions }] : [],
-    ...(waits.length > 0 && { againInMs: Math.min(...waits) }),
+    againInMs: Math.min(sweepMs, ...waits),
   };
 }
 

@@ -15,6 +15,8 @@ export type Roster = {
    * all the same; then it is the one of the Pod's Node, or while it has none the newest.
    */
   seatOf(podUid: string): Seat | undefined;
+  /** Every launch that has a place for this Pod. */
+  recordNamesOf(podUid: string): readonly string[];
   podUidOf(machineId: string): string | undefined;
   podByUid(uid: string): Pod | undefined;
   /** Pods that need a machine and have no seat. */
@@ -115,6 +117,7 @@ export function openRoster(client: Client): Roster {
 
   return {
     seatOf,
+    recordNamesOf: (podUid) => (seats.get(podUid) ?? []).map(({ recordName }) => recordName),
     podUidOf: (machineId) => podUids.get(machineId),
     podByUid,
     waiting: () => [...waiting].flatMap((uid) => podByUid(uid) ?? []),
