@@ -20,6 +20,8 @@ export type BalancerBook = {
   releasedBy(id: string, machineId: string): boolean;
   /** By every balancer there is. */
   released(machineId: string): boolean;
+  /** How long no balancer has been allowed to open connections to it; undefined while one still may. */
+  drainingForMs(machineId: string): number | undefined;
 };
 
 type Page = {
@@ -27,6 +29,8 @@ type Page = {
   maybeActive: Set<string>;
   carriedOut?: BalancerSpec;
   carriedOutMs: number;
+  /** Since when each target that is told to drain has been. */
+  drainingSinceMs: Map<string, number>;
   state?: BalancerState;
 };
 
@@ -40,7 +44,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
   function page(id: string): Page {
     const known = pages.get(id);
     if (known) return known;
-    const fresh: Page = { maybeActive: new Set(), carriedOutMs: Number.NEGATIVE_INFINITY };
+    const fresh: Page = { maybeActive: new Set(), carriedOutMs: Number.NEGATIVE_INFINITY, drainingSinceMs: new Map() };
     pages.set(id, fresh);
     return fresh;
   }
@@ -66,6 +70,11 @@ export function openBalancerBook(clock: Clock): BalancerBook {
           entry.maybeActive = new Set(active);
           entry.carriedOut = spec;
           entry.carriedOutMs = clock.monotonicMs();
+          const since = new Map<string, number>();
+          for (const { machineId, draining } of spec.targets) {
+            if (draining) since.set(machineId, entry.drainingSinceMs.get(machineId) ?? entry.carriedOutMs);
+          }
+          entry.drainingSinceMs = since;
         },
       };
     },
@@ -94,6 +103,14 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     state: (id) => pages.get(id)?.state,
     states: () => [...pages.values()].flatMap(({ state }) => (state ? [state] : [])),
     releasedBy,
+    drainingForMs(machineId) {
+      const holding = [...pages].filter(([id]) => !releasedBy(id, machineId)).map(([, entry]) => entry);
+      const since = holding.flatMap((entry) => entry.drainingSinceMs.get(machineId) ?? []);
+      const isTold = completeMs !== undefined && since.length === holding.length;
+      return isTold && !holding.some(({ maybeActive }) => maybeActive.has(machineId))
+        ? clock.monotonicMs() - Math.max(0, ...since)
+        : undefined;
+    },
     released: (machineId) => completeMs !== undefined && [...pages.keys()].every((id) => releasedBy(id, machineId)),
   };
 }

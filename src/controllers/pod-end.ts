@@ -28,7 +28,7 @@ export function planEnd(world: PodWorld, nowMs: number): Plan {
   const stopping = condition(pod, endCondition);
   if (!released && stopping?.reason !== "Stopping") {
     // Idle kept-alive connections never end by themselves: after the grace the process is asked to close them.
-    const drainedForMs = stopping?.reason === "Draining" ? nowMs - timeMs(stopping.lastTransitionTime) : 0;
+    const drainedForMs = world.drainingForMs ?? 0;
     if (drainedForMs < graceSeconds * 1_000) return { actions: mark(world, "Draining", nowMs), againInMs: lookAgainMs };
   }
   if (stopping?.reason !== "Stopping") return { actions: mark(world, "Stopping", nowMs) };

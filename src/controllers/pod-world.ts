@@ -20,6 +20,8 @@ export type PodWorld = {
   gates: readonly GateState[];
   /** No balancer can send the machine a connection any more. */
   released: boolean;
+  /** How long no balancer has been allowed to open another; undefined while one still may. */
+  drainingForMs?: number | undefined;
   toldUpTo: number;
   /** What the Pod's files come from as it is now, and as the machine was last told, in this process. */
   sources: string;

@@ -56,6 +56,7 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
       contact: boxes.contact(machineId),
       gates: gatesOf(pod, machineId, options),
       released: seat?.machine === undefined || book.released(machineId),
+      drainingForMs: book.drainingForMs(machineId),
       toldUpTo: memory.toldUpTo.get(machineId) ?? 0,
       sources: sourcesText(view, pod),
       sourcesSent: sent && { sources: sent.sources, ageMs: options.clock.monotonicMs() - sent.atMs },

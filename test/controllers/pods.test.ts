@@ -192,8 +192,13 @@ describe("a Pod on its way out", () => {
       "Draining",
     ],
     [
+      "is not stopped while a balancer may still open connections",
+      { pod: going(ending("Draining", 300)), contact: told(report()), released: false },
+      "Draining",
+    ],
+    [
       "is then asked to close the connections that idle",
-      { pod: going(ending("Draining", 31)), contact: told(report()), released: false },
+      { pod: going(ending("Draining", 31)), contact: told(report()), released: false, drainingForMs: 30_000 },
       "Stopping",
     ],
     ["goes at once when nothing was ever told to the machine", { pod: going(), contact: blank() }, "delete 0"],

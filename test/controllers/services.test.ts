@@ -156,6 +156,20 @@ describe("a machine is released", () => {
     expect(book.released("1")).toBe(true);
   });
 
+  test("counts the time of draining only from when every balancer was told", async () => {
+    const { book, clock } = await setUp();
+    book.observed([], 0, true);
+    book.ensuring(specOf([active("1")])).done();
+    book.observed([state(["1", "healthy"])], 0, true);
+    expect(book.drainingForMs("1")).toBeUndefined();
+    const draining = book.ensuring(specOf([{ ...active("1"), draining: true }]));
+    await clock.advance(100);
+    expect(book.drainingForMs("1")).toBeUndefined();
+    draining.done();
+    await clock.advance(700);
+    expect(book.drainingForMs("1")).toBe(700);
+  });
+
   test("by a balancer of an earlier process when that says so", async () => {
     const { book } = await setUp();
     book.observed([state(["1", "healthy"], ["2", "drained"])], 0, true);
