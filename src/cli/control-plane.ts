@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { Pod } from "../api/types.gen.ts";
 import { type Clock, fasterClock } from "../base/clock.ts";
 import { seededRandom, systemRandom } from "../base/random.ts";
 import type { Boxes } from "../clouds/box.ts";
@@ -11,8 +12,10 @@ import { startControllers } from "../controllers/start.ts";
 import { sshBoxes } from "../machines/ssh/boxes.ts";
 import { openSshKey } from "../machines/ssh/key.ts";
 import { openRegistry } from "../registry/registry.ts";
+import type { View } from "../registry/view.ts";
 import { startServer } from "../server/http.ts";
 import { type Identity, openIdentity } from "../server/identity.ts";
+import { issuer, signToken } from "../server/tokens.ts";
 import { openLmdb } from "../store/lmdb.ts";
 import type { CloudName, ClusterPaths } from "./home.ts";
 
@@ -54,6 +57,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     log,
     authorizedKey: sshKey.publicKey,
     rootCertificate: identity.authority,
+    tokenFor: (pod, projection) => podToken(identity, registry.view, pod, projection.audience, clock.wallMs()),
   });
   const server = await startServer({ registry, boxes, identity, clock, log, port: options.port });
   return {
@@ -68,6 +72,24 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       await store.close();
     },
   };
+}
+
+/** Nothing on a machine asks for a new token, so a Pod's lives as long as a Pod may. */
+const podTokenSeconds = 365 * 86_400;
+
+function podToken(
+  identity: Identity,
+  view: View,
+  { metadata, spec }: Pod,
+  audience: string | undefined,
+  nowMs: number,
+): string {
+  const { name, namespace = "default", uid = "" } = metadata;
+  const account = view.get("serviceaccounts", namespace, spec.serviceAccountName ?? "default");
+  const serviceaccount = { name: account?.metadata.name ?? "default", uid: account?.metadata.uid ?? "" };
+  const bound = { namespace, serviceaccount, pod: { name, uid } };
+  const request = { audiences: [audience ?? issuer], expirationSeconds: podTokenSeconds, "kubernetes.io": bound };
+  return signToken(identity, request, nowMs);
 }
 
 async function openProvider(options: ControlPlaneOptions, privateKey: string): Promise<{ cloud: Cloud; boxes: Boxes }> {
