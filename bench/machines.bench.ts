@@ -1,6 +1,7 @@
 // Machines on this computer: one JSON line a figure. A Pod with one container, from the launch to its container running.
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock as clock } from "../src/base/clock.ts";
 import { systemRandom as random } from "../src/base/random.ts";
@@ -10,12 +11,17 @@ import { localCleanup } from "../src/clouds/local/cleanup.ts";
 import { type LocalCloud, openLocalCloud } from "../src/clouds/local/cloud.ts";
 import { buildDemoImages } from "../src/clouds/local/demo-image.ts";
 import { makeHostKey } from "../src/clouds/local/host-key.ts";
-import { listImages, loadImage } from "../src/clouds/local/registry.ts";
+import { loadImage } from "../src/clouds/local/registry.ts";
 import { cacheDirectory } from "../src/clouds/local/rootfs.ts";
 import { sshBoxes } from "../src/machines/ssh/boxes.ts";
 import { machineTemplate } from "../src/machines/template.ts";
 
-const home = join(cacheDirectory(), "..");
+// A home of its own, so that whatever is saved here goes again; what takes minutes to build is borrowed.
+const borrowed = cacheDirectory();
+const home = mkdtempSync(join(tmpdir(), "db-"));
+mkdirSync(join(home, "cache"));
+for (const name of ["image", "rootfs"]) symlinkSync(join(borrowed, name), join(home, "cache", name));
+process.env["DROVER_HOME"] = home;
 const cluster = "bench";
 const waitMsMax = 900_000;
 const operator = makeHostKey("bench");
@@ -105,15 +111,9 @@ async function wave(cloud: LocalCloud, name: string, template: MachineTemplate, 
   await cloud.machines.terminate(ids);
 }
 
-const savedBefore = new Set(
-  existsSync(join(cacheDirectory(), "saved")) ? readdirSync(join(cacheDirectory(), "saved")) : [],
-);
 const open = (cold: boolean) => openLocalCloud({ home, cluster, clock, random, log, cold });
 try {
-  const present = await listImages({ home });
-  for (const { reference, archive } of await buildDemoImages()) {
-    if (!present.some((name) => name.endsWith(`/${reference}`))) await loadImage({ home, archive, reference, clock });
-  }
+  for (const { reference, archive } of await buildDemoImages()) await loadImage({ home, archive, reference, clock });
   const template = freshTemplate("web:1");
   const cloud = await open(false);
   await wave(cloud, "first machine of a template", template, 1);
@@ -127,8 +127,5 @@ try {
   await cold.close();
 } finally {
   await localCleanup(home, cluster);
-  rmSync(join(home, "clusters", cluster), { recursive: true, force: true });
-  for (const name of readdirSync(join(cacheDirectory(), "saved"))) {
-    if (!savedBefore.has(name)) rmSync(join(cacheDirectory(), "saved", name), { recursive: true, force: true });
-  }
+  rmSync(home, { recursive: true, force: true });
 }

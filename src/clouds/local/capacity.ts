@@ -7,8 +7,8 @@ import { memoryInfo } from "./qemu.ts";
 export type Promised = { cpuMillis: number; memoryBytes: number; pid?: number };
 
 const MiB = 2 ** 20;
-/** What QEMU itself takes beside the guest's memory. */
-export const qemuBytes = 64 * MiB;
+/** What QEMU itself takes beside the guest's memory, code translated by emulation included. */
+export const qemuBytes = 128 * MiB;
 /** The least that a machine can have; bounds how many fit. */
 const smallestBytes = 256 * MiB;
 /** Machines of a person's computer idle most of the time: each processor is promised this often. */

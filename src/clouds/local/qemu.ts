@@ -54,7 +54,7 @@ export function qemuCommand(guest: Guest): string[] {
   return [
     ...["qemu-system-x86_64", "-name", guest.id, "-nodefaults", "-no-user-config", "-display", "none"],
     ...["-machine", "pc,memory-backend=ram,vmport=off,smm=off", "-object", backend, "-m", `${bytes / 2 ** 20}`],
-    ...["-accel", shape.accelerator, "-cpu", processor(shape.accelerator), "-smp", `${shape.cpus}`],
+    ...["-accel", accelerations[shape.accelerator], "-cpu", processor(shape.accelerator), "-smp", `${shape.cpus}`],
     ...["-kernel", guest.kernel, "-initrd", machineFiles.initrd, "-append", kernelCommandLine(guest)],
     ...["-drive", `file=${machineFiles.disk},if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap`],
     ...["-device", "virtio-blk-pci,drive=disk"],
@@ -68,6 +68,9 @@ export function qemuCommand(guest: Guest): string[] {
     ...(guest.incoming ? ["-incoming", "defer"] : []),
   ];
 }
+
+/** Emulation keeps the code it has translated: at most so many MiB of it, where QEMU by itself would take a GiB. */
+const accelerations = { kvm: "kvm", tcg: "tcg,tb-size=256" } as const;
 
 /** Five levels of page tables cost an emulated processor much and give a small machine nothing. */
 const processor = (accelerator: Accelerator): string => (accelerator === "tcg" ? "max,la57=off" : "host");
