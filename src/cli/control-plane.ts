@@ -44,7 +44,8 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
   const store = await openLmdb(paths.data, { clock });
   const identity = await openIdentity({ directory: paths.identity, clock });
-  const sshKey = openSshKey(paths.identity);
+  // One key for all clusters of the home: it is part of every user data, so saved machines serve each of them.
+  const sshKey = openSshKey(join(paths.home, "identity"));
   const { cloud, boxes } = await openProvider(options, sshKey.privateKey);
   const registry = await openRegistry({ store, clock, random: systemRandom });
   const controllers = startControllers({

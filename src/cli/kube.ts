@@ -26,7 +26,7 @@ const kubeconfig = z.looseObject({
   ),
 });
 
-export type Answer = { status: number; body: KubeObject };
+type Answer = { status: number; body: KubeObject };
 
 /** The API server as a command uses it: the same requests that any client makes. */
 export type Api = {

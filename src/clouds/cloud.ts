@@ -4,7 +4,7 @@
  */
 
 export type Architecture = "amd64" | "arm64";
-export type CapacityType = "on-demand" | "spot";
+type CapacityType = "on-demand" | "spot";
 
 /** What a machine is made of before a Pod is bound to it. Machines of one hash are interchangeable until then. */
 export type MachineTemplate = {
@@ -49,7 +49,7 @@ export type Launch = {
   slots: readonly string[];
 };
 
-export type MachineState = "pending" | "running" | "stopping" | "gone";
+type MachineState = "pending" | "running" | "stopping" | "gone";
 
 /** `slot` is the index in the launch; `cause` is the provider's own word for an end nobody asked for. */
 export type Machine = {

@@ -8,15 +8,15 @@ import { commandLine, processIds } from "../../src/clouds/local/identity.ts";
 import { takeSnapshot } from "../clouds/local/snapshot.ts";
 import { DroverHome, run } from "./drover.ts";
 
-// Real virtual machines behind real haproxy, through the commands a user types. The images and the saved machine are
-// those of the user's own home (`drover setup` has made them); clusters, data and sockets are this test's.
+// Real virtual machines behind real haproxy, through the commands a user types. The images, the saved machine and the
+// key that is in it are those of the user's own home (`drover setup` made them); clusters, data and sockets are the test's.
 const shared = process.env["DROVER_HOME"] ?? join(homedir(), ".drover");
 const minutes = 60_000;
 const home = new DroverHome();
 const before = takeSnapshot(home.folder);
 
 beforeAll(async () => {
-  for (const name of ["cache", "registry"]) {
+  for (const name of ["cache", "registry", "identity"]) {
     mkdirSync(join(shared, name), { recursive: true });
     symlinkSync(join(shared, name), join(home.folder, name));
   }

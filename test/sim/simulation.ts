@@ -22,10 +22,10 @@ import { deeds } from "./workload.ts";
 /** Looked at after every tick. */
 const checkers = [oneMachinePerPod, strangersLive, surgeBound, availabilityFloor];
 const tickMs = 200;
-const activeMs = 240_000;
+const activeMs = 120_000;
 const restMs = 900_000;
-/** Chance of a deed in a tick: one about every six seconds. */
-const deedChance = 0.03;
+/** Chance of a deed in a tick: one about every four seconds. */
+const deedChance = 0.05;
 const convergeCallsMax = 400;
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -144,7 +144,14 @@ export class Simulation {
     const callsLeft = lives ? 1 + Math.floor(random.next() * 400) : Number.POSITIVE_INFINITY;
     this.#mortality = { dead: false, callsLeft, afterEffect: random.next() < 0.5 };
     const ports = mortal({ client: this.#registry.client(), ...this.#connect() }, this.#mortality);
-    startControllers({ ...this.#bug(ports, this), clock, random, cluster: "sim", log: silent, authorizedKey: "ssh-ed25519 AAAA sim" });
+    startControllers({
+      ...this.#bug(ports, this),
+      clock,
+      random,
+      cluster: "sim",
+      log: silent,
+      authorizedKey: "ssh-ed25519 AAAA sim",
+    });
     await this.clock.advance(0);
   }
 

@@ -7,7 +7,7 @@ const manager = "user";
 const at = <T>(items: readonly T[], random: Random): T | undefined => items[Math.floor(random.next() * items.length)];
 
 /** A Deployment as a manifest has it; defaulting is the server's work. */
-export const deployment = (name: string, replicas: number, image: string, random: Random): Deployment => {
+const deployment = (name: string, replicas: number, image: string, random: Random): Deployment => {
   const strategy = at(
     [
       { maxSurge: 1, maxUnavailable: 0 },
