@@ -27,6 +27,8 @@ export type ControlPlaneOptions = {
   speed: number;
   /** Boot every machine instead of cloning a saved one. */
   cold: boolean;
+  /** Templates of the user's own. */
+  templatesDir?: string;
   clock: Clock;
   log: Logger;
 };
@@ -57,6 +59,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     cluster: paths.cluster,
     log,
     authorizedKey: sshKey.publicKey,
+    ...(options.templatesDir !== undefined && { templatesDir: options.templatesDir }),
     rootCertificate: identity.authority,
     tokenFor: (pod, projection) => podToken(identity, registry.view, pod, projection.audience, clock.wallMs()),
   });

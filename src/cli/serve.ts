@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { systemClock } from "../base/clock.ts";
@@ -17,6 +17,7 @@ type Options = {
   kubeconfig?: string;
   speed: number;
   cold: boolean;
+  templates?: string;
   logLevel: string;
 };
 
@@ -35,6 +36,7 @@ export const serveCommand = (): Command =>
     .option("--port <number>", "port on 127.0.0.1, 0 for any free one", number(0, 65_535), 6_443)
     .option("--kubeconfig <file>", "write a kubeconfig of its own here instead of a context into ~/.kube/config")
     .option("--speed <factor>", "how fast simulated time passes (--cloud sim)", number(0.1, 10_000), 10)
+    .option("--templates <dir>", "cloud-init templates of your own, which stand in for drover's of the same name")
     .option("--cold", "boot every machine instead of cloning a saved one (--cloud local)", false)
     .addOption(
       new Option("--log-level <level>", "how much is logged")
@@ -48,7 +50,8 @@ async function serve(options: Options): Promise<void> {
   const { cloud, cluster = cloud, port, speed, cold } = options;
   const paths = clusterPaths(cluster, options.data);
   const log = pino({ level: options.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
-  const plane = await openControlPlane({ paths, cloud, port, speed, cold, clock: systemClock, log });
+  const templates = options.templates === undefined ? {} : { templatesDir: resolve(options.templates) };
+  const plane = await openControlPlane({ paths, cloud, port, speed, cold, ...templates, clock: systemClock, log });
   const name = cluster === cloud ? `drover-${cloud}` : `drover-${cluster}`;
   const access = { name, server: `https://127.0.0.1:${plane.port}`, identity: plane.identity };
   const kubeconfig = options.kubeconfig ?? firstKubeconfig();

@@ -45,8 +45,8 @@ export class DroverHome {
   readonly env = { DROVER_HOME: this.folder, KUBECONFIG: join(this.folder, "kubeconfig"), HOME: this.folder };
   #server: ChildProcess | undefined;
 
-  drover(words: readonly string[], timeoutMs = 60_000): Promise<Result> {
-    return run([process.execPath, main, ...words], { env: this.env, timeoutMs });
+  drover(words: readonly string[], timeoutMs = 60_000, env: NodeJS.ProcessEnv = {}): Promise<Result> {
+    return run([process.execPath, main, ...words], { env: { ...this.env, ...env }, timeoutMs });
   }
 
   /** Starts `drover serve` and waits for its ready line. */
