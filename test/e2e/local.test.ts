@@ -143,8 +143,11 @@ kind: Pod
 metadata: {name: duo}
 spec:
   containers:
-  - {name: web, image: "nginx:1.20.1"}
-  - {name: shell, image: "web:1", command: [sh, -c, "while :; do wget -q -O - http://localhost/ && sleep 2; done"]}
+  - {name: web, image: "nginx:1.20.1", resources: {requests: {cpu: 50m, memory: 32Mi}}}
+  - name: shell
+    image: web:1
+    command: [sh, -c, "while :; do wget -q -O - http://localhost/; sleep 2; done"]
+    resources: {requests: {cpu: 50m, memory: 32Mi}}
 `;
   await k("apply -f -", pod);
   await k("wait --for=condition=Ready pod/duo --timeout=300s");
@@ -160,7 +163,17 @@ spec:
 
 test("a bare Pod nginx:1.20.1 runs (a stand-in image under that name)", { timeout: 6 * minutes }, async () => {
   await k("delete pod duo --timeout=120s");
-  await k("run nginx --image=nginx:1.20.1");
+  await k(
+    "apply -f -",
+    `
+apiVersion: v1
+kind: Pod
+metadata: {name: nginx}
+spec:
+  containers:
+  - {name: nginx, image: "nginx:1.20.1", resources: {requests: {cpu: 100m, memory: 64Mi}}}
+`,
+  );
   await k("wait --for=condition=Ready pod/nginx --timeout=300s");
   expect(await k("describe pod nginx")).toContain("InService");
   await k("delete pod nginx --timeout=120s");
