@@ -77,6 +77,9 @@ export async function openRegistry(o: { store: Store; clock: Clock; random: Rand
     delete: (kind, namespace, name, deletion, options) => remove(context, kind, namespace, name, deletion, options),
     deleteCollection: (kind, query, deletion, options) => removeCollection(context, kind, query, deletion, options),
     client: () => inProcessClient(context),
-    close: () => cache.close(),
+    close() {
+      hub.close();
+      cache.close();
+    },
   };
 }

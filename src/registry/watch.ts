@@ -32,10 +32,16 @@ export class WatchHub {
   readonly #context: Context;
   readonly #watchers = new Map<Resource, Set<Watcher>>();
   #bookmarking = false;
+  readonly #closing = new AbortController();
 
   constructor(context: Context) {
     this.#context = context;
     context.cache.onEvents((events) => this.#spread(events));
+  }
+
+  /** Sends no more bookmarks. Streams end by their own signals. */
+  close(): void {
+    this.#closing.abort();
   }
 
   watch(kind: Kind, query: WatchQuery, signal: AbortSignal): WatchStream {
@@ -145,8 +151,10 @@ export class WatchHub {
   async #bookmark(clock: Clock): Promise<void> {
     if (this.#bookmarking) return;
     this.#bookmarking = true;
+    const { signal } = this.#closing;
     for (let some = true; some; ) {
-      await clock.sleep(bookmarkEveryMs);
+      await clock.sleep(bookmarkEveryMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
       some = false;
       const { revision } = this.#context.cache;
       for (const watcher of [...this.#watchers.values()].flatMap((watchers) => [...watchers])) {
