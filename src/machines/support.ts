@@ -7,7 +7,7 @@
 export type Level = "honoured" | "ignored" | "refused";
 
 /** Where a value was found: the last name of its path, the object that holds it, the spec that all is in. */
-export type Found = { value: unknown; key: string; holder: Readonly<Record<string, unknown>>; spec: unknown };
+type Found = { value: unknown; key: string; holder: Readonly<Record<string, unknown>>; spec: unknown };
 
 export type FieldSupport = {
   /**

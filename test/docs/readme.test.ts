@@ -95,9 +95,13 @@ test.for(named("run").map(({ name, script }) => [name, script] as const))(
 );
 
 test("the options of drover serve are those that it has", async () => {
-  const { out } = await shell("npx drover serve --help");
+  const { out } = await run([process.execPath, "dist/cli/main.js", "serve", "--help"]);
   const has = [...out.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, name]) => name);
   const section = text.split("### Options of `drover serve`")[1]?.split("\n## ")[0] ?? "";
   const told = [...section.matchAll(/^\| `(--[\w-]+)/gm)].map(([, name]) => name);
   expect(told.sort()).toEqual(has.sort());
+});
+
+test("Ctrl-C ends the server within seconds, whoever has watched", async () => {
+  for (const server of servers.splice(0)) await end(server);
 });
