@@ -197,6 +197,11 @@ test.for([
   expect(filesOf(volumes)).toEqual(want);
 });
 
+test("a path of the host is one of the Pod's machine, and none of its files comes from here", () => {
+  const { volumes } = bindingFor(worldOf(podWith({}, { volumes: parse("[{name: v, hostPath: {path: /etc}}]") })));
+  expect(volumes).toEqual([{ name: "v", kind: "host", path: "/etc" }]);
+});
+
 test("a volume that lacks its ConfigMap holds back every container", () => {
   const spec = { volumes: parse("[{name: v, configMap: {name: no}}]") };
   expect(bound({}, spec).configError).toBe(
