@@ -1,3 +1,4 @@
+import type { Machine } from "../../src/clouds/cloud.ts";
 import type { LaunchRecord } from "../../src/registry/view.ts";
 import type { Bug } from "./simulation.ts";
 
@@ -55,16 +56,28 @@ export const bugs: Readonly<Record<string, Bug>> = {
       },
     },
   }),
-  "an incomplete poll taken for a complete one": (ports) => ({
-    ...ports,
-    cloud: {
-      ...ports.cloud,
-      machines: {
-        ...ports.cloud.machines,
-        observe: async (signal) => ({ ...(await ports.cloud.machines.observe(signal)), complete: true }),
+  "what a poll does not show taken for gone": (ports) => {
+    const known = new Map<string, Machine>();
+    return {
+      ...ports,
+      cloud: {
+        ...ports.cloud,
+        machines: {
+          ...ports.cloud.machines,
+          observe: async (signal) => {
+            const { machines } = await ports.cloud.machines.observe(signal);
+            const shown = new Set(machines.map(({ id }) => id));
+            for (const machine of machines) known.set(machine.id, machine);
+            const missing = [...known.values()].filter(({ id }) => !shown.has(id));
+            return {
+              machines: [...machines, ...missing.map((one) => ({ ...one, state: "gone" as const }))],
+              complete: true,
+            };
+          },
+        },
       },
-    },
-  }),
+    };
+  },
   "machines without a record swept away": (ports, { strangers }) => ({
     ...ports,
     cloud: {

@@ -12,7 +12,7 @@ import type { View } from "../../src/registry/view.ts";
 import { memoryStore } from "../../src/store/memory.ts";
 import { availabilityFloor, surgeBound } from "./checkers/budget.ts";
 import { endedRightly } from "./checkers/endings.ts";
-import { oneMachinePerPod, strangersLive } from "./checkers/identity.ts";
+import { failedOnlyWhenDead, oneMachinePerPod, strangersLive } from "./checkers/identity.ts";
 import { Watchers } from "./checkers/order.ts";
 import { leftOver, settled } from "./checkers/rest.ts";
 import { type Mortality, mortal, type Ports } from "./process.ts";
@@ -20,7 +20,7 @@ import { Requests } from "./requests.ts";
 import { deeds } from "./workload.ts";
 
 /** Looked at after every tick. */
-const checkers = [oneMachinePerPod, strangersLive, surgeBound, availabilityFloor];
+const checkers = [oneMachinePerPod, strangersLive, failedOnlyWhenDead, surgeBound, availabilityFloor];
 const tickMs = 200;
 const activeMs = 120_000;
 const restMs = 900_000;

@@ -34,6 +34,8 @@ const manners = {
 const silenceMs = 30_000;
 const retryMs = { first: 250, factor: 1.5, bootingMax: 2_000, max: 30_000 };
 const agentRetryMs = 500;
+/** How long a request waits for a connection that is being made. */
+const connectionWaitMs = 15_000;
 
 /** One machine's persistent connection: made again for as long as the link is open, with the reports it carries. */
 export class Link {
@@ -41,6 +43,7 @@ export class Link {
   readonly #host: LinkHost;
   readonly #closing = new AbortController();
   #client: Client | undefined;
+  readonly #connected = new Set<() => void>();
   #contact: Contact = { reachable: false };
   #everReached = false;
   #heardMs = 0;
@@ -56,9 +59,20 @@ export class Link {
 
   /** @throws BOX_UNREACHABLE, BOX_TAKEN, BOX_REFUSED */
   async carryOut(task: Task): Promise<void> {
-    const client = this.#client;
+    const client = this.#client ?? (await this.#nextClient());
     if (!client) throw new DroverError("BOX_UNREACHABLE", `There is no connection to ${this.#machine.id} now.`);
     await carryOut(client, task);
+  }
+
+  /** The next connection: one is always being made, and right after a start of drover it only takes a moment. */
+  async #nextClient(): Promise<Client | undefined> {
+    const enough = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(connectionWaitMs)]);
+    const made = new Promise<void>((resolve) => {
+      this.#connected.add(resolve);
+      enough.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await made;
+    return this.#client;
   }
 
   close(): void {
@@ -131,6 +145,8 @@ export class Link {
     if (signal.aborted) client.end();
     this.#client = client;
     this.#everReached = true;
+    for (const resolve of this.#connected) resolve();
+    this.#connected.clear();
     while (open) {
       await Promise.race([this.#watch(client), ended]).catch(() => undefined);
       if (open) await Promise.race([systemClock.sleep(agentRetryMs, signal).catch(() => undefined), ended]);

@@ -19,3 +19,13 @@ export function strangersLive({ world, strangers }: Simulation): string[] {
     .filter((machine) => machine !== undefined && Number.isFinite(machine.stoppingAtMs))
     .map((machine) => `unclaimed machine ${machine?.id} was ended`);
 }
+
+/** A Pod fails only when its machine has really ended: the workload's processes never end by themselves. */
+export function failedOnlyWhenDead({ world, view }: Simulation): string[] {
+  const failed = new Set(
+    view.list("pods").flatMap(({ metadata, status }) => (status?.phase === "Failed" ? [metadata.uid] : [])),
+  );
+  return [...world.machines.values()]
+    .filter(({ box, stoppingAtMs }) => failed.has(box.binding()?.uid) && !Number.isFinite(stoppingAtMs))
+    .map(({ id }) => `the Pod on ${id} was given up although the machine lives`);
+}
