@@ -1,7 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { runTool } from "./run-tool.ts";
 
-/** Where Debian packages come from: lines for a `sources.list`, and apt's own settings that must hold there too. */
+/**
+ * Where Debian packages come from: lines for a `sources.list` (none: mmdebstrap's own choice for the release), and apt's
+ * own settings that must hold there too.
+ */
 export type Mirror = { sources: readonly string[]; aptOptions: readonly string[] };
 
 type Source = { uri: string; suite: string; signedBy?: string };
@@ -21,15 +24,19 @@ export async function findMirror(signal?: AbortSignal): Promise<Mirror> {
   const found = own === undefined ? hostSources() : [];
   const main = found.find(({ suite }) => !suite.endsWith("-security"));
   const security = found.find(({ suite }) => suite.endsWith("-security"));
-  const mainUri = own ?? main?.uri ?? "http://deb.debian.org/debian";
-  const securityUri = security?.uri ?? `${mainUri.replace(/\/$/, "")}-security`;
+  const mainUri = own ?? main?.uri;
   const line = (uri: string, suite: string, signedBy = keyring): string =>
     `deb ${existsSync(signedBy) ? `[signed-by=${signedBy}] ` : ""}${uri} ${suite} main`;
-  const sources = [
-    line(mainUri, debianRelease, main?.signedBy),
-    line(mainUri, `${debianRelease}-updates`, main?.signedBy),
-    line(securityUri, `${debianRelease}-security`, security?.signedBy ?? main?.signedBy),
+  const linesOf = (uri: string): string[] => [
+    line(uri, debianRelease, main?.signedBy),
+    line(uri, `${debianRelease}-updates`, main?.signedBy),
+    line(
+      security?.uri ?? `${uri.replace(/\/$/, "")}-security`,
+      `${debianRelease}-security`,
+      security?.signedBy ?? main?.signedBy,
+    ),
   ];
+  const sources = mainUri === undefined ? [] : linesOf(mainUri);
   const dump = await runTool(["apt-config", "dump"], signal ? { signal } : {});
   return { sources, aptOptions: dump.split("\n").filter((text) => carried.test(text)) };
 }

@@ -6,6 +6,7 @@ import { VirtualClock } from "../../../src/base/virtual.ts";
 import type { Binding, BoundContainer } from "../../../src/clouds/box.ts";
 import type { Launch } from "../../../src/clouds/cloud.ts";
 import { openSimCloud } from "../../../src/clouds/sim/open.ts";
+import { container as boundContainer } from "../../machines/agent-kit.ts";
 
 const launch = (id: string, slots: string[]): Launch => ({
   id,
@@ -24,24 +25,8 @@ const launch = (id: string, slots: string[]): Launch => ({
   slots,
 });
 
-const container = (fields: Partial<BoundContainer> = {}): BoundContainer => ({
-  name: "web",
-  image: "web:1",
-  pullPolicy: "IfNotPresent",
-  env: [["GREETING", "hello"]],
-  mounts: [],
-  cpuMillisMax: 0,
-  memoryBytesMax: 0,
-  privileged: false,
-  readOnlyRoot: false,
-  capabilitiesAdd: [],
-  capabilitiesDrop: [],
-  tty: false,
-  stdin: false,
-  sidecar: false,
-  terminationMessagePath: "/dev/termination-log",
-  ...fields,
-});
+const container = (fields: Partial<BoundContainer> = {}): BoundContainer =>
+  boundContainer("web", undefined, { image: "web:1", env: [["GREETING", "hello"]], ...fields });
 
 const binding = (uid: string, fields: Partial<BoundContainer> = {}): Binding => ({
   version: 1,
