@@ -123,6 +123,8 @@ test("drover stopped for a while and started again adopts everything, and nothin
 test("logs, exec with its exit code and port-forward reach the machine", { timeout: 3 * minutes }, async () => {
   const pod = (await k("get pods -l app=web -o jsonpath={.items[0].metadata.name}")).trim();
   expect(await k(`logs ${pod} --tail=5`)).toContain("GET / HTTP/1.1");
+  const followed = await home.kubectl("1.36", `logs -f ${pod} --tail=1`, undefined, 6_000);
+  expect(followed.out.trim().split("\n").length).toBeGreaterThan(1);
   for (const version of ["1.27", "1.36"] as const) {
     const { code, out } = await home.kubectl(version, ["exec", pod, "--", "sh", "-c", "hostname; exit 3"]);
     expect([code, out.trim()]).toEqual([3, pod]);

@@ -5,6 +5,8 @@ import type { SimMachine, World } from "./world.ts";
 
 /** A connection without a request is closed after this, in simulated time. */
 const keepAliveMs = 60_000;
+/** A connection is closed after this many requests, as web servers do. */
+const requestsMax = 100;
 
 /** A page that says which Pod and image answered; `/slow?seconds=8` trickles its answer, `/status/N` answers N. */
 export function webServer(world: World): { connect(machine: SimMachine): Duplex } {
@@ -30,6 +32,7 @@ export function webServer(world: World): { connect(machine: SimMachine): Duplex 
       () => response.destroy(),
     );
   });
+  server.maxRequestsPerSocket = requestsMax;
   server.on("request", (request, response) => {
     const { socket } = request;
     const count = (requests.get(socket) ?? 0) + 1;
