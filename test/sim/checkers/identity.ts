@@ -20,12 +20,13 @@ export function strangersLive({ world, strangers }: Simulation): string[] {
     .map((machine) => `unclaimed machine ${machine?.id} was ended`);
 }
 
-/** A Pod fails only when its machine has really ended: the workload's processes never end by themselves. */
+/** A Pod fails only when its machine has really ended, or when it was stopped: no process of the workload ends by itself. */
 export function failedOnlyWhenDead({ world, view }: Simulation): string[] {
-  const failed = new Set(
-    view.list("pods").flatMap(({ metadata, status }) => (status?.phase === "Failed" ? [metadata.uid] : [])),
-  );
+  const failed = view
+    .list("pods")
+    .filter(({ metadata, status }) => status?.phase === "Failed" && metadata.deletionTimestamp === undefined);
+  const uids = new Set(failed.map(({ metadata }) => metadata.uid));
   return [...world.machines.values()]
-    .filter(({ box, stoppingAtMs }) => failed.has(box.binding()?.uid) && !Number.isFinite(stoppingAtMs))
+    .filter(({ box, stoppingAtMs }) => uids.has(box.binding()?.uid) && !Number.isFinite(stoppingAtMs))
     .map(({ id }) => `the Pod on ${id} was given up although the machine lives`);
 }
