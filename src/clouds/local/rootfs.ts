@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -25,8 +25,14 @@ export type RootfsSpec = {
 /** How a long piece of work is ended and followed. */
 export type Watching = { signal?: AbortSignal; progress?: (line: string) => void };
 
-/** Where drover keeps what it can build again: `$DROVER_HOME/cache`, by default `~/.drover/cache`. */
-export const cacheDirectory = (): string => join(process.env["DROVER_HOME"] ?? join(homedir(), ".drover"), "cache");
+/**
+ * Where drover keeps what it can build again: `$DROVER_HOME/cache`, by default `~/.drover/cache`. Disks name the files
+ * that they are based on, so it is the place where they really are, whatever links lead there.
+ */
+export function cacheDirectory(): string {
+  const path = join(process.env["DROVER_HOME"] ?? join(homedir(), ".drover"), "cache");
+  return existsSync(path) ? realpathSync(path) : path;
+}
 
 /** The first 16 hexadecimal digits of the SHA-256 of `inputs`. */
 export const inputsHash = (inputs: unknown): string =>

@@ -30,7 +30,9 @@ export function openSavedMachines(around: Saving, root = join(cacheDirectory(), 
   const making = new Map<string, Promise<SavedMachine>>();
   return {
     async ensure(template, shape, signal) {
-      const made = [template.userData, Math.max(template.diskBytes, around.image.diskBytes), shape, around.image.hash];
+      const { diskBytes, disk } = around.image;
+      // Saved disks name the image and each other by their paths: elsewhere they are of no use.
+      const made = [template.userData, Math.max(template.diskBytes, diskBytes), shape, disk, root];
       const base = inputsHash([made, await qemuVersion()]);
       const key = JSON.stringify([base, template.prefetch]);
       const work =
