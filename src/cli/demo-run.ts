@@ -19,7 +19,8 @@ export type DemoReport = {
 type Demo = { api: Api; io: Terminal; clock: Clock };
 
 const stepTimeoutMs = 600_000;
-const ratePerSecond = 60;
+/** Half of them on new connections, half on kept-alive ones. */
+const ratePerSecond = 100;
 const tenths = (ms: number): number => Math.round(ms / 100) / 10;
 
 /** Applies the manifest, waits until it serves, rolls its template under load and says how it went. */

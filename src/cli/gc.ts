@@ -11,12 +11,14 @@ import { findServing } from "./serving.ts";
 export const gcCommand = (): Command =>
   new Command("gc")
     .description(
-      "List the clusters on this computer and what of them still runs; --end ends one with everything in it.",
+      "List the clusters on this computer and what of them still runs; --end ends one with everything in it, --all every one.",
     )
     .option("--end <cluster>", "end this cluster: its server, machines, balancers, network and files")
-    .action(async ({ end }: { end?: string }) => {
+    .option("--all", "end every cluster of this computer so")
+    .action(async ({ end, all }: { end?: string; all?: true }) => {
       const io = terminal();
-      if (end !== undefined) for (const line of await endCluster(clusterPaths(end), systemClock)) io.say(line);
+      const ending = all ? clusters() : end === undefined ? [] : [end];
+      for (const name of ending) for (const line of await endCluster(clusterPaths(name), systemClock)) io.say(line);
       for (const line of columns([["CLUSTER", "SERVED BY"], ...clusters().map(describe)])) io.out(line);
     });
 

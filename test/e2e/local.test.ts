@@ -68,9 +68,9 @@ async function address(name: string): Promise<string> {
   return `http://${ip}:8080`;
 }
 
-/** Requests new and kept-alive connections and 8 s answers while `work` goes on. */
+/** 50 requests a second on new connections, 50 on kept-alive ones, and 8 s answers, while `work` goes on. */
 async function underLoad(url: string, work: () => Promise<unknown>): Promise<LoadReport> {
-  const load = startLoad({ clock: systemClock, url, ratePerSecond: 50, slow: { path: "/slow", everyMs: 1_000 } });
+  const load = startLoad({ clock: systemClock, url, ratePerSecond: 100, slow: { path: "/slow", everyMs: 1_000 } });
   await systemClock.sleep(2_000);
   await work();
   await systemClock.sleep(2_000);

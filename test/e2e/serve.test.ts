@@ -47,6 +47,16 @@ test("a port that is taken is named", { timeout: 60_000 }, async () => {
   expect(other.err).toContain(port);
 });
 
+test("gc lists the clusters with who serves them, and ends them all", { timeout: 60_000 }, async () => {
+  const home = newHome();
+  await home.serve("--cloud", "sim", "--cluster", "one");
+  expect((await home.drover(["gc"])).out).toMatch(/one +process \d+, port \d+/);
+  const { code, out, err } = await home.drover(["gc", "--all"]);
+  expect(code).toBe(0);
+  expect(err).toContain("removed cluster one");
+  expect(out).not.toContain("one");
+});
+
 test("wrong usage ends with 2 and says what is expected", async () => {
   const home = newHome();
   for (const words of [["serve", "--cloud", "moon"], ["serve", "--port", "x"], ["fly"]]) {
