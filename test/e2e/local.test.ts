@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { type LoadReport, startLoad } from "../../src/cli/load.ts";
 import { commandLine, processIds } from "../../src/clouds/local/identity.ts";
+import { kubectlVersions } from "../clients/kubectl.ts";
 import { takeSnapshot } from "../clouds/local/snapshot.ts";
 import { DroverHome, run } from "./drover.ts";
 
@@ -121,22 +122,24 @@ test("drover stopped for a while and started again adopts everything, and nothin
   expect([report.lost, report.losses]).toEqual([0, {}]);
 });
 
-test("logs, exec with its exit code and port-forward reach the machine", { timeout: 3 * minutes }, async () => {
-  const pod = (await k("get pods -l app=web -o jsonpath={.items[0].metadata.name}")).trim();
-  expect(await k(`logs ${pod} --tail=5`)).toContain("GET / HTTP/1.1");
-  const followed = await home.kubectl("1.36", `logs -f ${pod} --tail=1`, undefined, 6_000);
-  expect(followed.out.trim().split("\n").length).toBeGreaterThan(1);
-  for (const version of ["1.27", "1.36"] as const) {
+test.for(kubectlVersions)(
+  "kubectl %s reaches the machine by logs, exec and port-forward",
+  { timeout: 3 * minutes },
+  async (version) => {
+    const pod = (await k("get pods -l app=web -o jsonpath={.items[0].metadata.name}")).trim();
+    expect((await home.kubectl(version, `logs ${pod} --tail=5`)).out).toContain("GET / HTTP/1.1");
+    // The readiness probe asks every second, so new lines come.
+    const followed = await home.kubectl(version, `logs -f ${pod} --tail=1`, undefined, 5_000);
+    expect(followed.out.trim().split("\n").length).toBeGreaterThan(1);
     const { code, out } = await home.kubectl(version, ["exec", pod, "--", "sh", "-c", "hostname; exit 3"]);
     expect([code, out.trim()]).toEqual([3, pod]);
-  }
-  const port = 20_000 + (process.pid % 10_000);
-  const forward = home.kubectl("1.36", `port-forward ${pod} ${port}:80`, undefined, 20_000);
-  await expect
-    .poll(async () => (await run(["curl", "-s", "-m", "5", `http://127.0.0.1:${port}/`])).out, { timeout: 15_000 })
-    .toContain(pod);
-  await forward;
-});
+    const port = 20_000 + (process.pid % 10_000);
+    const forward = home.kubectl(version, `port-forward ${pod} ${port}:80`, undefined, 12_000);
+    const page = async () => (await run(["curl", "-s", "-m", "5", `http://127.0.0.1:${port}/`])).out;
+    await expect.poll(page, { timeout: 10_000 }).toContain(pod);
+    await forward;
+  },
+);
 
 test("a Pod of two containers shares localhost, and finds a Service by name with another port", {
   timeout: 6 * minutes,
