@@ -109,6 +109,9 @@ async function startEgress() {
   return { holder, home, log, publisher, folder, ensure };
 }
 
+if (!isRoot)
+  console.warn("not root: the tests of the machines' road to the internet are left out, they make interfaces");
+
 test.skipIf(!isRoot)("machines reach what the computer reaches, and not the computer itself (root)", async () => {
   const { holder, folder, ensure, log } = await startEgress();
   if (!(await ensure())) throw new Error(log.lines.join("\n"));
