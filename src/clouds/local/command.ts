@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { searchPath } from "./search-path.ts";
 
 export type Ran = { exitCode: number; stdout: string; stderr: string };
 
@@ -9,7 +10,8 @@ export type Ran = { exitCode: number; stdout: string; stderr: string };
 export const run = (argv: readonly string[], input = "", timeoutMs = 20_000): Promise<Ran> =>
   new Promise((resolve) => {
     const [program = "", ...words] = argv;
-    const options = { timeout: timeoutMs, maxBuffer: 4 << 20, killSignal: "SIGKILL", cwd: "/" } as const;
+    const env = { ...process.env, PATH: searchPath() };
+    const options = { timeout: timeoutMs, maxBuffer: 4 << 20, killSignal: "SIGKILL", cwd: "/", env } as const;
     const child = execFile(program, words, options, (error, stdout, stderr) => {
       if (error === null) return resolve({ exitCode: 0, stdout, stderr });
       const exitCode = typeof error.code === "number" ? error.code : -1;

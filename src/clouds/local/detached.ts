@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
 import { type Commands, connectCommands } from "./command-socket.ts";
+import { searchPath } from "./search-path.ts";
 
 /** The folder of everything that a cluster's lasting processes share. */
 export const clusterFolder = (home: string, cluster: string): string => join(home, "clusters", cluster);
@@ -79,12 +80,10 @@ function start({ argv, logPath }: Detached): { now: boolean } {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  // What makes networks is not on an ordinary user's path everywhere.
-  const path = `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`;
   const child = spawn(program, words, {
     cwd: "/",
     detached: true,
-    env: { ...Object.fromEntries(kept), PATH: path },
+    env: { ...Object.fromEntries(kept), PATH: searchPath() },
     stdio: ["ignore", log, log],
   });
   closeSync(log);

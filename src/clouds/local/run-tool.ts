@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { DroverError } from "../../base/errors.ts";
 import { hostPackages } from "./packages.ts";
+import { searchPath } from "./search-path.ts";
 
 const tailLinesMax = 20;
 
@@ -16,7 +17,7 @@ export function runTool(
   const [program = "", ...args] = argv;
   return new Promise((resolve, reject) => {
     o.signal?.throwIfAborted();
-    const env = { ...process.env, LC_ALL: "C.UTF-8", ...o.env };
+    const env = { ...process.env, PATH: searchPath(), LC_ALL: "C.UTF-8", ...o.env };
     const child = spawn(program, args, { cwd: o.cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
     const stop = () => endGroup(child.pid);
     o.signal?.addEventListener("abort", stop, { once: true });
