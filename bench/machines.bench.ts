@@ -78,7 +78,16 @@ async function wave(cloud: LocalCloud, name: string, template: MachineTemplate, 
   const beganMs = clock.monotonicMs();
   const placement = { type: "local", zone: "local", capacityType: "on-demand" } as const;
   const slots = Array.from({ length: count }, (_, slot) => `pod-${slot}`);
-  const launched = await cloud.machines.launch({ id: `bench-${clock.wallMs()}`, cluster, template, placement, slots });
+  const owner = { namespace: "default", kind: "ReplicaSet", name: "bench" };
+  const launched = await cloud.machines.launch({
+    id: `bench-${clock.wallMs()}`,
+    cluster,
+    template,
+    placement,
+    slots,
+    owner,
+    names: slots,
+  });
   const ids = launched.map(({ id }) => id);
   const reached = {
     running: new Map<string, number>(),

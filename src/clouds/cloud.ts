@@ -19,9 +19,21 @@ export type MachineTemplate = {
   cpuMillis: number;
   memoryBytes: number;
   diskBytes: number;
+  /** Graphics processors; absent: none. */
+  gpus?: number;
+  /** Ports that containers declare, by number; what opens them is the cloud's own business. Absent: none. */
+  ports?: readonly { port: number; protocol: "TCP" | "UDP" }[];
+  /** What the machine's programs may do at the provider: an instance profile's name or ARN. */
+  profile?: string;
   /** Container images to fetch before the machine is handed over, where the cloud can. Not part of the hash. */
   prefetch: readonly string[];
 };
+
+/** Decides how packages are installed and which container engine there is. `other` comes with all that is needed. */
+export type ImageFamily = "debian" | "ubuntu" | "amazon-linux" | "other";
+
+/** A machine image that was looked up once for a revision and stays the same for it. */
+export type MachineImage = { id: string; family: ImageFamily; architecture: Architecture; diskBytesMin: number };
 
 /** Where and as what a machine runs; chosen from the offers. */
 export type Placement = { type: string; zone: string; capacityType: CapacityType };
@@ -34,10 +46,20 @@ export type Offer = Placement & {
   memoryBytes: number;
   /** True where the cloud cuts machines to the template's own size (a person's computer). */
   elastic: boolean;
+  /** Graphics processors; absent: none. */
+  gpus?: number;
+  /** Labels of its Node beyond type, zone, architecture and capacity type. */
+  labels?: Readonly<Record<string, string>>;
   priceUsdPerHour: number;
+  /** Offers that name the same quota share what is left of it; a machine of a fixed type takes `quotaCpuMillis`. */
+  quota?: string;
+  quotaCpuMillis?: number;
   /** What is left: machines of a fixed type, or the memory and CPU that all machines of an elastic type share. */
   left: { machines: number; cpuMillis: number; memoryBytes: number };
 };
+
+/** What machines are for: enough to find their Pods again when drover's own store is lost. */
+export type Owner = { namespace: string; kind: string; name: string };
 
 /** One call to the provider, committed to the store before it is made. `slots`: 1 to 100 Pod UIDs, in launch order. */
 export type Launch = {
@@ -47,6 +69,9 @@ export type Launch = {
   template: MachineTemplate;
   placement: Placement;
   slots: readonly string[];
+  /** Whose Pods the slots are, and their names, by slot: what a machine is claimed by after the store was lost. */
+  owner: Owner;
+  names: readonly string[];
 };
 
 type MachineState = "pending" | "running" | "stopping" | "gone";
@@ -62,9 +87,17 @@ export type Machine = {
   /** IPv4, once the provider has given one. */
   address?: string;
   cause?: string;
+  /** What the launch said of this machine, where the provider keeps it. */
+  claim?: Claim;
 };
 
+/** A machine's own word for whom it serves, kept by the provider beside it. */
+export type Claim = { owner: Owner; templateHash: string; podName: string; podUid: string };
+
 export interface Machines {
+  /** Looks a machine image up: `debian-12`, an id, or a form of the provider's own.
+   * @throws CLOUD_INVALID: there is none, or none of this architecture */
+  image(reference: string, architecture: Architecture, signal?: AbortSignal): Promise<MachineImage>;
   /** Types, zones, prices and what is left of the quotas. */
   offers(signal?: AbortSignal): Promise<readonly Offer[]>;
   /** The same launch id gives the same machines, however often. May give fewer than `slots`, the first ones, never more.

@@ -2,7 +2,7 @@ import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Pod } from "../api/types.gen.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { type Random, suffix } from "../base/random.ts";
-import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
+import type { MachineTemplate, Offer, Owner } from "../clouds/cloud.ts";
 import type { LaunchRecord, View } from "../registry/view.ts";
 import type { Memory } from "./memory.ts";
 import { condition, controllerOf, keyOf, timeMs } from "./owned.ts";
@@ -206,13 +206,24 @@ function zoneCounts(records: readonly LaunchRecord[]): Map<string, number> {
   return counts;
 }
 
+/** Whose Pods a wave is for; a bare Pod is its own owner. */
+function launchOwner([pod]: readonly Pod[]): Owner {
+  const namespace = pod?.metadata.namespace ?? "default";
+  const controller = pod && controllerOf(pod.metadata);
+  if (controller) return { namespace, kind: controller.kind, name: controller.name };
+  return { namespace, kind: "Pod", name: pod?.metadata.name ?? "" };
+}
+
 function recordOf(wave: Wave, cluster: string, id: string, nowMs: number): Action {
+  const { template, placement } = wave;
   const slots = wave.pods.map(({ metadata }) => metadata.uid ?? "");
+  const names = wave.pods.map(({ metadata }) => metadata.name);
+  const owner = launchOwner(wave.pods);
   const object: LaunchRecord & KubeObject = {
     apiVersion: "drover.dev/v1",
     kind: "Launch",
     metadata: { name: id, annotations: { [ownerAnnotation]: wave.owner } },
-    spec: { id, cluster, template: wave.template, placement: wave.placement, slots, requestedAt: rfc3339(nowMs) },
+    spec: { id, cluster, template, placement, slots, owner, names, requestedAt: rfc3339(nowMs) },
   };
   return { do: "create", resource: "launches.drover.dev", object };
 }

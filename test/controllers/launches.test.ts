@@ -19,7 +19,16 @@ const template = {
   prefetch: [],
 } as const;
 const placement = { type: "small", zone: "a", capacityType: "on-demand" } as const;
-const launchOf = (slots: readonly string[]): Launch => ({ id: "l-1", cluster: "test", template, placement, slots });
+const owner = { namespace: "default", kind: "ReplicaSet", name: "web" };
+const launchOf = (slots: readonly string[]): Launch => ({
+  id: "l-1",
+  cluster: "test",
+  template,
+  placement,
+  slots,
+  owner,
+  names: slots,
+});
 const machine = (slot: number, state: Machine["state"] = "running"): Machine => ({
   id: `i-${slot}`,
   launchId: "l-1",

@@ -160,7 +160,15 @@ test("a machine of nobody is told of and left alone", async () => {
     prefetch: [],
   } as const;
   const placement = { type: "sim.small", zone: "sim-a", capacityType: "on-demand" } as const;
-  cluster.world.launch({ id: "of-another", cluster: "test", template, placement, slots: ["x"] });
+  cluster.world.launch({
+    id: "of-another",
+    cluster: "test",
+    template,
+    placement,
+    slots: ["x"],
+    owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
+    names: ["x"],
+  });
   await cluster.until("it is told", () => cluster.events("Unclaimed").length === 1);
   await cluster.clock.advance(600_000);
   expect(cluster.machines().length).toBe(1);

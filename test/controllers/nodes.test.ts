@@ -18,6 +18,8 @@ const launch: Launch = {
   cluster: "test",
   placement: { type: "t3.small", zone: "a", capacityType: "spot" },
   slots: ["u"],
+  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
+  names: ["web-1"],
   template: {
     hash: "",
     image: "",

@@ -9,13 +9,14 @@ import { startControllers } from "../../src/controllers/start.ts";
 import type { Client } from "../../src/registry/client.ts";
 import { openRegistry, type Registry } from "../../src/registry/registry.ts";
 import type { View } from "../../src/registry/view.ts";
-import { memoryStore } from "../../src/store/memory.ts";
 import { availabilityFloor, surgeBound } from "./checkers/budget.ts";
 import { endedRightly } from "./checkers/endings.ts";
 import { failedOnlyWhenDead, oneMachinePerPod, strangersLive } from "./checkers/identity.ts";
 import { Watchers } from "./checkers/order.ts";
 import { leftOver, settled } from "./checkers/rest.ts";
-import { type Mortality, mortal, type Ports } from "./process.ts";
+import { Survival } from "./checkers/survival.ts";
+import { Disk } from "./disk.ts";
+import { type Mortality, moments, mortal, type Ports } from "./process.ts";
 import { Requests } from "./requests.ts";
 import { deeds } from "./workload.ts";
 
@@ -44,6 +45,8 @@ const strangerLaunch: Launch = {
   },
   placement: { type: "sim.small", zone: "sim-a", capacityType: "on-demand" },
   slots: ["11111111-1111-4111-8111-111111111111"],
+  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
+  names: ["web-1"],
 };
 
 /** About a quarter of EC2's times: the order of things is the same, the run shorter. */
@@ -74,19 +77,24 @@ export class Simulation {
   /** Machines or Pods were taken away by somebody: the floor of availability does not hold for a while. */
   disturbed = false;
   readonly problems: string[] = [];
-  readonly #store = memoryStore();
+  readonly disk: Disk;
   readonly #connect: ReturnType<typeof openSimCloud>["connect"];
   readonly #requests: Requests;
   readonly #watchers = new Watchers();
+  readonly #survival = new Survival();
   readonly #sizes = new Map<string, { wanted: number[]; reached: boolean }>();
   readonly #bug: Bug;
   #faultsActive = true;
   #registry: Registry | undefined;
-  #mortality: Mortality = { dead: true, callsLeft: 0, afterEffect: false };
+  #client: Client | undefined;
+  #mortality: Mortality = { dead: true, callsLeft: 0, moment: "before" };
+  /** Somebody waits for an answer; a process that dies leaves it without one. */
+  #busy = false;
 
   constructor(seed: number, bug: Bug = (ports) => ports) {
     this.random = seededRandom(seed);
     this.#bug = bug;
+    this.disk = new Disk(this.clock, this.random);
     const faults = drawnFaults(this.random, drawChances(this.random), () => this.#faultsActive);
     const { world, connect } = openSimCloud({ clock: this.clock, random: this.random, faults, latencies });
     this.world = world;
@@ -95,18 +103,14 @@ export class Simulation {
     this.#checkEndings();
   }
 
-  /** The API as it is served now. */
+  /** The API as people are served it now. */
   get client(): Client {
-    return this.#served().client();
+    if (this.#client === undefined) throw new Error("nothing is served yet");
+    return this.#client;
   }
 
   get view(): View {
-    return this.#served().view;
-  }
-
-  #served(): Registry {
-    if (this.#registry === undefined) throw new Error("nothing is served yet");
-    return this.#registry;
+    return this.client.view;
   }
 
   /** The sizes a Deployment was given since it last was at rest, and whether it has ever been complete. */
@@ -119,10 +123,10 @@ export class Simulation {
   async run(): Promise<readonly string[]> {
     await this.#start();
     this.#plantStranger();
-    await deeds["deploy"]?.(this);
+    this.#act("deploy");
     while (this.clock.monotonicMs() < activeMs && this.problems.length === 0) {
       if (this.#mortality.dead) await this.#start();
-      if (this.random.next() < deedChance) await this.#act();
+      if (!this.#busy && this.random.next() < deedChance) this.#act(this.#drawnDeed());
       await this.#tick();
     }
     this.#faultsActive = false;
@@ -137,15 +141,25 @@ export class Simulation {
   /** A drover process, over what its predecessors left in the store and at the provider. */
   async #start(): Promise<void> {
     this.#registry?.close();
+    this.#busy = false;
     const { clock, random } = this;
-    this.#registry = await openRegistry({ store: this.#store, clock, random });
-    this.#watchers.follow(this.#registry);
-    const lives = this.#faultsActive && random.next() < 0.7;
-    const callsLeft = lives ? 1 + Math.floor(random.next() * 400) : Number.POSITIVE_INFINITY;
-    this.#mortality = { dead: false, callsLeft, afterEffect: random.next() < 0.5 };
-    const ports = mortal({ client: this.#registry.client(), ...this.#connect() }, this.#mortality);
+    const dies = this.#faultsActive && random.next() < 0.7;
+    const callsLeft = dies ? 1 + Math.floor(random.next() * 400) : Number.POSITIVE_INFINITY;
+    const moment = moments[Math.floor(random.next() * moments.length)] ?? "before";
+    const mortality: Mortality = { dead: false, callsLeft, moment };
+    this.#mortality = mortality;
+    const registry = await this.#passingTime(
+      openRegistry({ store: this.disk.open(() => !mortality.dead), clock, random }),
+    );
+    this.#registry = registry;
+    this.#watchers.follow(registry);
+    this.#found(this.#survival.problems(registry.view, registry.revision()));
+    const ports = mortal({ client: registry.client(), ...this.#connect() }, mortality, clock);
+    this.#client = this.#survival.recorded(ports.client);
+    const wrong = this.#bug(ports, this);
     startControllers({
-      ...this.#bug(ports, this),
+      ...wrong,
+      client: this.#survival.recorded(wrong.client),
       clock,
       random,
       cluster: "sim",
@@ -161,9 +175,29 @@ export class Simulation {
     for (const { id } of this.world.launch({ ...strangerLaunch, template })) this.strangers.push(id);
   }
 
-  async #act(): Promise<void> {
-    const chosen = Object.entries(deeds)[Math.floor(this.random.next() * Object.keys(deeds).length)];
-    await chosen?.[1](this);
+  /** Lets time pass until `work` is done. */
+  async #passingTime<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const done = () => {
+      isDone = true;
+    };
+    work.then(done, done);
+    for (await this.clock.advance(0); !isDone; ) await this.clock.advance(1);
+    return work;
+  }
+
+  #drawnDeed(): string {
+    const names = Object.keys(deeds);
+    return names[Math.floor(this.random.next() * names.length)] ?? "";
+  }
+
+  /** People do one thing at a time, while everything else goes on, and let it be when drover dies over it. */
+  #act(deed: string): void {
+    this.#busy = true;
+    const done = () => {
+      this.#busy = false;
+    };
+    void deeds[deed]?.(this).then(done, (error: Error) => this.#found([`to ${deed} was refused: ${error.message}`]));
   }
 
   async #tick(): Promise<void> {

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import pLimit from "p-limit";
 import type { Clock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
-import type { Launch, Machine, Machines } from "../cloud.ts";
+import type { Architecture, Launch, Machine, MachineImage, Machines } from "../cloud.ts";
 import { localOffer, qemuBytes } from "./capacity.ts";
 import type { Holder } from "./holder-client.ts";
 import { type GuestImage, guestImageName } from "./image.ts";
@@ -43,6 +43,7 @@ export async function openMachines(o: LocalMachinesOptions): Promise<Machines & 
   const keeper = new Keeper(o, await readRecords(o.folder));
   keeper.resume();
   return {
+    image: async (reference, architecture) => guestImage(reference, architecture),
     offers: async () => [await keeper.offer()],
     launch: (launch) => keeper.launch(launch),
     terminate: (ids) => keeper.terminate(ids),
@@ -50,6 +51,17 @@ export async function openMachines(o: LocalMachinesOptions): Promise<Machines & 
     console: (id) => readConsole(o.folder, id),
     close: () => keeper.close(),
   };
+}
+
+/** The one image that this computer builds. */
+function guestImage(reference: string, architecture: Architecture): MachineImage {
+  if (reference === "debian-12" && architecture === "amd64") {
+    return { id: reference, family: "debian", architecture, diskBytesMin: 0 };
+  }
+  throw new DroverError(
+    "CLOUD_INVALID",
+    `There is no machine image "${reference}" for ${architecture} on this computer; there is debian-12 for amd64.`,
+  );
 }
 
 /**

@@ -31,6 +31,7 @@ function machinesOf(world: World): Machines {
   };
   const shown = (machine: SimMachine) => machineAt(machine, world.clock.monotonicMs());
   return {
+    image: async (id, architecture) => ({ id, family: "debian", architecture, diskBytesMin: 0 }),
     offers: (signal) => world.call("offers", otherCall, signal, offers),
     launch: (launch, signal) => world.call("launch", launchCall, signal, () => world.launch(launch).map(shown)),
     terminate: (ids, signal) =>

@@ -51,6 +51,8 @@ const launch = (id: string, count: number): Launch => ({
   },
   placement: { type: "local", zone: "local", capacityType: "on-demand" },
   slots: Array.from({ length: count }, (_, slot) => `uid-${slot}`),
+  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
+  names: Array.from({ length: count }, (_, slot) => `web-${slot}`),
 });
 
 /** The host key that a machine has shown on its console, once it has. */

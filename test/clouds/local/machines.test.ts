@@ -61,6 +61,8 @@ const launch = (id: string, slots: number, memoryBytes = 2 ** 28): Launch => ({
   },
   placement: { type: "local", zone: "local", capacityType: "on-demand" },
   slots: Array.from({ length: slots }, (_, slot) => `uid-${slot}`),
+  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
+  names: Array.from({ length: slots }, (_, slot) => `web-${slot}`),
 });
 
 const statesOf = async (machines: { observe(): Promise<{ machines: readonly { state: string }[] }> }) =>

@@ -23,6 +23,8 @@ const launch = (id: string, slots: string[]): Launch => ({
   },
   placement: { type: "sim.small", zone: "sim-a", capacityType: "on-demand" },
   slots,
+  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
+  names: slots,
 });
 
 const container = (fields: Partial<BoundContainer> = {}): BoundContainer =>

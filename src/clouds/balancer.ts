@@ -1,0 +1,109 @@
+/**
+ * The port for load balancers: of Services (network balancers, layer 4) and of Ingresses (application balancers, HTTP).
+ * Desired targets in, the balancer's own view of each target out.
+ */
+
+/** One machine behind a balancer. */
+export type Target = {
+  machineId: string;
+  address: string;
+  port: number;
+  /** No new connections; the ones that are open may end by themselves. */
+  draining: boolean;
+};
+
+/** How the balancer finds out whether a target serves. What is absent is the provider's default. */
+export type HealthCheck = {
+  protocol: "TCP" | "HTTP" | "HTTPS";
+  /** Absent: the target's own port. */
+  port?: number;
+  path?: string;
+  intervalSeconds?: number;
+  timeoutSeconds?: number;
+  healthyThreshold?: number;
+  unhealthyThreshold?: number;
+  /** `200-399`. */
+  successCodes?: string;
+};
+
+/** Targets that are served alike. */
+export type TargetGroupSpec = {
+  /** Unique in the balancer, stable: `80-TCP`, or with the Service and its port for an Ingress. At most 200 characters. */
+  id: string;
+  protocol: "TCP" | "UDP" | "HTTP" | "HTTPS";
+  targets: readonly Target[];
+  healthCheck?: HealthCheck;
+  /** Open connections of a draining target are cut after so long: the longest grace of the Pods behind it. 0 to 3,600. */
+  drainSeconds: number;
+};
+
+/** Connections or requests are split over the groups by weight, 0 to 999; a group of weight 0 gets none. */
+export type Forward = readonly { groupId: string; weight: number }[];
+
+/** Of an application balancer: the first rule that matches decides. Without host every host, without path every path. */
+export type Rule = {
+  /** `www.example.org`, `*.example.org`. */
+  host?: string;
+  path?: string;
+  pathType?: "Exact" | "Prefix";
+  forward: Forward;
+};
+
+export type Listener = {
+  port: number;
+  protocol: "TCP" | "UDP" | "TLS" | "HTTP" | "HTTPS";
+  /** TLS and HTTPS: PEM from a Secret, for clouds that take one; others take certificates of their own by annotation. */
+  certificates?: readonly { hosts: readonly string[]; certificatePem: string; keyPem: string }[];
+  rules?: readonly Rule[];
+  /** Where everything goes that no rule matched; empty: refused (HTTP: 404). */
+  forward: Forward;
+};
+
+/** All that a balancer should be; `ensure` makes the present one equal to it. */
+export type BalancerSpec = {
+  /** Stable over repeats and restarts: at most 63 characters, unique in the cluster. */
+  id: string;
+  cluster: string;
+  kind: "network" | "application";
+  /** `namespace/name` of the Service or Ingress, for people. */
+  name: string;
+  scheme: "internal" | "internet-facing";
+  /** Balancers of one group share what costs money, where the cloud can; each keeps its own listeners and rules. */
+  group?: string;
+  /** The Service's own address where the cloud can listen on it (local). */
+  clusterAddress?: string;
+  listeners: readonly Listener[];
+  groups: readonly TargetGroupSpec[];
+  /** Only clients from these networks, in CIDR form; empty: everybody. */
+  sourceRanges: readonly string[];
+  /** The object's annotations for load balancers, as they are; each cloud reads those that it knows. */
+  annotations: Readonly<Record<string, string>>;
+};
+
+/** Where clients reach the balancer: an IPv4 address or a host name. */
+export type BalancerAddress = { ip?: string; hostname?: string };
+
+/** initial: registered, not yet checked; drained: no connection is open any more, it may be left out and ended. */
+export type TargetState = "initial" | "healthy" | "unhealthy" | "draining" | "drained";
+
+/** The balancer's own view. A target that is absent is deregistered and drained. */
+export type BalancerState = {
+  id: string;
+  /** It accepts connections. */
+  ready: boolean;
+  addresses: readonly BalancerAddress[];
+  /** One a machine: the least far of its groups (unhealthy before initial before draining before healthy). */
+  targets: readonly { machineId: string; state: TargetState; reason?: string }[];
+  /** It isn't as it was last ensured: changed or deleted by hand. One sentence. */
+  drift?: string;
+};
+
+export interface Balancers {
+  /** Returns when the provider has taken the order; how far it is comes from `observe`.
+   * @throws CLOUD_INVALID (names the annotation or field), CLOUD_QUOTA, CLOUD_THROTTLED, CLOUD_AUTH, CLOUD_UNAVAILABLE */
+  ensure(spec: BalancerSpec, signal?: AbortSignal): Promise<void>;
+  /** Every balancer of the cluster; `complete` is false after a failed or partial look: absence then means nothing. */
+  observe(signal?: AbortSignal): Promise<{ balancers: readonly BalancerState[]; complete: boolean }>;
+  /** Everything that was made for it, security groups and target groups included; nothing of other balancers. */
+  remove(id: string, signal?: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,45 @@
+/** The port for disks that outlive machines: PersistentVolumes. */
+
+export type VolumeSpec = {
+  /** Name of the PersistentVolume: the idempotency token and a tag. At most 63 characters. */
+  id: string;
+  cluster: string;
+  /** `namespace/name` of the claim, for people. */
+  name: string;
+  /** Volumes can only be attached to machines of their zone. */
+  zone: string;
+  sizeBytes: number;
+  /** The StorageClass' parameters, as they are; each cloud reads those that it knows.
+   * `csi.storage.k8s.io/fstype` is not among them: the machine formats the disk. */
+  parameters: Readonly<Record<string, string>>;
+};
+
+/** `gone` is final and positive: the provider says that it is deleted. */
+type VolumeState = "creating" | "available" | "attaching" | "attached" | "detaching" | "gone";
+
+export type Volume = {
+  id: string;
+  /** The provider's own name: `vol-…`, a file. */
+  handle: string;
+  zone: string;
+  sizeBytes: number;
+  state: VolumeState;
+  /** Machine that it is attached to, or being attached to or detached from. */
+  machineId?: string;
+  /** Once attached: a path below /dev on the machine that is this disk and no other, after every reboot. */
+  device?: string;
+};
+
+export interface Volumes {
+  /** The same id gives the same volume, however often; a larger size grows it.
+   * @throws CLOUD_INVALID (names the parameter), CLOUD_QUOTA, CLOUD_CAPACITY, CLOUD_THROTTLED, CLOUD_AUTH, CLOUD_UNAVAILABLE */
+  ensure(spec: VolumeSpec, signal?: AbortSignal): Promise<Volume>;
+  /** Starts to attach; repeated for the same machine it is harmless. @throws CLOUD_INVALID: attached to another machine */
+  attach(id: string, machineId: string, signal?: AbortSignal): Promise<void>;
+  /** Starts to detach; a volume that is attached nowhere is a success. Never from a machine that still has it mounted. */
+  detach(id: string, signal?: AbortSignal): Promise<void>;
+  /** Deletes the data. A volume that is not there is a success. */
+  remove(id: string, signal?: AbortSignal): Promise<void>;
+  /** Everything tagged with the cluster; `complete` is false after a failed or partial look. */
+  observe(signal?: AbortSignal): Promise<{ volumes: readonly Volume[]; complete: boolean }>;
+}
