@@ -2,10 +2,13 @@ import { expect, test } from "vitest";
 import { bugs } from "./bugs.ts";
 import { Simulation } from "./simulation.ts";
 
+/** The words of the rule that must catch it; where several may, any will do. */
+const words: Readonly<Record<string, RegExp>> = { "an answer before the sync": /acknowledged/ };
+
 test.for(Object.keys(bugs))("the rules catch %s", { timeout: 120_000 }, async (name) => {
   const caught: string[] = [];
   for (let seed = 1; seed <= 30 && caught.length === 0; seed++) {
     caught.push(...(await new Simulation(seed, bugs[name]).run()));
   }
-  expect(caught).not.toEqual([]);
+  expect(caught.join("\n")).toMatch(words[name] ?? /./);
 });

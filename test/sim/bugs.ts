@@ -92,6 +92,10 @@ export const bugs: Readonly<Record<string, Bug>> = {
     ...ports,
     cloud: { ...ports.cloud, machines: { ...ports.cloud.machines, terminate: async () => {} } },
   }),
+  "an answer before the sync": (ports, { disk }) => {
+    disk.answersEarly = true;
+    return ports;
+  },
   "two Pods where one was wanted": (ports) => ({
     ...ports,
     client: {

@@ -53,13 +53,13 @@ export const deeds: Readonly<Record<string, (simulation: Simulation) => Promise<
     const { client, random, names } = simulation;
     if (names.length >= 2) return;
     const name = `app-${simulation.named++}`;
-    names.push(name);
     await client.create("services", service(name, random.next() < 0.6 ? "LoadBalancer" : "ClusterIP"), { manager });
     await client.create(
       "deployments.apps",
       deployment(name, 1 + Math.floor(random.next() * 5), image(random), random),
       { manager },
     );
+    names.push(name);
   },
   async scale({ client, random, names }) {
     const replicas = Math.floor(random.next() * 6);
