@@ -6,12 +6,12 @@ import { buildGuestImage } from "../clouds/local/image.ts";
 import { listImages, loadImage } from "../clouds/local/registry.ts";
 import { openTools } from "../clouds/local/tools.ts";
 import { homeFolder } from "./home.ts";
-import { installHostPackages } from "./host-packages.ts";
+import { prepareHost } from "./prepare-host.ts";
 import type { Terminal } from "./print.ts";
 
 /** Everything that the demonstration needs on this computer: packages, guest image, tools, container images. Kept. */
 export async function prepareLocal(io: Terminal, yes: boolean): Promise<void> {
-  await installHostPackages(io, yes);
+  await prepareHost(io, yes);
   await step(io, "guest image (Debian 12)", (progress) => buildGuestImage({ progress }));
   await step(io, "tools (haproxy and friends, in a folder of drover's own)", (progress) => openTools({ progress }));
   await step(io, "demo images", async (progress) => {

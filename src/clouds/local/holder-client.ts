@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -7,6 +7,7 @@ import type { ProcessState, Spawn } from "./children.ts";
 import type { Ran } from "./command.ts";
 import { type Commands, connectCommands, connectTo } from "./command-socket.ts";
 import { attach, clusterFolder, ensureClusterFolder } from "./detached.ts";
+import { namespaceSetting, readSysctl } from "./host-settings.ts";
 import {
   commandLine,
   endProcesses,
@@ -123,18 +124,11 @@ async function buryHolder(folder: string, clock: Clock, log: Log): Promise<void>
 }
 
 /** What to do so that a namespace can be made; the command is found out from the computer's own settings. */
-function explain(said: string): DroverError {
+export function explain(said: string, sysctl = readSysctl): DroverError {
   const reason = said.split("\n")[0] ?? "";
-  const setting = (path: string): string => (existsSync(path) ? readFileSync(path, "utf8").trim() : "");
-  const remedy =
-    setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1"
-      ? "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-      : setting("/proc/sys/kernel/unprivileged_userns_clone") === "0"
-        ? "sudo sysctl -w kernel.unprivileged_userns_clone=1"
-        : setting("/proc/sys/user/max_user_namespaces") === "0"
-          ? "sudo sysctl -w user.max_user_namespaces=10000"
-          : undefined;
-  if (remedy !== undefined && /unshare/.test(reason)) {
+  const [name, value] = namespaceSetting(sysctl) ?? [];
+  if (name !== undefined && /unshare|not permitted/i.test(reason)) {
+    const remedy = `sudo sysctl -w ${name}=${value}`;
     return new DroverError("SETUP_MISSING", `The machines get no network of their own (${reason}); \`${remedy}\`.`);
   }
   if (/SETUP_MISSING|unshare|apt-get|chmod/.test(reason)) {
