@@ -13,7 +13,24 @@ export type BoundVolume =
   /** Files from ConfigMaps, Secrets, the downward API and tokens; replaced live by `update`. */
   | { name: string; kind: "files"; files: readonly BoundFile[] }
   | { name: string; kind: "empty"; medium: "disk" | "memory"; sizeBytes?: number }
-  | { name: string; kind: "host"; path: string };
+  | { name: string; kind: "host"; path: string }
+  /**
+   * A disk that outlives the machine. `device`: its path below /dev; the box waits for it. It is formatted only where
+   * nothing is on it, neither a file system nor anything else that has a signature, and the file system grows with the
+   * disk. `block`: neither formatted nor mounted; containers get the device itself, by `devices`.
+   */
+  | { name: string; kind: "disk"; device: string; fsType: "ext4" | "xfs"; readOnly: boolean; block?: boolean };
+
+/** What comes to `port` of the machine goes to `targetPort`, from the machine itself too. */
+export type Redirect = { port: number; targetPort: number; protocol: "TCP" | "UDP" };
+
+/** What of a bound Pod may change while it runs. */
+export type BoxUpdate = {
+  /** Replaced by name; those that are not named stay. Only `files` change. */
+  volumes: readonly BoundVolume[];
+  /** All of them; absent: they stay as they are. */
+  redirects?: readonly Redirect[];
+};
 
 export type BoundProbe = {
   action:
@@ -49,6 +66,8 @@ export type BoundContainer = {
   workingDir?: string;
   env: readonly [string, string][];
   mounts: readonly { volume: string; path: string; readOnly: boolean; subPath?: string }[];
+  /** Disks that are handed over as they are; `path` is the device's in the container. */
+  devices?: readonly { volume: string; path: string }[];
   /** 0: no limit. */
   cpuMillisMax: number;
   memoryBytesMax: number;
@@ -100,6 +119,8 @@ export type Binding = {
   /** 0: no limit. */
   activeDeadlineSeconds: number;
   registryMirror?: string;
+  /** Absent: none. */
+  redirects?: readonly Redirect[];
   volumes: readonly BoundVolume[];
   initContainers: readonly BoundContainer[];
   containers: readonly BoundContainer[];
@@ -114,6 +135,12 @@ export type BoxEvent = {
   container?: string;
   atMs: number;
 };
+
+/**
+ * What the provider has told the machine of its own end. interruption: it is taken away at `atMs`; rebalance: it is
+ * likely to be; retirement: its host is, `atMs` is the beginning of the time for it.
+ */
+export type Notice = { kind: "interruption" | "rebalance" | "retirement"; atMs?: number };
 
 /** What the agent reports, whole each time. */
 export type Report = {
@@ -131,6 +158,8 @@ export type Report = {
   /** The Pod was told to stop, or its deadline passed (`DeadlineExceeded`). */
   stopping: boolean;
   reason?: string;
+  /** The most urgent one. Absent: none, or the provider has no way to tell. */
+  notice?: Notice;
   /** The newest 50. */
   events: readonly BoxEvent[];
 };
@@ -182,8 +211,8 @@ export interface Boxes {
   /** Gives the machine its Pod, once and for ever. The same uid again is harmless.
    * @throws BOX_TAKEN (bound to another Pod), BOX_UNREACHABLE (it may or may not have happened) */
   bind(machineId: string, binding: Binding, signal?: AbortSignal): Promise<void>;
-  /** Replaces the files of the bound Pod's volumes. @throws BOX_UNREACHABLE, BOX_REFUSED */
-  update(machineId: string, volumes: readonly BoundVolume[], signal?: AbortSignal): Promise<void>;
+  /** Replaces files of the bound Pod's volumes, and redirects. @throws BOX_UNREACHABLE, BOX_REFUSED */
+  update(machineId: string, update: BoxUpdate, signal?: AbortSignal): Promise<void>;
   /** preStop, SIGTERM, SIGKILL after `graceSeconds`; seen to be done in the report (`finished`). Repeatable; only shortens. */
   stop(machineId: string, graceSeconds: number, signal?: AbortSignal): Promise<void>;
   /** @throws BOX_UNREACHABLE, BOX_REFUSED (no such container, nothing previous) */

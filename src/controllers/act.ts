@@ -109,9 +109,9 @@ async function instruct(options: ActOptions, action: Of<"bind"> | Of<"updateFile
   const { boxes, memory, clock } = options;
   const { machineId, sources } = action;
   const binding = await options.bindingOf(action.pod as Pod, machineId, action.address); // Planned for Pods alone.
-  const files = binding.volumes.filter(({ kind }) => kind === "files");
+  const volumes = binding.volumes.filter(({ kind }) => kind === "files");
   if (action.do === "bind") await boxes.bind(machineId, binding, signal);
-  else await boxes.update(machineId, files, signal);
+  else await boxes.update(machineId, { volumes, redirects: binding.redirects ?? [] }, signal);
   memory.sourcesSent.set(machineId, { sources, atMs: clock.monotonicMs() });
 }
 

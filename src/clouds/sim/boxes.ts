@@ -45,7 +45,7 @@ export function simBoxes(world: World, connectTo: (machine: SimMachine) => Duple
     async bind(machineId, binding, signal) {
       await world.call("bind", world.latencies.otherCall, signal, () => reach(machineId).box.bind(binding));
     },
-    async update(machineId, _volumes, signal) {
+    async update(machineId, _update, signal) {
       await world.call("update", world.latencies.otherCall, signal, () => reach(machineId));
     },
     async stop(machineId, graceSeconds, signal) {

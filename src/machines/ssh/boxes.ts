@@ -59,7 +59,7 @@ export function sshBoxes(options: SshBoxesOptions): Boxes {
       return () => listeners.delete(listener);
     },
     bind: (machineId, binding, signal) => ask(machineId, { op: "bind", binding }, signal),
-    update: (machineId, volumes, signal) => ask(machineId, { op: "update", volumes }, signal),
+    update: (machineId, update, signal) => ask(machineId, { op: "update", ...update }, signal),
     stop: (machineId, graceSeconds, signal) => ask(machineId, { op: "stop", graceSeconds }, signal),
     async logs(machineId, request, signal) {
       const { port1, port2 } = new MessageChannel();
