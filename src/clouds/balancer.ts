@@ -89,6 +89,8 @@ export type TargetState = "initial" | "healthy" | "unhealthy" | "draining" | "dr
 /** The balancer's own view. A target that is absent is deregistered and drained. */
 export type BalancerState = {
   id: string;
+  /** As it was ensured: what a Service that is applied again after the store was lost finds its balancer by. */
+  name: string;
   /** It accepts connections. */
   ready: boolean;
   addresses: readonly BalancerAddress[];

@@ -87,6 +87,8 @@ export type Machine = {
   /** IPv4, once the provider has given one. */
   address?: string;
   cause?: string;
+  /** Absent: unknown. */
+  capacityType?: CapacityType;
   /** What the launch said of this machine, where the provider keeps it. */
   claim?: Claim;
 };
@@ -145,6 +147,8 @@ export type TargetState = "initial" | "healthy" | "unhealthy" | "draining" | "dr
 /** The balancer's own view. A target that is absent is deregistered and drained. */
 export type BalancerState = {
   id: string;
+  /** As it was ensured. */
+  name: string;
   /** It accepts connections. */
   ready: boolean;
   addresses: readonly BalancerAddress[];

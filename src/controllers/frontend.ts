@@ -19,6 +19,10 @@ export type Frontend = KubeObject & {
 /** Also the id of the Service's balancer. */
 export const frontendName = (serviceUid: string): string => `svc-${serviceUid}`;
 
+/** The uid of the Service that such a name stands for. */
+export const frontendUid = (name: string): string | undefined =>
+  name.startsWith("svc-") ? name.slice("svc-".length) : undefined;
+
 /** Queues the Service and its record together; the namespace of this key tells where the Service is. */
 export const frontendKey = ({ namespace, name, uid }: Frontend["spec"]["service"]): ObjectKey => ({
   resource: frontendResource,

@@ -1,9 +1,11 @@
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Pod } from "../api/types.gen.ts";
+import { assert } from "../base/assert.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { type Random, suffix } from "../base/random.ts";
-import type { MachineTemplate, Offer, Owner } from "../clouds/cloud.ts";
+import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
 import type { LaunchRecord, View } from "../registry/view.ts";
+import { type Claimable, type Claims, ownerOf } from "./claims.ts";
 import type { Memory } from "./memory.ts";
 import { condition, controllerOf, keyOf, timeMs } from "./owned.ts";
 import { type Demand, place, poolOf, type Wave } from "./placement.ts";
@@ -28,6 +30,8 @@ const retryMs = 15_000;
 export type LauncherWorld = {
   cluster: string;
   waiting: readonly Demand[];
+  /** Pods that take over a machine whose record was lost. */
+  claims: readonly { demand: Demand; machine: Claimable }[];
   /** Pods of which no template can be made, and why. */
   broken: readonly { pod: Pod; message: string }[];
   offers?: { list: readonly Offer[]; ageMs: number } | undefined;
@@ -47,6 +51,7 @@ export type LauncherOptions = {
   roster: Roster;
   poll: Pick<Poll, "offers">;
   memory: Pick<Memory, "losses">;
+  claims: Pick<Claims, "machineOf">;
   random: Random;
   cluster: string;
   machinesMax: number;
@@ -66,7 +71,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
       "launches.drover.dev": () => [launcherKey],
     },
     observe() {
-      const pods = [...roster.waiting()];
+      const { claims, pods } = sorted([...roster.waiting()], options);
       const nowMs = monotonicMs();
       const uids = new Set(pods.map(({ metadata }) => metadata.uid ?? ""));
       for (const uid of arrivals.keys()) if (!uids.has(uid)) arrivals.delete(uid);
@@ -77,6 +82,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
       const gatherLeftMs = pods.length === 0 ? 0 : Math.min(gatherMs - sinceLastMs, gatherMaxMs - sinceFirstMs);
       return {
         cluster,
+        claims,
         gatherLeftMs,
         ...demandsOf(gatherLeftMs > 0 ? [] : pods, options.templateOf),
         offers: poll.offers(),
@@ -90,13 +96,19 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
   };
 }
 
+/** Bare Pods that are specified alike share calls, and fail together. */
+function bareOwner(pod: Pod): string {
+  const { namespace, name } = ownerOf(pod);
+  return `${namespace}/${name}`;
+}
+
 function demandsOf(pods: readonly Pod[], templateOf: (pod: Pod) => MachineTemplate) {
   const waiting: Demand[] = [];
   const broken: { pod: Pod; message: string }[] = [];
   for (const pod of pods) {
     try {
       const template = templateOf(pod);
-      waiting.push({ pod, owner: controllerOf(pod.metadata)?.uid ?? template.hash, template });
+      waiting.push({ pod, owner: controllerOf(pod.metadata)?.uid ?? bareOwner(pod), template });
     } catch (error) {
       broken.push({ pod, message: error instanceof Error ? error.message : String(error) });
     }
@@ -104,7 +116,20 @@ function demandsOf(pods: readonly Pod[], templateOf: (pod: Pod) => MachineTempla
   return { waiting, broken };
 }
 
+/** Pods that have a machine already but for its record, and those that need one. */
+function sorted(waiting: readonly Pod[], { claims, templateOf }: LauncherOptions) {
+  const claimed = waiting.flatMap((pod) => {
+    const machine = claims.machineOf(pod);
+    const [demand] = machine ? demandsOf([pod], templateOf).waiting : [];
+    return machine && demand ? [{ demand, machine }] : [];
+  });
+  const uids = new Set(claimed.map(({ demand }) => demand.pod.metadata.uid));
+  return { claims: claimed, pods: waiting.filter(({ metadata }) => !uids.has(metadata.uid)) };
+}
+
 export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
+  if (world.claims.length > 0)
+    return { actions: world.claims.map((claim) => claimRecord(claim, world.cluster, nowMs)), againInMs: 0 };
   if (world.gatherLeftMs > 0) return { actions: [], againInMs: world.gatherLeftMs };
   const refusedEarly = world.broken.flatMap(({ pod, message }) => refuse(pod, message, nowMs));
   if (world.waiting.length === 0) return { actions: refusedEarly };
@@ -130,7 +155,7 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
   return { actions, ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
 }
 
-const ownerOf = (record: LaunchRecord): string => record.metadata.annotations?.[ownerAnnotation] ?? "";
+const ownerUidOf = (record: LaunchRecord): string => record.metadata.annotations?.[ownerAnnotation] ?? "";
 /** Machines that a launch has given or may yet give. */
 const machinesOf = ({ spec, status }: LaunchRecord): number =>
   status?.done ? status.machines.length : spec.slots.length;
@@ -143,7 +168,7 @@ function failuresOf({ records, losses }: LauncherWorld, nowMs: number) {
   const refused = records.flatMap((record) => {
     const { failure } = record.status ?? {};
     if (!failure || failure.code === "CLOUD_CAPACITY") return [];
-    return [{ owner: ownerOf(record), atMs: timeMs(record.spec.requestedAt), message: failure.message }];
+    return [{ owner: ownerUidOf(record), atMs: timeMs(record.spec.requestedAt), message: failure.message }];
   });
   const lost = losses.map((loss) => ({ ...loss, message: "its machine ended before it served" }));
   const byOwner = new Map<string, { count: number; atMs: number; message: string }>();
@@ -200,25 +225,19 @@ function reduced(offers: readonly Offer[], records: readonly LaunchRecord[]): Of
 function zoneCounts(records: readonly LaunchRecord[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const record of records) {
-    const id = `${ownerOf(record)}/${record.spec.placement.zone}`;
+    const id = `${ownerUidOf(record)}/${record.spec.placement.zone}`;
     counts.set(id, (counts.get(id) ?? 0) + machinesOf(record));
   }
   return counts;
-}
-
-/** Whose Pods a wave is for; a bare Pod is its own owner. */
-function launchOwner([pod]: readonly Pod[]): Owner {
-  const namespace = pod?.metadata.namespace ?? "default";
-  const controller = pod && controllerOf(pod.metadata);
-  if (controller) return { namespace, kind: controller.kind, name: controller.name };
-  return { namespace, kind: "Pod", name: pod?.metadata.name ?? "" };
 }
 
 function recordOf(wave: Wave, cluster: string, id: string, nowMs: number): Action {
   const { template, placement } = wave;
   const slots = wave.pods.map(({ metadata }) => metadata.uid ?? "");
   const names = wave.pods.map(({ metadata }) => metadata.name);
-  const owner = launchOwner(wave.pods);
+  const [first] = wave.pods;
+  assert(first, "a wave has Pods");
+  const owner = ownerOf(first);
   const object: LaunchRecord & KubeObject = {
     apiVersion: "drover.dev/v1",
     kind: "Launch",
@@ -226,6 +245,31 @@ function recordOf(wave: Wave, cluster: string, id: string, nowMs: number): Actio
     spec: { id, cluster, template, placement, slots, owner, names, requestedAt: rfc3339(nowMs) },
   };
   return { do: "create", resource: "launches.drover.dev", object };
+}
+
+/** The record that a machine would have, had it not been lost: a launch of its own that is done. */
+function claimRecord({ demand, machine }: LauncherWorld["claims"][number], cluster: string, nowMs: number): Action {
+  const { pod, owner, template } = demand;
+  const { type, zone, capacityType = "on-demand", launchId, claim } = machine;
+  const object: LaunchRecord & KubeObject = {
+    apiVersion: "drover.dev/v1",
+    kind: "Launch",
+    metadata: { name: `claim-${machine.id}`, annotations: { [ownerAnnotation]: owner } },
+    spec: {
+      id: launchId,
+      cluster,
+      template,
+      placement: { type, zone, capacityType },
+      slots: [claim.podUid],
+      owner: claim.owner,
+      names: [claim.podName],
+      requestedAt: rfc3339(nowMs),
+    },
+    status: { done: true, machines: [{ ...machine, slot: 0 }] },
+  };
+  const message = `Machine ${machine.id} serves this Pod already: it was claimed`;
+  const told = { about: pod, type: "Normal", reason: "Claimed", message, source: "drover" } as const;
+  return { do: "create", resource: "launches.drover.dev", object, told };
 }
 
 /** Says on the Pod why it waits, once per message. */

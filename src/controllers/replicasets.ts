@@ -27,13 +27,16 @@ export type ReplicaSetWorld = {
   services: readonly Service[];
   /** How many active Pods of the same Deployment a Node has. */
   neighbours: ReadonlyMap<string, number>;
+  /** Its Pods may be there already, on machines that have not been looked at yet: none is made meanwhile. */
+  unseen: boolean;
   failure?: string | undefined;
 };
 
 const source = "replicaset-controller";
+const unseenAgainMs = 250;
 
 /** ReplicaSets: as many Pods of one template as wanted. */
-export const replicaSetReconciler = (view: View): Reconciler<ReplicaSetWorld> => ({
+export const replicaSetReconciler = (view: View, unseen: () => boolean): Reconciler<ReplicaSetWorld> => ({
   name: "replicasets",
   watches: {
     "replicasets.apps": (object) => [keyOf("replicasets.apps", object)],
@@ -49,7 +52,8 @@ export const replicaSetReconciler = (view: View): Reconciler<ReplicaSetWorld> =>
       .list("pods", key.namespace)
       .filter((pod) => !controllerOf(pod.metadata) && isActive(pod) && matches(pod.metadata.labels));
     const services = view.list("services", key.namespace);
-    return { replicaSet, pods: [...owned, ...orphans], services, neighbours: countNeighbours(owned), failure };
+    const neighbours = countNeighbours(owned);
+    return { replicaSet, pods: [...owned, ...orphans], services, neighbours, unseen: unseen(), failure };
   },
   plan: planReplicaSet,
 });
@@ -85,7 +89,8 @@ export function planReplicaSet(world: ReplicaSetWorld, nowMs: number): Plan {
   const writes: Action[] = isDeepStrictEqual(status, replicaSet.status)
     ? []
     : [{ do: "write", key, next, subresource: "status" }];
-  return { actions: [...writes, ...steps], ...(againInMs !== undefined && { againInMs }) };
+  const waits = [...(againInMs === undefined ? [] : [againInMs]), ...(world.unseen ? [unseenAgainMs] : [])];
+  return { actions: [...writes, ...steps], ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
 }
 
 /** Takes matching orphans over, and lets go of Pods whose labels no longer match. */
@@ -108,11 +113,11 @@ function planRemains(owned: readonly Pod[]): Action[] {
 
 function planCount(world: ReplicaSetWorld, active: readonly Pod[], missing: number): Action[] {
   const { replicaSet } = world;
-  if (missing > 0) {
+  if (missing > 0 && !world.unseen) {
     const actions = Array.from({ length: missing }, () => createPod(world));
     return [{ do: "together", actions, untilFailure: true }];
   }
-  if (missing === 0) return [];
+  if (missing >= 0) return [];
   const doomed = [...active].sort(bySacrifice(world.neighbours)).slice(0, -missing);
   const actions = doomed.map((pod): Action => {
     const message = `Deleted pod: ${pod.metadata.name}`;

@@ -4,12 +4,14 @@ import type { Pod } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Boxes } from "../clouds/box.ts";
+import type { MachineTemplate } from "../clouds/cloud.ts";
 import { machineTemplate, type TemplateOptions } from "../machines/template.ts";
 import type { View } from "../registry/view.ts";
 import { openAct } from "./act.ts";
 import { type ApiAddress, apiServiceReconciler } from "./api-service.ts";
 import { type BalancerBook, openBalancerBook } from "./balancer-book.ts";
 import { type BindingOptions, openBindings } from "./bindings.ts";
+import { type Claims, openClaims } from "./claims.ts";
 import { deploymentReconciler } from "./deployments.ts";
 import { disruptionReconciler } from "./disruption.ts";
 import { endpointsReconciler } from "./endpoints.ts";
@@ -90,7 +92,10 @@ export function startControllers(options: ControllerOptions): Controllers {
     runners.push(runner);
     return runner;
   };
-  const parts = { ...options, view: client.view, book, memory, roster, owners, poll };
+  const templateOf = (pod: Pod) => machineTemplate(pod, options);
+  const claims = openClaims({ poll, book, roster, view: client.view, templateOf, clock });
+  const unidentify = client.identifyWith(claims.identify);
+  const parts = { ...options, view: client.view, book, memory, roster, owners, poll, claims, templateOf };
   const route = openRoutes(parts, startAll(parts, run));
   const unlisten = boxes.onChange(route.heard);
   const unsubscribe = client.subscribe(({ key, before, after }) => {
@@ -110,6 +115,7 @@ export function startControllers(options: ControllerOptions): Controllers {
     async stop() {
       stop.abort();
       unsubscribe();
+      unidentify();
       unlisten();
       roster.close();
       owners.close();
@@ -128,6 +134,8 @@ type Parts = ControllerOptions & {
   roster: Roster;
   owners: OwnerIndex;
   poll: Poll;
+  claims: Claims;
+  templateOf: (pod: Pod) => MachineTemplate;
 };
 
 /** Changes that come within this time are one change for what counts Pods. */
@@ -138,7 +146,9 @@ const endpointsPauseMs = 500;
 function startAll(parts: Parts, run: Run) {
   const { view, clock, machinesMax = 1_000, finishedKeepSeconds = 600 } = parts;
   const monotonicMs = clock.monotonicMs;
-  const templateOf = (pod: Pod) => machineTemplate(pod, parts);
+  const { poll } = parts;
+  // The store may be one that was lost: machines are looked for before Pods are made.
+  const unseen = () => !poll.complete();
   run(namespaceReconciler(view, parts.rootCertificate ?? ""), 4);
   run(garbageReconciler(view, parts.owners), 16);
   run(apiServiceReconciler(view, parts.apiAddress), 1);
@@ -146,14 +156,14 @@ function startAll(parts: Parts, run: Run) {
   run(endpointsReconciler(view), 8, endpointsPauseMs);
   run(disruptionReconciler(view), 8, countingPauseMs);
   run(deploymentReconciler(view), 8, countingPauseMs);
-  run(replicaSetReconciler(view), 8, countingPauseMs);
+  run(replicaSetReconciler(view, unseen), 8, countingPauseMs);
   return {
     pods: run(podReconciler({ ...parts, balancerId: frontendName }), 64),
     nodes: run(nodeReconciler(parts), 16),
     services: run(serviceReconciler(parts), 8, countingPauseMs),
     strangers: run(strangersReconciler(parts), 1),
     names: run(namesReconciler(parts), 4, endpointsPauseMs),
-    launcher: run(launcherReconciler({ ...parts, machinesMax, templateOf, monotonicMs }), 1),
+    launcher: run(launcherReconciler({ ...parts, machinesMax, monotonicMs }), 1),
     launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8, countingPauseMs),
   };
 }
@@ -165,7 +175,7 @@ function openRoutes({ view, roster, poll, boxes, memory, clock }: Parts, to: Ret
   function sighted(machineId: string): void {
     to.nodes.add(nodeKey(machineId));
     const uid = roster.podUidOf(machineId) ?? "";
-    const name = poll.sight(machineId).machine?.launchId ?? roster.seatOf(uid)?.recordName;
+    const name = roster.seatOf(uid)?.recordName ?? poll.sight(machineId).machine?.launchId;
     if (name) to.launches.add({ resource: "launches.drover.dev", namespace: "", name });
     const pod = roster.podByUid(uid);
     if (!pod) return;

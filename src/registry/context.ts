@@ -6,6 +6,7 @@ import { storeKey } from "../store/keys.ts";
 import type { Store, Write } from "../store/store.ts";
 import type { AddressBook } from "./address-book.ts";
 import type { Cache } from "./cache.ts";
+import type { Identify } from "./client.ts";
 import type { KindTable } from "./kind-table.ts";
 import { encode, Stored } from "./stored.ts";
 
@@ -17,6 +18,8 @@ export type Context = {
   clock: Clock;
   random: Random;
   kinds: KindTable;
+  /** Set while controllers run that know of earlier lives of objects. */
+  identify?: Identify;
 };
 
 /** The refusals' name for an object. */

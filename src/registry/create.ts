@@ -77,6 +77,7 @@ async function createOnce(
   admit(context, kind, object);
   if (!isInternal(kind)) {
     applyDefaults(kind, object, "strategy");
+    identify(context, kind, object);
     const problems = validateObject(kind, object);
     if (problems.length > 0) throw invalid(kind.group, kind.kind, object.metadata.name ?? "", problems);
   }
@@ -104,6 +105,16 @@ function claim(context: Context, kind: Kind, { metadata }: KubeObject): void {
   if ((metadata.name ?? "") === "" && metadata.generateName !== undefined) {
     metadata.name = metadata.generateName.slice(0, baseLengthMax) + suffix(context.random);
   }
+}
+
+/** Lets a new object take the place of one that was lost. */
+function identify(context: Context, kind: Kind, object: KubeObject): void {
+  const identity = context.identify?.(kind.resource, object);
+  if (!identity) return;
+  const { metadata } = object;
+  metadata.uid = identity.uid;
+  if (metadata.generateName !== undefined) metadata.name = identity.name;
+  if (identity.annotations) metadata.annotations = { ...metadata.annotations, ...identity.annotations };
 }
 
 export const who = (context: Context, options: RequestOptions & { subresource?: string }) => ({

@@ -15,6 +15,12 @@ export function inProcessClient(context: Context): Client {
   return {
     view: cache,
     subscribe: (listener) => cache.subscribe(listener),
+    identifyWith(identify) {
+      context.identify = identify;
+      return () => {
+        if (context.identify === identify) delete context.identify;
+      };
+    },
     async create(resource, object, { manager }) {
       const namespace = (object as KubeObject).metadata.namespace ?? ""; // Every shape is an object of the API.
       const options = { manager, fieldValidation: "Ignore" } as const;

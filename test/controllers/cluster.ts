@@ -22,9 +22,9 @@ export async function openCluster(options: { seed?: number; machinesMax?: number
   const clock = new VirtualClock();
   const random = seededRandom(options.seed ?? 1);
   const sim = openSimCloud({ clock, random });
-  const store = memoryStore();
-  const registry = await openRegistry({ store, clock, random });
-  const client = registry.client();
+  let store = memoryStore();
+  let registry = await openRegistry({ store, clock, random });
+  let client = registry.client();
   const start = (sides: { cloud: typeof sim.cloud; boxes: typeof sim.boxes }): Controllers =>
     startControllers({
       client,
@@ -54,8 +54,12 @@ export async function openCluster(options: { seed?: number; machinesMax?: number
   return {
     clock,
     world: sim.world,
-    client,
-    view: client.view,
+    get client() {
+      return client;
+    },
+    get view() {
+      return client.view;
+    },
     until,
     pods: (): readonly Pod[] => client.view.list("pods", "default"),
     deployment: (name: string): Deployment | undefined => client.view.get("deployments.apps", "default", name),
@@ -70,6 +74,17 @@ export async function openCluster(options: { seed?: number; machinesMax?: number
     /** Ends this process's controllers and starts others on what is there. */
     async restart(): Promise<void> {
       await controllers.stop();
+      controllers = start(sim.connect());
+      await clock.advance(0);
+    },
+    /** Ends this process, and starts another one with an empty store on what the provider has. */
+    async loseStore(): Promise<void> {
+      await controllers.stop();
+      registry.close();
+      await store.close();
+      store = memoryStore();
+      registry = await openRegistry({ store, clock, random });
+      client = registry.client();
       controllers = start(sim.connect());
       await clock.advance(0);
     },

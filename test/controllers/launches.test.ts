@@ -151,6 +151,7 @@ describe("the launcher", () => {
     }));
   const world = (more: Partial<LauncherWorld>): LauncherWorld => ({
     cluster: "test",
+    claims: [],
     waiting: demands(2),
     broken: [],
     offers: { list: [offer], ageMs: 0 },

@@ -41,6 +41,7 @@ const told = (actions: readonly Action[]): string =>
     .join(", ");
 const headless = service({ clusterIP: "None", selector: { app: "x" } });
 const state = (address: { ip?: string; hostname?: string }) => ({
+  name: "default/web",
   id: "svc-s",
   ready: true,
   addresses: [address],

@@ -47,6 +47,7 @@ const world = (replicas: number, word: string, more: Partial<ReplicaSetWorld> = 
   pods: [...word].map(pod),
   services: [],
   neighbours: new Map(),
+  unseen: false,
   ...more,
 });
 const told = (actions: readonly Action[]): string =>

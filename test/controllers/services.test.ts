@@ -72,6 +72,7 @@ const specOf = (targets: BalancerSpec["targets"]): BalancerSpec => ({
 const active = (id: string) => ({ machineId: id, address: `10.0.0.${id}`, ports: [8080], draining: false });
 const state = (...targets: [string, TargetState][]): BalancerState => ({
   id: "svc-s",
+  name: "default/web",
   ready: true,
   addresses: [{ ip: "127.1.2.3" }],
   targets: targets.map(([machineId, is]) => ({ machineId, state: is })),

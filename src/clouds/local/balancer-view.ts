@@ -60,6 +60,7 @@ export function stateOf(
   const address = spec.scheme === "internal" ? spec.clusterAddress : publishedAddress;
   return {
     id: spec.id,
+    name: spec.name,
     ready: address !== undefined,
     addresses: address === undefined ? [] : [{ ip: address }],
     targets,

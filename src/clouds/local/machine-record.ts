@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Launch, Machine, MachineTemplate } from "../cloud.ts";
+import type { Claim, Launch, Machine, MachineTemplate } from "../cloud.ts";
 
 /**
  * What is written down of a machine before anything of it exists, and until an hour after its end.
@@ -18,6 +18,8 @@ export type MachineRecord = {
   type: string;
   zone: string;
   address: string;
+  /** Absent in records of older versions. */
+  claim?: Claim;
   phase: "wanted" | "started" | "ending" | "gone";
   cause?: string;
   goneAtMs?: number;
@@ -86,6 +88,7 @@ export const asMachine = (record: MachineRecord): Machine => ({
   type: record.type,
   zone: record.zone,
   address: record.address,
+  ...(record.claim && { claim: record.claim }),
   ...(record.cause === undefined ? {} : { cause: record.cause }),
 });
 

@@ -146,9 +146,10 @@ class Keeper {
     const address = freeAddress(new Set([...this.#records.values()].map((record) => record.address)));
     if (address === undefined)
       throw new DroverError("CLOUD_CAPACITY", "Every address of the machines' network is taken.");
-    const { template, placement } = launch;
+    const { template, placement, owner, names, slots } = launch;
     const { type, zone } = placement;
-    const made = { id, launchId: launch.id, slot, launchCount, template, type, zone, address };
+    const claim = { owner, templateHash: template.hash, podName: names[slot] ?? "", podUid: slots[slot] ?? "" };
+    const made = { id, launchId: launch.id, slot, launchCount, template, type, zone, address, claim };
     const record = await this.#put({ version: 1, ...made, phase: "wanted" });
     this.#begin(id, (signal) => this.#start(id, signal));
     return record;

@@ -76,6 +76,7 @@ function balancersOf(world: World, published: ((id: string) => string | undefine
   const stateOf = (balancer: SimBalancer): BalancerState => {
     return {
       id: balancer.spec.id,
+      name: balancer.spec.name,
       ready: world.clock.monotonicMs() >= balancer.readyAtMs,
       addresses: addressesOf(balancer.spec),
       targets: balancer.spec.targets.map(({ machineId }) => ({

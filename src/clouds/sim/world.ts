@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
 import { type Random, suffix } from "../../base/random.ts";
-import type { BalancerSpec, Launch, Machine, NameRecord, Placement } from "../cloud.ts";
+import type { BalancerSpec, Claim, Launch, Machine, NameRecord, Placement } from "../cloud.ts";
 import { SimBox, type SimBoxState } from "./box.ts";
 import { type Faults, noFaults } from "./faults.ts";
 import { drawMs, ec2Latencies, type Latencies, type Latency } from "./latency.ts";
@@ -12,6 +12,7 @@ export type SimMachine = {
   launchId: string;
   slot: number;
   placement: Placement;
+  claim: Claim;
   cpuMillis: number;
   memoryBytes: number;
   address: string;
@@ -96,7 +97,7 @@ export class World {
   };
 
   /** The same id gives the same machines; a second call neither adds nor replaces any. */
-  launch({ id, template, placement, slots }: Launch): SimMachine[] {
+  launch({ id, template, placement, slots, owner, names }: Launch): SimMachine[] {
     const known = this.launches.get(id);
     if (known) return known;
     const room = this.machinesMax - this.living().length;
@@ -107,13 +108,18 @@ export class World {
     }
     const size = { cpuMillis: template.cpuMillis, memoryBytes: template.memoryBytes };
     const count = this.faults.given(Math.min(room, slots.length));
-    const made = Array.from({ length: count }, (_, slot) => this.#make({ launchId: id, slot, placement, ...size }));
+    const made = Array.from({ length: count }, (_, slot) => {
+      const claim = { owner, templateHash: template.hash, podName: names[slot] ?? "", podUid: slots[slot] ?? "" };
+      return this.#make({ launchId: id, slot, placement, claim, ...size });
+    });
     this.launches.set(id, made);
     this.onChange();
     return made;
   }
 
-  #make(facts: Pick<SimMachine, "launchId" | "slot" | "placement" | "cpuMillis" | "memoryBytes">): SimMachine {
+  #make(
+    facts: Pick<SimMachine, "launchId" | "slot" | "placement" | "claim" | "cpuMillis" | "memoryBytes">,
+  ): SimMachine {
     const nowMs = this.clock.monotonicMs();
     const runningAtMs = nowMs + this.drawMs(this.latencies.pendingToRunning);
     const number = ++this.#addresses;
@@ -173,7 +179,8 @@ export class World {
 
 /** The machine as the provider showed it at that moment. */
 export function machineAt(machine: SimMachine, atMs: number): Machine {
-  const { id, launchId, slot, placement, address, cause } = machine;
+  const { id, launchId, slot, placement, address, cause, claim } = machine;
+  const { type, zone, capacityType } = placement;
   const gone = atMs >= machine.goneAtMs;
   const state = gone
     ? "gone"
@@ -183,6 +190,6 @@ export function machineAt(machine: SimMachine, atMs: number): Machine {
         ? "running"
         : "pending";
   const running = atMs >= machine.runningAtMs;
-  const facts = { id, launchId, slot, state, type: placement.type, zone: placement.zone } as const;
+  const facts = { id, launchId, slot, state, type, zone, capacityType, claim } as const;
   return { ...facts, ...(running && { address }), ...(cause !== undefined && state !== "running" && { cause }) };
 }
