@@ -5,12 +5,15 @@ import type { LabelSelector } from "./types.gen.ts";
 /** Whether an object's labels satisfy a selector. */
 export type LabelMatcher = (labels: Record<string, string> | undefined) => boolean;
 
+/** Labels by key, for holders whose labels are not all in one object. */
+export type LabelLookup = (key: string) => string | undefined;
+
 type Requirement = { key: string; operator: string; values: ReadonlySet<string> };
 
 const operators = "in, notin, =, ==, !=, gt, lt";
 
-function satisfies({ key, operator, values }: Requirement, labels: Record<string, string>): boolean {
-  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+function satisfies({ key, operator, values }: Requirement, labelOf: LabelLookup): boolean {
+  const value = labelOf(key);
   switch (operator) {
     case "in":
       return value !== undefined && values.has(value);
@@ -30,7 +33,10 @@ function satisfies({ key, operator, values }: Requirement, labels: Record<string
 
 const matcher = (requirements: readonly Requirement[]): LabelMatcher => {
   const none = {};
-  return (labels = none) => requirements.every((requirement) => satisfies(requirement, labels));
+  return (labels: Record<string, string> = none) => {
+    const labelOf = (key: string) => (Object.hasOwn(labels, key) ? labels[key] : undefined);
+    return requirements.every((requirement) => satisfies(requirement, labelOf));
+  };
 };
 
 /** The words of the query syntax; a word is anything without space and without a sign of the syntax. */
@@ -128,7 +134,26 @@ function readValues(reading: Reading, key: string): ReadonlySet<string> {
  */
 export const parseLabelSelector = (text: string): LabelMatcher => matcher(readRequirements(text));
 
-const queryOperator: Record<string, string> = { In: "in", NotIn: "notin", Exists: "exists", DoesNotExist: "absent" };
+const queryOperator: Record<string, string> = {
+  In: "in",
+  NotIn: "notin",
+  Exists: "exists",
+  DoesNotExist: "absent",
+  Gt: "gt",
+  Lt: "lt",
+};
+type Expression = { key: string; operator: string; values?: readonly string[] | undefined };
+const requirementOf = ({ key, operator, values }: Expression): Requirement => ({
+  key,
+  operator: queryOperator[operator] ?? "in",
+  values: new Set(values),
+});
+
+/** Requirements on a Node's labels, all of which must hold; `Gt` and `Lt` compare whole numbers. */
+export function nodeRequirementsMatcher(expressions: readonly Expression[]): (labelOf: LabelLookup) => boolean {
+  const requirements = expressions.map(requirementOf);
+  return (labelOf) => requirements.every((requirement) => satisfies(requirement, labelOf));
+}
 
 /** A selector as objects carry it: absent selects nothing, an empty one everything. */
 export function labelSelectorMatcher(selector: LabelSelector | undefined): LabelMatcher {
@@ -138,10 +163,5 @@ export function labelSelectorMatcher(selector: LabelSelector | undefined): Label
     operator: "in",
     values: new Set([value]),
   }));
-  const expressions = (selector.matchExpressions ?? []).map(({ key, operator, values }) => ({
-    key,
-    operator: queryOperator[operator] ?? "in",
-    values: new Set(values),
-  }));
-  return matcher([...equal, ...expressions]);
+  return matcher([...equal, ...(selector.matchExpressions ?? []).map(requirementOf)]);
 }

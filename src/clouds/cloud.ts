@@ -36,7 +36,13 @@ export type ImageFamily = "debian" | "ubuntu" | "amazon-linux" | "other";
 export type MachineImage = { id: string; family: ImageFamily; architecture: Architecture; diskBytesMin: number };
 
 /** Where and as what a machine runs; chosen from the offers. */
-export type Placement = { type: string; zone: string; capacityType: CapacityType };
+export type Placement = {
+  type: string;
+  zone: string;
+  capacityType: CapacityType;
+  /** Labels of its Node beyond type, zone, architecture and capacity type. */
+  labels?: Readonly<Record<string, string>>;
+};
 
 /** A kind of machine that may be launched now. */
 export type Offer = Placement & {
@@ -48,8 +54,6 @@ export type Offer = Placement & {
   elastic: boolean;
   /** Graphics processors; absent: none. */
   gpus?: number;
-  /** Labels of its Node beyond type, zone, architecture and capacity type. */
-  labels?: Readonly<Record<string, string>>;
   priceUsdPerHour: number;
   /** Offers that name the same quota share what is left of it; a machine of a fixed type takes `quotaCpuMillis`. */
   quota?: string;
@@ -86,6 +90,8 @@ export type Machine = {
   zone: string;
   /** IPv4, once the provider has given one. */
   address?: string;
+  /** Where drover reaches it over SSH, when that is another address than its own. */
+  publicAddress?: string;
   cause?: string;
   /** Absent: unknown. */
   capacityType?: CapacityType;

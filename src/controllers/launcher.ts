@@ -6,9 +6,10 @@ import { type Random, suffix } from "../base/random.ts";
 import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
 import type { LaunchRecord, View } from "../registry/view.ts";
 import { type Claimable, type Claims, ownerOf } from "./claims.ts";
+import { poolOf, type Underway } from "./ledger.ts";
 import type { Memory } from "./memory.ts";
 import { condition, controllerOf, keyOf, timeMs } from "./owned.ts";
-import { type Demand, place, poolOf, type Wave } from "./placement.ts";
+import { type Demand, place, type Wave } from "./placement.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
@@ -140,7 +141,8 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
   const living = world.records.reduce((sum, record) => sum + machinesOf(record), 0);
   const { waves, refused } = place({
     demands: ready,
-    offers: reduced(world.offers.list, world.records),
+    offers: world.offers.list,
+    underway: underway(world.records),
     skipped: skippedPools(world.records, nowMs),
     zoneCounts: zoneCounts(world.records),
     machinesLeft: world.machinesMax - living,
@@ -205,22 +207,11 @@ function skippedPools(records: readonly LaunchRecord[], nowMs: number): Set<stri
   return new Set(poor.map(({ spec }) => poolOf(spec.placement)));
 }
 
-/** Offers without what calls under way are about to take. */
-function reduced(offers: readonly Offer[], records: readonly LaunchRecord[]): Offer[] {
-  const open = records.filter(({ status }) => !status?.done);
-  return offers.map((offer) => {
-    const taken = open.filter(({ spec }) =>
-      offer.elastic ? spec.placement.type === offer.type : poolOf(spec.placement) === poolOf(offer),
-    );
-    const sum = (of: (record: LaunchRecord) => number) => taken.reduce((total, record) => total + of(record), 0);
-    const left = {
-      machines: offer.left.machines - sum(({ spec }) => spec.slots.length),
-      cpuMillis: offer.left.cpuMillis - sum(({ spec }) => spec.slots.length * spec.template.cpuMillis),
-      memoryBytes: offer.left.memoryBytes - sum(({ spec }) => spec.slots.length * spec.template.memoryBytes),
-    };
-    return { ...offer, left };
-  });
-}
+/** What calls under way are about to take of the offers. */
+const underway = (records: readonly LaunchRecord[]): Underway[] =>
+  records
+    .filter(({ status }) => !status?.done)
+    .map(({ spec }) => ({ placement: spec.placement, template: spec.template, machines: spec.slots.length }));
 
 function zoneCounts(records: readonly LaunchRecord[]): Map<string, number> {
   const counts = new Map<string, number>();

@@ -1,163 +1,269 @@
-import { labelSelectorMatcher } from "../api/labels.ts";
-import type { NodeSelectorTerm, Pod } from "../api/types.gen.ts";
+import type { LabelLookup } from "../api/labels.ts";
+import type { Pod } from "../api/types.gen.ts";
 import type { MachineTemplate, Offer, Placement } from "../clouds/cloud.ts";
+import { type Ledger, openLedger, poolOf, type Underway } from "./ledger.ts";
+import { type NamespaceLabels, type Neighbours, openNeighbours, type Seat } from "./neighbours.ts";
+import { type NodeChoice, nodeChoice } from "./node-choice.ts";
+import { offerLabel } from "./offer-labels.ts";
+import { choiceSentence, refusalSentence } from "./placement-words.ts";
 
 /** A Pod that needs a machine. Demands of one `owner` are spread over zones and fail together. */
-export type Demand = { pod: Pod; owner: string; template: MachineTemplate };
+export type Demand = {
+  pod: Pod;
+  owner: string;
+  template: MachineTemplate;
+  /** Zones that its volumes pin it to; absent: any. */
+  zones?: ReadonlySet<string>;
+};
 
 export type PlacementWorld = {
   demands: readonly Demand[];
   offers: readonly Offer[];
+  /** What calls under way are about to take of the offers. */
+  underway?: readonly Underway[];
   /** Pools (see `poolOf`) that could not give a machine lately. */
   skipped: ReadonlySet<string>;
   /** Machines that each owner has already, by `owner/zone`. */
   zoneCounts: ReadonlyMap<string, number>;
+  /** Pods that have a machine, for those that look at their neighbours; see `looksAround`. */
+  seats?: readonly Seat[];
+  namespaces?: NamespaceLabels;
   /** How many machines more the budget allows. */
   machinesLeft: number;
 };
 
-export type Wave = { owner: string; template: MachineTemplate; placement: Placement; pods: readonly Pod[] };
+/** `reason` says why this machine was chosen, in one sentence without its full stop. */
+export type Wave = {
+  owner: string;
+  template: MachineTemplate;
+  placement: Placement;
+  pods: readonly Pod[];
+  reason: string;
+};
+/** `message` says why no machine can be had. */
 export type Placed = { waves: readonly Wave[]; refused: readonly { pod: Pod; message: string }[] };
 
 /** Machines that one call asks for at most. */
 const slotsMax = 100;
+/** A zone with fewer machines of the owner may cost so much more than the cheapest. */
+const spreadPriceFactor = 1.1;
 
-export const poolOf = ({ type, zone, capacityType }: Placement): string => `${type}/${zone}/${capacityType}`;
+/** Offers of one domain that suit a group of equal demands, the best first. */
+type Bucket = {
+  labelOf: LabelLookup;
+  offers: { offer: Offer; score: number }[];
+  /** Those before it have no room any more. */
+  next: number;
+  /** Why no offer of it has room, counted when the ledger stood at `version`. */
+  shortages?: { version: number; counts: ReadonlyMap<string, number> };
+};
+type Group = {
+  choice: NodeChoice;
+  buckets: readonly Bucket[];
+  /** One offer's labels for each domain that selector and affinity allow. */
+  domains: readonly LabelLookup[];
+  count: number;
+  cheapest: { offer: Offer; bucket: Bucket } | undefined;
+  /** How many offers each constraint has removed. */
+  removed: ReadonlyMap<string, number>;
+};
 
-const capacityLabels = ["karpenter.sh/capacity-type", "drover.dev/capacity-type"];
-
-/** The labels of the Node that an offer makes. */
-export const offerLabels = (offer: Pick<Offer, "type" | "zone" | "capacityType" | "architecture">) => ({
-  "kubernetes.io/os": "linux",
-  "kubernetes.io/arch": offer.architecture,
-  "node.kubernetes.io/instance-type": offer.type,
-  "topology.kubernetes.io/zone": offer.zone,
-  ...Object.fromEntries(capacityLabels.map((label) => [label, offer.capacityType])),
-});
-
-const requiredTerms = ({ spec }: Pod): readonly NodeSelectorTerm[] | undefined =>
-  spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-
-function asksForCapacityType(pod: Pod): boolean {
-  const keys = (requiredTerms(pod) ?? []).flatMap(({ matchExpressions }) => matchExpressions ?? []);
-  const named = [...Object.keys(pod.spec.nodeSelector ?? {}), ...keys.map(({ key }) => key)];
-  return capacityLabels.some((label) => named.includes(label));
-}
-
-/** Whether the Pod's selector and required affinity allow the offer. Nobody gets a spot machine without asking. */
-function allows(pod: Pod, offer: Offer): boolean {
-  const labels = offerLabels(offer);
-  if (offer.capacityType === "spot" && !asksForCapacityType(pod)) return false;
-  if (!labelSelectorMatcher({ matchLabels: pod.spec.nodeSelector ?? {} })(labels)) return false;
-  const terms = requiredTerms(pod);
-  if (!terms) return true;
-  return terms.some(({ matchExpressions = [] }) => labelSelectorMatcher({ matchExpressions })(labels));
-}
-
-type Left = { machines: number; cpuMillis: number; memoryBytes: number };
-
-/** What is left of a type while a plan hands it out; elastic types share it over zones. */
-function ledger(offers: readonly Offer[]) {
-  const accounts = new Map<string, Left>();
-  const accountOf = (offer: Offer): Left => {
-    const id = offer.elastic ? offer.type : poolOf(offer);
-    const known = accounts.get(id) ?? { ...offer.left };
-    accounts.set(id, known);
-    return known;
-  };
-  for (const offer of offers) accountOf(offer);
-  return {
-    of: accountOf,
-    hasRoom(offer: Offer, { cpuMillis, memoryBytes }: MachineTemplate): boolean {
-      const left = accountOf(offer);
-      if (left.machines < 1) return false;
-      return !offer.elastic || (left.cpuMillis >= cpuMillis && left.memoryBytes >= memoryBytes);
-    },
-    take(offer: Offer, { cpuMillis, memoryBytes }: MachineTemplate): void {
-      const left = accountOf(offer);
-      left.machines -= 1;
-      left.cpuMillis -= cpuMillis;
-      left.memoryBytes -= memoryBytes;
-    },
-  };
-}
-
-const fits = (offer: Offer, template: MachineTemplate): boolean =>
-  offer.architecture === template.architecture &&
-  offer.cpuMillis >= template.cpuMillis &&
-  offer.memoryBytes >= template.memoryBytes;
+/** What stands in the way of the offers that remain, and what would be taken. */
+type Found = { best?: { offer: Offer; reason: () => string }; obstacles: ReadonlyMap<Bucket, string> };
 
 /**
- * Gives each Pod the cheapest machine that fits, spread over the zones that cost the same, and gathers what is equal
- * into waves of up to 100.
+ * Gives each Pod the cheapest machine that fits, Pods of higher priority first. Preferences come before the price, the
+ * owner's machines are spread over zones that cost up to a tenth more, and what is equal is gathered into waves of up
+ * to 100. Nobody gets a spot machine who does not ask for one; who allows both gets the cheaper that has room.
  */
-export function place({ demands, offers, skipped, zoneCounts, machinesLeft }: PlacementWorld): Placed {
-  const accounts = ledger(offers);
-  const counts = new Map(zoneCounts);
+export function place(world: PlacementWorld): Placed {
+  const { demands, offers, skipped } = world;
+  const pods = demands.map(({ pod }) => pod);
+  const ledger = openLedger(offers, world.underway);
+  const neighbours = openNeighbours(pods, world.seats ?? [], world.namespaces);
+  const counts = new Map(world.zoneCounts);
+  const groups = new Map<string, Group>();
   const waves = new Map<string, Wave & { pods: Pod[] }>();
   const refused: { pod: Pod; message: string }[] = [];
-  let budget = machinesLeft;
-  for (const { pod, owner, template } of demands) {
-    const able = offers.filter((offer) => fits(offer, template) && allows(pod, offer) && !skipped.has(poolOf(offer)));
-    const open = able.filter((offer) => accounts.hasRoom(offer, template));
-    const countOf = ({ zone }: Offer) => counts.get(`${owner}/${zone}`) ?? 0;
-    const [best] = open.sort((a, b) => a.priceUsdPerHour - b.priceUsdPerHour || countOf(a) - countOf(b));
-    if (!best || budget < 1) {
-      const why = best
-        ? "the limit on machines of this cluster is reached"
-        : refusal(pod, template, offers, skipped, accounts);
-      refused.push({ pod, message: why });
-      continue;
+  let budget = world.machinesLeft;
+  for (const demand of demands.toSorted((a, b) => priorityOf(b) - priorityOf(a))) {
+    const { pod, owner, template } = demand;
+    const id = groupId(demand);
+    const group = groups.get(id) ?? groupOf(demand, offers, skipped, neighbours.keys);
+    groups.set(id, group);
+    const { best, obstacles } = choose(demand, group, ledger, neighbours, counts);
+    if (!best) {
+      refused.push({ pod, message: refusal(demand, group, obstacles, ledger, offers.length) });
+    } else if (budget < 1) {
+      refused.push({ pod, message: "the limit on machines of this cluster is reached" });
+    } else {
+      budget--;
+      ledger.take(best.offer, template);
+      const zone = `${owner}/${best.offer.zone}`;
+      counts.set(zone, (counts.get(zone) ?? 0) + 1);
+      neighbours.seat({ pod, labelOf: labelsOf(best.offer) });
+      addToWave(waves, demand, best.offer, best.reason);
     }
-    budget--;
-    accounts.take(best, template);
-    counts.set(`${owner}/${best.zone}`, countOf(best) + 1);
-    addToWave(waves, { pod, owner, template }, best);
   }
   return { waves: [...waves.values()], refused };
 }
 
-function addToWave(waves: Map<string, Wave & { pods: Pod[] }>, { pod, owner, template }: Demand, offer: Offer): void {
-  const { type, zone, capacityType } = offer;
-  const placement = { type, zone, capacityType };
+const priorityOf = ({ pod }: Demand): number => pod.spec.priority ?? 0;
+const labelsOf =
+  (offer: Offer): LabelLookup =>
+  (key) =>
+    offerLabel(offer, key);
+
+/** Demands of one id see the same offers in the same order. */
+function groupId({ pod, template, zones }: Demand): string {
+  const { nodeSelector, affinity, tolerations } = pod.spec;
+  const { architecture, cpuMillis, memoryBytes, gpus } = template;
+  const size = [architecture, cpuMillis, memoryBytes, gpus];
+  return JSON.stringify([size, nodeSelector, affinity?.nodeAffinity, tolerations, zones && [...zones].sort()]);
+}
+
+/** Sorts the offers out for demands that are alike, once for all of them. */
+function groupOf(
+  { pod, template, zones }: Demand,
+  offers: readonly Offer[],
+  skipped: ReadonlySet<string>,
+  keys: readonly string[],
+): Group {
+  const choice = nodeChoice(pod);
+  const removed = new Map<string, number>();
+  const domains = new Map<string, LabelLookup>();
+  const buckets = new Map<string, Bucket>();
+  let cheapest: Group["cheapest"];
+  let count = 0;
+  for (const offer of offers) {
+    const misfit = offer.architecture === template.architecture ? choice.obstacle(offer) : otherArchitecture(offer);
+    const labelOf = labelsOf(offer);
+    const id = keys.map((key) => labelOf(key) ?? "").join("\n");
+    if (misfit === undefined && !domains.has(id)) domains.set(id, labelOf);
+    const why = misfit ?? shortcoming(offer, template, zones) ?? recentFailure(offer, skipped);
+    if (why !== undefined) {
+      removed.set(why, (removed.get(why) ?? 0) + 1);
+      continue;
+    }
+    const bucket = buckets.get(id) ?? { labelOf, offers: [], next: 0 };
+    bucket.offers.push({ offer, score: choice.score(offer) });
+    buckets.set(id, bucket);
+    count++;
+    if (!cheapest || offer.priceUsdPerHour < cheapest.offer.priceUsdPerHour) cheapest = { offer, bucket };
+  }
+  for (const bucket of buckets.values()) {
+    bucket.offers.sort((a, b) => b.score - a.score || a.offer.priceUsdPerHour - b.offer.priceUsdPerHour);
+  }
+  return { choice, buckets: [...buckets.values()], domains: [...domains.values()], count, cheapest, removed };
+}
+
+const otherArchitecture = ({ architecture }: Offer): string => `of architecture ${architecture}`;
+
+function shortcoming(offer: Offer, template: MachineTemplate, zones?: ReadonlySet<string>): string | undefined {
+  if (zones && !zones.has(offer.zone)) return "had volume node affinity conflict";
+  if ((offer.gpus ?? 0) < (template.gpus ?? 0)) return "Insufficient nvidia.com/gpu";
+  if (offer.cpuMillis < template.cpuMillis) return "Insufficient cpu";
+  return offer.memoryBytes < template.memoryBytes ? "Insufficient memory" : undefined;
+}
+
+const recentFailure = (offer: Offer, skipped: ReadonlySet<string>): string | undefined =>
+  skipped.size > 0 && skipped.has(poolOf(offer)) ? "had no capacity lately" : undefined;
+
+/** The best of the buckets' best: what is preferred, then what is cheap enough and spreads the owner, then the price. */
+function choose(
+  { pod, owner, template }: Demand,
+  group: Group,
+  ledger: Ledger,
+  neighbours: Neighbours,
+  counts: ReadonlyMap<string, number>,
+): Found {
+  const { obstacle, score } = neighbours.judge(pod, group.domains);
+  const obstacles = new Map<Bucket, string>();
+  const heads: { offer: Offer; score: number }[] = [];
+  for (const bucket of group.buckets) {
+    const why = obstacle(bucket.labelOf);
+    if (why !== undefined) obstacles.set(bucket, why);
+    const head = why === undefined ? headOf(bucket, ledger, template) : undefined;
+    if (head) heads.push({ offer: head.offer, score: head.score + score(bucket.labelOf) });
+  }
+  const scoreMax = Math.max(...heads.map((head) => head.score));
+  const liked = heads.filter((head) => head.score === scoreMax).map(({ offer }) => offer);
+  const priceMax = Math.min(...liked.map(({ priceUsdPerHour }) => priceUsdPerHour)) * spreadPriceFactor;
+  const countOf = ({ zone }: Offer) => counts.get(`${owner}/${zone}`) ?? 0;
+  const [offer] = liked
+    .filter(({ priceUsdPerHour }) => priceUsdPerHour <= priceMax)
+    .sort((a, b) => countOf(a) - countOf(b) || a.priceUsdPerHour - b.priceUsdPerHour);
+  const { cheapest } = group;
+  if (!offer || !cheapest) return { obstacles };
+  const why = () => obstacles.get(cheapest.bucket) ?? passedOverWhy(cheapest.offer, heads, liked);
+  return {
+    best: { offer, reason: () => choiceSentence(offer, template, group.count, cheapest.offer, why) },
+    obstacles,
+  };
+}
+
+/** The first that has room still; what has none now has none later. */
+function headOf(bucket: Bucket, ledger: Ledger, template: MachineTemplate): Bucket["offers"][number] | undefined {
+  for (; bucket.next < bucket.offers.length; bucket.next++) {
+    const head = bucket.offers[bucket.next];
+    if (head && ledger.shortage(head.offer, template) === undefined) return head;
+  }
+  return undefined;
+}
+
+/** Why the cheapest offer of a group was not taken, though its domain was open. */
+function passedOverWhy(cheapest: Offer, heads: readonly { offer: Offer }[], liked: readonly Offer[]): string {
+  if (liked.includes(cheapest)) return "its zone has more of these Pods";
+  return heads.some(({ offer }) => offer === cheapest)
+    ? "the Pod prefers others"
+    : "it has no room, or others are preferred";
+}
+
+function refusal(
+  { template }: Demand,
+  { choice, buckets, removed }: Group,
+  obstacles: ReadonlyMap<Bucket, string>,
+  ledger: Ledger,
+  offerCount: number,
+): string {
+  if (choice.impossible !== undefined) return choice.impossible;
+  const reasons = new Map(removed);
+  for (const bucket of buckets) {
+    const obstacle = obstacles.get(bucket);
+    const counted =
+      obstacle === undefined ? shortagesOf(bucket, ledger, template) : [[obstacle, bucket.offers.length] as const];
+    for (const [reason, count] of counted) reasons.set(reason, (reasons.get(reason) ?? 0) + count);
+  }
+  return refusalSentence(reasons, offerCount, template);
+}
+
+/** Counted anew only when something was taken since. */
+function shortagesOf(bucket: Bucket, ledger: Ledger, template: MachineTemplate): ReadonlyMap<string, number> {
+  const version = ledger.version();
+  if (bucket.shortages?.version === version) return bucket.shortages.counts;
+  const counts = new Map<string, number>();
+  for (const { offer } of bucket.offers) {
+    const why = ledger.shortage(offer, template);
+    if (why !== undefined) counts.set(why, (counts.get(why) ?? 0) + 1);
+  }
+  bucket.shortages = { version, counts };
+  return counts;
+}
+
+function addToWave(
+  waves: Map<string, Wave & { pods: Pod[] }>,
+  { pod, owner, template }: Demand,
+  offer: Offer,
+  reason: () => string,
+): void {
+  const { type, zone, capacityType, labels } = offer;
+  const placement = { type, zone, capacityType, ...(labels && { labels }) };
   for (let number = 0; ; number++) {
     const id = [owner, template.hash, poolOf(placement), number].join("\n");
-    const wave = waves.get(id) ?? { owner, template, placement, pods: [] };
+    const wave = waves.get(id) ?? { owner, template, placement, pods: [], reason: reason() };
     if (wave.pods.length >= slotsMax) continue;
     wave.pods.push(pod);
     waves.set(id, wave);
     return;
   }
-}
-
-const gib = (memoryBytes: number): string => `${(memoryBytes / 2 ** 30).toFixed(2)} GiB`;
-const amount = ({ cpuMillis, memoryBytes }: { cpuMillis: number; memoryBytes: number }): string =>
-  `${cpuMillis}m CPU and ${gib(memoryBytes)}`;
-
-/** Why no offer will do, in the scheduler's manner, with the numbers. */
-function refusal(
-  pod: Pod,
-  template: MachineTemplate,
-  offers: readonly Offer[],
-  skipped: ReadonlySet<string>,
-  accounts: ReturnType<typeof ledger>,
-): string {
-  const reasons = new Map<string, number>();
-  for (const offer of offers) {
-    const reason = obstacle(pod, template, offer, skipped, accounts.of(offer));
-    reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-  }
-  const listed = [...reasons].sort(([a], [b]) => (a < b ? -1 : 1)).map(([reason, count]) => `${count} ${reason}`);
-  const needs = `The machine needs ${amount(template)}, its own overhead included.`;
-  return `0/${offers.length} machine offers are available: ${listed.join(", ") || "none is made"}. ${needs}`;
-}
-
-function obstacle(pod: Pod, template: MachineTemplate, offer: Offer, skipped: ReadonlySet<string>, left: Left): string {
-  if (offer.architecture !== template.architecture) return `of architecture ${offer.architecture}`;
-  if (!allows(pod, offer)) return "didn't match Pod's node affinity/selector";
-  if (offer.cpuMillis < template.cpuMillis) return "Insufficient cpu";
-  if (offer.memoryBytes < template.memoryBytes) return "Insufficient memory";
-  if (skipped.has(poolOf(offer))) return "had no capacity lately";
-  if (offer.elastic && left.machines > 0) return `with only ${amount(left)} left`;
-  return "with no machine left of the quota";
 }

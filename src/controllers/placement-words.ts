@@ -1,0 +1,39 @@
+import type { Offer } from "../clouds/cloud.ts";
+
+type Amount = { cpuMillis: number; memoryBytes: number; gpus?: number | undefined };
+
+export const cpu = (cpuMillis: number): string => `${Math.max(0, cpuMillis)}m CPU`;
+const gib = (memoryBytes: number): string => `${(memoryBytes / 2 ** 30).toFixed(2)} GiB`;
+const gpu = (gpus: number | undefined): string => (gpus ? ` and ${gpus} ${gpus === 1 ? "GPU" : "GPUs"}` : "");
+export const amount = ({ cpuMillis, memoryBytes, gpus }: Amount): string =>
+  `${cpu(cpuMillis)} and ${gib(memoryBytes)}${gpu(gpus)}`;
+
+/** Two digits that matter, and cents at least: `$0.0168`, `$1.20`. */
+export function dollars(usd: number): string {
+  if (usd === 0) return "$0";
+  const digits = Math.max(2, 2 - Math.floor(Math.log10(usd)));
+  return `$${usd.toFixed(digits).replace(/(\.\d\d\d*?)0+$/, "$1")}`;
+}
+
+const named = ({ type, zone }: Offer): string => `${type} in ${zone}`;
+const capacity = ({ capacityType }: Offer): string => (capacityType === "spot" ? "spot" : "on demand");
+
+/**
+ * Why a machine was chosen. `count`: offers that fit and are allowed; `cheapest` of them was not taken because of `why`
+ * when it costs less.
+ */
+export function choiceSentence(offer: Offer, need: Amount, count: number, cheapest: Offer, why: () => string): string {
+  const price = `${dollars(offer.priceUsdPerHour)}/h`;
+  const head = `${named(offer)}, ${capacity(offer)}, ${price}`;
+  const among = count === 1 ? `the only offer that fits ${amount(need)}` : `${count} offers that fit ${amount(need)}`;
+  if (count === 1) return `${head}: ${among}`;
+  if (offer.priceUsdPerHour <= cheapest.priceUsdPerHour) return `${head}: the cheapest of ${among}`;
+  return `${head}: of ${among}; ${named(cheapest)} at ${dollars(cheapest.priceUsdPerHour)}/h was passed over: ${why()}`;
+}
+
+/** Why no offer will do, in the scheduler's manner, with the numbers. */
+export function refusalSentence(reasons: ReadonlyMap<string, number>, offers: number, need: Amount): string {
+  const listed = [...reasons].sort(([a], [b]) => (a < b ? -1 : 1)).map(([reason, count]) => `${count} ${reason}`);
+  const needs = `The machine needs ${amount(need)}, its own overhead included.`;
+  return `0/${offers} machine offers are available: ${listed.join(", ") || "none is made"}. ${needs}`;
+}
