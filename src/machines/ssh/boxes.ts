@@ -23,16 +23,23 @@ export type SshBoxesOptions = {
   hostKeys?: HostKeys;
   /** sshd's port. Default: 22. */
   port?: number;
+  /** The user's explicit word that a machine whose console can't be read is trusted at first sight. Default: false. */
+  acceptNewHostKeys?: boolean;
+};
+
+export type ApiRoad = {
+  /** Gives the machines' loopback a way to the API, which listens on this port of this computer's loopback. */
+  offerApi(port: number): void;
 };
 
 /** The insides of machines over SSH: one persistent connection each, all of them in a thread of their own. */
-export function sshBoxes(options: SshBoxesOptions): Boxes {
+export function sshBoxes(options: SshBoxesOptions): Boxes & ApiRoad {
   const contacts = new Map<string, Contact>();
   const listeners = new Set<(machineId: string) => void>();
   const followed = new Set<string>();
   const keys = consoleReader(options, (machineId) => followed.has(machineId));
-  const { reach, privateKey, port = 22 } = options;
-  const thread = openThread({ reach, privateKey, port }, (message) => {
+  const { reach, privateKey, port = 22, acceptNewHostKeys = false } = options;
+  const thread = openThread({ reach, privateKey, port, acceptNewHostKeys }, (message) => {
     if (message.type === "contact" && followed.has(message.machineId)) {
       contacts.set(message.machineId, message.contact);
       for (const listener of listeners) listener(message.machineId);
@@ -81,6 +88,7 @@ export function sshBoxes(options: SshBoxesOptions): Boxes {
         thread.perform(machineId, { kind: "connect", port, data: port2 }, signal, [port2]),
       );
     },
+    offerApi: (apiPort) => thread.say({ type: "apiPort", port: apiPort }),
     async close() {
       followed.clear();
       await thread.close();
@@ -88,8 +96,8 @@ export function sshBoxes(options: SshBoxesOptions): Boxes {
   };
 }
 
-const followable = ({ id, address, state }: Machine) =>
-  address !== undefined && (state === "pending" || state === "running") ? [{ id, address }] : [];
+const followable = ({ id, address, publicAddress = address, state }: Machine) =>
+  publicAddress !== undefined && (state === "pending" || state === "running") ? [{ id, address: publicAddress }] : [];
 
 /** The stream, once what feeds it is under way; `signal` ends it at any time. */
 async function opened<S extends Readable>(stream: S, signal: AbortSignal | undefined, open: () => Promise<void>) {

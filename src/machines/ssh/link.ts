@@ -5,6 +5,7 @@ import { systemClock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
 import { systemRandom } from "../../base/random.ts";
 import type { Contact, Report } from "../../clouds/box.ts";
+import { offerApi } from "./api-road.ts";
 import { carryOut, openAgent, request } from "./channels.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { Followed, Task, ThreadSettings } from "./messages.ts";
@@ -18,6 +19,8 @@ export type LinkHost = {
   tell: (contact: Contact) => void;
   /** The fingerprints that the machine's console has shown; asks again after a refusal. */
   fingerprints: (refused?: string) => Promise<readonly string[]>;
+  /** Where the API listens on this computer, once it does. */
+  apiPort: () => number | undefined;
   trusted: (fingerprint: string) => void;
 };
 
@@ -104,14 +107,14 @@ export class Link {
     const { signal } = this.#closing;
     const known = await fingerprints();
     signal.throwIfAborted();
-    const sock = await openSocket(settings.reach, this.#machine.address, settings.port, dialMs);
+    const sock = await openSocket(settings.reach, this.#machine, settings.port, dialMs);
     const leave = () => sock.destroy();
     signal.addEventListener("abort", leave, { once: true });
     const ssh = new NodeSSH();
     let shown = "";
     const hostVerifier = (key: Buffer) => {
       shown = fingerprintOf(key);
-      return known.includes(shown);
+      return known.includes(shown) || (known.length === 0 && settings.acceptNewHostKeys);
     };
     try {
       signal.throwIfAborted();
@@ -147,6 +150,7 @@ export class Link {
     this.#everReached = true;
     for (const resolve of this.#connected) resolve();
     this.#connected.clear();
+    offerApi(client, this.#host.apiPort);
     while (open) {
       await Promise.race([this.#watch(client), ended]).catch(() => undefined);
       if (open) await Promise.race([systemClock.sleep(agentRetryMs, signal).catch(() => undefined), ended]);

@@ -4,7 +4,13 @@ import type { Contact } from "../../clouds/box.ts";
 import type { Reach } from "./reach.ts";
 
 /** What the thread of the connections is started with. */
-export type ThreadSettings = { reach: Reach; privateKey: string; port: number };
+export type ThreadSettings = {
+  reach: Reach;
+  privateKey: string;
+  port: number;
+  /** Trust the first key that a machine shows whose console tells none. */
+  acceptNewHostKeys: boolean;
+};
 
 /** A machine to keep in touch with, once it has an address. */
 export type Followed = { id: string; address: string };
@@ -30,6 +36,8 @@ export type ToThread =
   | { type: "follow"; machines: readonly Followed[] }
   | { type: "fingerprints"; machineId: string; fingerprints: readonly string[] }
   | { type: "task"; id: number; machineId: string; task: Task }
+  /** The port of this computer's loopback on which the API listens; machines are given a way to it. */
+  | { type: "apiPort"; port: number }
   | { type: "close" };
 
 type Failure = { code: ErrorCode; message: string };

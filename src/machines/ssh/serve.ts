@@ -14,6 +14,7 @@ export function serveLinks(port: MessagePort, settings: ThreadSettings): void {
   const waiting = new Map<string, ((fingerprints: readonly string[]) => void)[]>();
   const known = new Map<string, readonly string[]>();
   const paced = pLimit(dialsAtOnce);
+  let apiPort: number | undefined;
   const say = (message: FromThread) => port.postMessage(message);
 
   const fingerprints = (machineId: string, refused?: string) => {
@@ -40,6 +41,7 @@ export function serveLinks(port: MessagePort, settings: ThreadSettings): void {
       const host = {
         settings,
         paced,
+        apiPort: () => apiPort,
         tell: (contact: Contact) => say({ type: "contact", machineId: machine.id, contact }),
         fingerprints: (refused?: string) => fingerprints(machine.id, refused),
         trusted: (fingerprint: string) => say({ type: "trusted", machineId: machine.id, fingerprint }),
@@ -61,6 +63,7 @@ export function serveLinks(port: MessagePort, settings: ThreadSettings): void {
   port.on("message", (message: ToThread) => {
     if (message.type === "follow") follow(message.machines);
     else if (message.type === "task") void perform(message.id, message.machineId, message.task);
+    else if (message.type === "apiPort") apiPort = message.port;
     else if (message.type === "close") {
       follow([]);
       say({ type: "closed" });

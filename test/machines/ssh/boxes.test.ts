@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Boxes, Contact, LogRequest } from "../../../src/clouds/box.ts";
 import { makeHostKey } from "../../../src/clouds/local/host-key.ts";
+import { apiRoadPort } from "../../../src/machines/ssh/api-road.ts";
 import { type SshBoxesOptions, sshBoxes } from "../../../src/machines/ssh/boxes.ts";
 import { binding, container, startAgent } from "../agent-kit.ts";
 import { machine, optionsFor, startDialer, startSshServer } from "./ssh-server.ts";
@@ -190,4 +191,61 @@ test("machines that are no longer followed are let go", async () => {
   boxes.follow([]);
   expect(boxes.contact("m1")).toBeUndefined();
   await expect.poll(() => server.connections(), { timeout: 3000 }).toBe(0);
+});
+
+const page = async (port: number) => {
+  const answer = await fetch(`http://127.0.0.1:${port}/`);
+  return await answer.text();
+};
+
+test("a machine reaches the API through its own loopback, after a lost connection too", async () => {
+  const { boxes, server } = await startBox();
+  const api = createServer((_, response) => response.end("the API"));
+  await new Promise<void>((resolve) => api.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void api.close());
+  boxes.offerApi((api.address() as AddressInfo).port);
+  boxes.follow([machine]);
+  const road = () => expect.poll(() => server.forwarded(apiRoadPort), { timeout: 5000 }).toBeDefined();
+  await road();
+  expect(await page(server.forwarded(apiRoadPort) ?? 0)).toBe("the API");
+  server.cut();
+  await expect.poll(() => server.forwarded(apiRoadPort)).toBeUndefined();
+  await road();
+  expect(await page(server.forwarded(apiRoadPort) ?? 0)).toBe("the API");
+});
+
+/** A program that makes a TCP connection and hands it on, as `nc` does. */
+const netcat = `"${process.execPath}" -e 's=require("net").connect(+process.argv[2],process.argv[1]);process.stdin.pipe(s).pipe(process.stdout)'`;
+
+test("a program can be the way to a machine", async () => {
+  const { boxes, server } = await startBox({ reach: { kind: "command", command: `${netcat} %h %p` } });
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  await boxes.bind("m1", binding([container("web")]));
+  await until(boxes, running);
+  server.cut();
+  await until(boxes, ({ reachable }) => !reachable);
+  await until(boxes, ({ reachable }) => reachable);
+});
+
+test("an address that is none is not put into a command", async () => {
+  const { boxes } = await startBox({ reach: { kind: "command", command: "touch /tmp/never-%h" } });
+  boxes.follow([{ ...machine, address: "1.2.3.4;touch /tmp/never" }]);
+  await systemClock.sleep(300);
+  expect(existsSync("/tmp/never")).toBe(false);
+  expect(boxes.contact("m1")?.reachable ?? false).toBe(false);
+});
+
+test("without a console a machine is trusted at first sight only by the user's word, and then remembered", async () => {
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() * 1_000 };
+  const silent = { console: async () => "", clock };
+  const wary = await startBox(silent);
+  wary.boxes.follow([machine]);
+  const seen = new Map<string, string>();
+  const hostKeys = { get: (id: string) => seen.get(id), set: (id: string, key: string) => void seen.set(id, key) };
+  const { boxes, server } = await startBox({ ...silent, acceptNewHostKeys: true, hostKeys });
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  expect(seen.get("m1")).toBe(server.fingerprint);
+  expect(wary.boxes.contact("m1")?.reachable ?? false).toBe(false);
 });

@@ -19,6 +19,8 @@ export type TestServer = {
   /** Cuts every connection. */
   cut(): void;
   connections(): number;
+  /** Where the machine's loopback listens for drover in place of this port, which may be taken here. */
+  forwarded(port: number): number | undefined;
 };
 
 /** sshd's part of a machine: root by public key, unix sockets below the agent's root, TCP to loopback, commands. */
@@ -28,7 +30,10 @@ export async function startSshServer(agent: TestAgent, authorizedKey: string): P
   const shown = ssh2.utils.parseKey(hostKey.publicKey);
   if (allowed instanceof Error || shown instanceof Error) throw new Error("keys");
   const open = new Set<Socket>();
-  const ssh = new ssh2.Server({ hostKeys: [hostKey.privateKey] }, (connection) => serve(connection, agent, allowed));
+  const forwarded = new Map<number, number>();
+  const ssh = new ssh2.Server({ hostKeys: [hostKey.privateKey] }, (connection) =>
+    serve(connection, agent, allowed, forwarded),
+  );
   const server: Server = createServer((socket) => {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
@@ -54,6 +59,7 @@ export async function startSshServer(agent: TestAgent, authorizedKey: string): P
     ].join("\n"),
     cut,
     connections: () => open.size,
+    forwarded: (port) => forwarded.get(port),
   };
 }
 
@@ -78,7 +84,12 @@ export const optionsFor = (server: TestServer, privateKey: string): SshBoxesOpti
   port: server.port,
 });
 
-function serve(connection: Connection, agent: TestAgent, allowed: ssh2.ParsedKey): void {
+function serve(
+  connection: Connection,
+  agent: TestAgent,
+  allowed: ssh2.ParsedKey,
+  forwarded: Map<number, number>,
+): void {
   connection.on("error", () => undefined);
   connection.on("authentication", (context) => {
     const good =
@@ -94,6 +105,25 @@ function serve(connection: Connection, agent: TestAgent, allowed: ssh2.ParsedKey
   });
   connection.on("tcpip", (accept, reject, { destIP, destPort }) => {
     splice(connect({ host: destIP, port: destPort }), accept, reject);
+  });
+  connection.on("request", (accept, reject, name, info) => {
+    if (name !== "tcpip-forward") return reject?.();
+    const { bindAddr, bindPort } = info;
+    const listener = createServer((socket) => {
+      connection.forwardOut(bindAddr, bindPort, "127.0.0.1", socket.remotePort ?? 0, (error, channel) => {
+        if (error) socket.destroy();
+        else channel.pipe(socket).pipe(channel);
+      });
+    });
+    listener.once("error", () => reject?.());
+    listener.listen(0, "127.0.0.1", () => {
+      forwarded.set(bindPort, (listener.address() as AddressInfo).port);
+      accept?.();
+    });
+    connection.on("close", () => {
+      forwarded.delete(bindPort);
+      listener.close();
+    });
   });
   connection.on("session", (accept) => {
     const session = accept();
