@@ -13,6 +13,7 @@ import { type Demand, place, type Wave } from "./placement.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
+import { type Surroundings, surroundings } from "./seats.ts";
 
 const ownerAnnotation = "drover.dev/owner";
 /** The one key of the launcher: all Pods that wait are looked at together. */
@@ -36,6 +37,8 @@ export type LauncherWorld = {
   /** Pods of which no template can be made, and why. */
   broken: readonly { pod: Pod; message: string }[];
   offers?: { list: readonly Offer[]; ageMs: number } | undefined;
+  /** Where other Pods are, when a Pod that waits looks at them. */
+  surroundings?: Surroundings | undefined;
   records: readonly LaunchRecord[];
   /** Machines that ended before they served, lately: whose, and when. */
   losses: readonly { owner: string; atMs: number }[];
@@ -81,11 +84,13 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
       const sinceFirstMs = nowMs - Math.min(nowMs, ...times);
       const sinceLastMs = nowMs - Math.max(0, ...times);
       const gatherLeftMs = pods.length === 0 ? 0 : Math.min(gatherMs - sinceLastMs, gatherMaxMs - sinceFirstMs);
+      const ready = gatherLeftMs > 0 ? [] : pods;
       return {
         cluster,
         claims,
         gatherLeftMs,
-        ...demandsOf(gatherLeftMs > 0 ? [] : pods, options.templateOf),
+        ...demandsOf(ready, options.templateOf),
+        surroundings: surroundings(ready, view, roster),
         offers: poll.offers(),
         records: view.list("launches.drover.dev"),
         losses: [...options.memory.losses.values()],
@@ -143,13 +148,14 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
     demands: ready,
     offers: world.offers.list,
     underway: underway(world.records),
+    ...world.surroundings,
     skipped: skippedPools(world.records, nowMs),
     zoneCounts: zoneCounts(world.records),
     machinesLeft: world.machinesMax - living,
   });
   const actions = [
     ...refusedEarly,
-    ...waves.map((wave, index) => recordOf(wave, world.cluster, `${world.idPrefix}-${index}`, nowMs)),
+    ...waves.flatMap((wave, index) => launchOf(wave, world.cluster, `${world.idPrefix}-${index}`, nowMs)),
     ...refused.flatMap(({ pod, message }) => refuse(pod, message, nowMs)),
     ...resting.flatMap(({ pod, message }) => refuse(pod, message, nowMs)),
   ];
@@ -222,8 +228,11 @@ function zoneCounts(records: readonly LaunchRecord[]): Map<string, number> {
   return counts;
 }
 
-function recordOf(wave: Wave, cluster: string, id: string, nowMs: number): Action {
-  const { template, placement } = wave;
+/** Writes the record down, and then says on each Pod what it gets. */
+function launchOf(wave: Wave, cluster: string, id: string, nowMs: number): Action[] {
+  const { template, placement, reason: message } = wave;
+  const said = { type: "Normal", reason: "MachineChosen", message, source: "default-scheduler" } as const;
+  const told = wave.pods.map((about): Action => ({ do: "tell", notice: { about, ...said } }));
   const slots = wave.pods.map(({ metadata }) => metadata.uid ?? "");
   const names = wave.pods.map(({ metadata }) => metadata.name);
   const [first] = wave.pods;
@@ -235,7 +244,7 @@ function recordOf(wave: Wave, cluster: string, id: string, nowMs: number): Actio
     metadata: { name: id, annotations: { [ownerAnnotation]: wave.owner } },
     spec: { id, cluster, template, placement, slots, owner, names, requestedAt: rfc3339(nowMs) },
   };
-  return { do: "create", resource: "launches.drover.dev", object };
+  return [{ do: "create", resource: "launches.drover.dev", object }, ...told];
 }
 
 /** The record that a machine would have, had it not been lost: a launch of its own that is done. */

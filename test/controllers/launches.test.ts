@@ -166,7 +166,7 @@ describe("the launcher", () => {
     recordOf(["p0"], { done: true, machines: [], failure: { code, message: `${code} said so` } }, secondsAgo);
 
   test.for<[string, Partial<LauncherWorld>, string, number | undefined]>([
-    ["writes one record for what belongs together", {}, "create", undefined],
+    ["writes one record for what belongs together", {}, "create, tell MachineChosen, tell MachineChosen", undefined],
     ["waits for others to come", { gatherLeftMs: 200, waiting: [] }, "", 200],
     ["asks for offers first", { offers: undefined }, "refreshOffers", 0],
     ["and again when they are old", { offers: { list: [offer], ageMs: 5_000 } }, "refreshOffers", 0],
@@ -174,13 +174,23 @@ describe("the launcher", () => {
     [
       "counts what is there against the budget",
       { machinesMax: 2, records: [recordOf(["x"])] },
-      "create, write p1",
+      "create, tell MachineChosen, write p1",
       15_000,
     ],
     ["leaves a pool without capacity alone", { records: [failed("CLOUD_CAPACITY", 60)] }, "write p0, write p1", 15_000],
-    ["for three minutes", { records: [failed("CLOUD_CAPACITY", 181)] }, "create", undefined],
+    [
+      "for three minutes",
+      { records: [failed("CLOUD_CAPACITY", 181)] },
+      "create, tell MachineChosen, tell MachineChosen",
+      undefined,
+    ],
     ["rests after a refusal", { records: [failed("CLOUD_QUOTA", 4)] }, "write p0, write p1", 6_000],
-    ["not for ever", { records: [failed("CLOUD_QUOTA", 200)] }, "create", undefined],
+    [
+      "not for ever",
+      { records: [failed("CLOUD_QUOTA", 200)] },
+      "create, tell MachineChosen, tell MachineChosen",
+      undefined,
+    ],
     [
       "rests longer each time",
       { losses: [1, 2, 3].map((n) => ({ owner: "web", atMs: nowMs - n * 1_000 })) },
