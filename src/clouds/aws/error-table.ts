@@ -142,7 +142,7 @@ const kindOfStatus = (status: number | undefined): ErrorKind => {
 /** `status`: of HTTP; absent when there was no answer at all. Codes that nobody knows are judged by it. */
 export function judge(awsCode: string, status: number | undefined): { kind: ErrorKind; advice: string } {
   const code = awsCode.replace(/^(Client|Server)\./, "");
-  const row = byCode.get(awsCode) ?? byCode.get(code);
+  const row = byCode.get(awsCode) ?? byCode.get(code) ?? byCode.get(code.replace(/Exception$/, ""));
   const kind = row?.kind ?? families.find(([pattern]) => pattern.test(code))?.[1] ?? kindOfStatus(status);
   return { kind, advice: row?.advice ?? kinds[kind].advice };
 }

@@ -1,0 +1,106 @@
+import {
+  AuthorizeSecurityGroupIngressCommand,
+  CreateSecurityGroupCommand,
+  DeleteSecurityGroupCommand,
+  DescribeSecurityGroupsCommand,
+  type Filter,
+  type IpPermission,
+  RevokeSecurityGroupIngressCommand,
+  type SecurityGroup,
+} from "@aws-sdk/client-ec2";
+import type { Clock } from "../../base/clock.ts";
+import type { Send } from "./api.ts";
+import { isKind } from "./errors.ts";
+import { type Opening, permissionsOf } from "./group-rules.ts";
+import { allPages } from "./pages.ts";
+import { clusterTag, type Tags, tagList } from "./tags.ts";
+
+/** What a group of the cluster is for. */
+const roleTag = "drover.dev/security-group";
+/** Interfaces of deleted load balancers and machines stay for minutes. */
+const deleteAgainMs = 10_000;
+
+export const roleOf = ({ Tags = [] }: SecurityGroup): string => Tags.find(({ Key }) => Key === roleTag)?.Value ?? "";
+export const groupName = (cluster: string, role: string): string => `drover-${cluster}-${role}`.slice(0, 255);
+
+/** The machines' groups of a cluster at AWS; each call may be repeated. */
+export class GroupCalls {
+  readonly #send: Send;
+  readonly #clock: Clock;
+  readonly #cluster: string;
+  readonly #tags: Tags;
+
+  constructor(send: Send, clock: Clock, cluster: string, tags: Tags) {
+    this.#send = send;
+    this.#clock = clock;
+    this.#cluster = cluster;
+    this.#tags = tags;
+  }
+
+  #describe(Filters: Filter[], signal?: AbortSignal): Promise<SecurityGroup[]> {
+    return allPages(
+      (NextToken) => this.#send("ec2", new DescribeSecurityGroupsCommand({ Filters, NextToken }), { signal }),
+      ({ SecurityGroups }) => SecurityGroups,
+    );
+  }
+
+  list(signal?: AbortSignal): Promise<SecurityGroup[]> {
+    const ofCluster = { Name: `tag:${clusterTag}`, Values: [this.#cluster] };
+    return this.#describe([ofCluster, { Name: "tag-key", Values: [roleTag] }], signal);
+  }
+
+  /** The id of the group of this role; made when there is none. */
+  async create(role: string, VpcId: string, Description: string): Promise<string> {
+    const GroupName = groupName(this.#cluster, role);
+    const tags = { ...this.#tags, Name: GroupName, [clusterTag]: this.#cluster, [roleTag]: role };
+    const TagSpecifications = [{ ResourceType: "security-group" as const, Tags: tagList(tags) }];
+    try {
+      const command = new CreateSecurityGroupCommand({ GroupName, VpcId, Description, TagSpecifications });
+      return (await this.#send("ec2", command)).GroupId ?? "";
+    } catch (error) {
+      if (!isKind(error, "exists")) throw error;
+      const [found] = await this.#describe([
+        { Name: "group-name", Values: [GroupName] },
+        { Name: "vpc-id", Values: [VpcId] },
+      ]);
+      if (!found?.GroupId) throw error;
+      return found.GroupId;
+    }
+  }
+
+  /** One that is open already refuses all of a call, so then they are opened one by one. */
+  async authorize(GroupId: string, openings: readonly Opening[]): Promise<void> {
+    const IpPermissions = permissionsOf(openings);
+    if (IpPermissions.length === 0) return;
+    try {
+      await this.#send("ec2", new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions }));
+    } catch (error) {
+      if (!isKind(error, "exists")) throw error;
+      if (openings.length > 1) for (const opening of openings) await this.authorize(GroupId, [opening]);
+    }
+  }
+
+  async revoke(GroupId: string, IpPermissions: IpPermission[]): Promise<void> {
+    if (IpPermissions.length === 0) return;
+    try {
+      await this.#send("ec2", new RevokeSecurityGroupIngressCommand({ GroupId, IpPermissions }));
+    } catch (error) {
+      if (!isKind(error, "absent")) throw error;
+    }
+  }
+
+  /** Deletes it; what still uses it is waited for, at most `waitMs`. */
+  async remove(GroupId: string, waitMs: number, signal?: AbortSignal): Promise<void> {
+    const untilMs = this.#clock.monotonicMs() + waitMs;
+    for (;;) {
+      try {
+        await this.#send("ec2", new DeleteSecurityGroupCommand({ GroupId }), { signal });
+        return;
+      } catch (error) {
+        if (isKind(error, "absent")) return;
+        if (!isKind(error, "busy") || this.#clock.monotonicMs() >= untilMs) throw error;
+        await this.#clock.sleep(deleteAgainMs, signal);
+      }
+    }
+  }
+}
