@@ -1,0 +1,72 @@
+import { getCallerIdentity, getParameter, getProducts, getServiceQuota } from "./account.ts";
+import type { Service } from "./calls.ts";
+import { getConsoleOutput } from "./console.ts";
+import { describeImages } from "./images.ts";
+import { describeInstanceTypeOfferings, describeInstanceTypes, describeSpotPriceHistory } from "./instance-types.ts";
+import { describeInstances, terminateInstances } from "./instances.ts";
+import {
+  createLaunchTemplate,
+  createLaunchTemplateVersion,
+  deleteLaunchTemplate,
+  describeLaunchTemplates,
+  describeLaunchTemplateVersions,
+  modifyLaunchTemplate,
+} from "./launch-templates.ts";
+import { describeAvailabilityZones, describeRouteTables, describeSubnets, describeVpcs } from "./networks.ts";
+import { createTags, deleteTags, describeTags } from "./resource-tags.ts";
+import { runInstances } from "./run-instances.ts";
+import {
+  authorizeEgress,
+  authorizeIngress,
+  createSecurityGroup,
+  deleteSecurityGroup,
+  describeSecurityGroupRules,
+  describeSecurityGroups,
+  revokeEgress,
+  revokeIngress,
+} from "./security-groups.ts";
+import type { AwsWorld } from "./world.ts";
+
+/** The work of one command, done in no time. Reads show the world as it was at `seenAtMs`. */
+export type Handler = (world: AwsWorld, input: never, seenAtMs: number) => object;
+
+/** By service and by the command's name. */
+export const handlers: Readonly<Record<Service, Readonly<Record<string, Handler>>>> = {
+  ec2: {
+    AuthorizeSecurityGroupEgress: authorizeEgress,
+    AuthorizeSecurityGroupIngress: authorizeIngress,
+    CreateLaunchTemplate: createLaunchTemplate,
+    CreateLaunchTemplateVersion: createLaunchTemplateVersion,
+    CreateSecurityGroup: createSecurityGroup,
+    CreateTags: createTags,
+    DeleteLaunchTemplate: deleteLaunchTemplate,
+    DeleteSecurityGroup: deleteSecurityGroup,
+    DeleteTags: deleteTags,
+    DescribeAvailabilityZones: describeAvailabilityZones,
+    DescribeImages: describeImages,
+    DescribeInstances: describeInstances,
+    DescribeInstanceTypeOfferings: describeInstanceTypeOfferings,
+    DescribeInstanceTypes: describeInstanceTypes,
+    DescribeLaunchTemplates: describeLaunchTemplates,
+    DescribeLaunchTemplateVersions: describeLaunchTemplateVersions,
+    DescribeRouteTables: describeRouteTables,
+    DescribeSecurityGroupRules: describeSecurityGroupRules,
+    DescribeSecurityGroups: describeSecurityGroups,
+    DescribeSpotPriceHistory: describeSpotPriceHistory,
+    DescribeSubnets: describeSubnets,
+    DescribeTags: describeTags,
+    DescribeVpcs: describeVpcs,
+    GetConsoleOutput: getConsoleOutput,
+    ModifyLaunchTemplate: modifyLaunchTemplate,
+    RevokeSecurityGroupEgress: revokeEgress,
+    RevokeSecurityGroupIngress: revokeIngress,
+    RunInstances: runInstances,
+    TerminateInstances: terminateInstances,
+  },
+  elb: {},
+  route53: {},
+  ssm: { GetParameter: getParameter },
+  pricing: { GetProducts: getProducts },
+  quotas: { GetServiceQuota: getServiceQuota },
+  sts: { GetCallerIdentity: getCallerIdentity },
+};

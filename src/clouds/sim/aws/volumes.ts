@@ -1,0 +1,81 @@
+import type { RequestLaunchTemplateData } from "@aws-sdk/client-ec2";
+import { AwsError } from "./errors.ts";
+import type { Image } from "./images.ts";
+import type { Instance } from "./instances.ts";
+import { type Tags, tagsFor } from "./tags.ts";
+import type { AwsWorld, Resource } from "./world.ts";
+
+/** A volume's life as moments; `attachment` goes attaching → attached → detaching → none. */
+export type Volume = Resource & {
+  id: string;
+  zone: string;
+  gib: number;
+  type: string;
+  iops?: number;
+  throughput?: number;
+  encrypted: boolean;
+  kmsKeyId?: string;
+  madeWallMs: number;
+  availableAtMs: number;
+  /** It can be seen as deleting until then; Infinity: nobody deletes it. */
+  goneAtMs: number;
+  attachment?: Attachment;
+  tags: Tags;
+};
+
+export type Attachment = {
+  instanceId: string;
+  device: string;
+  deleteOnTermination: boolean;
+  attachedAtMs: number;
+  attachWallMs: number;
+  detachedAtMs: number;
+};
+
+/** The disks that come with a launch: the image's root, changed by a mapping of its device, and what else is mapped. */
+export function rootDisks(
+  world: AwsWorld,
+  instance: Instance,
+  image: Image,
+  settings: RequestLaunchTemplateData,
+): Instance["disks"] {
+  const mappings = settings.BlockDeviceMappings ?? [];
+  const root = mappings.find(({ DeviceName }) => DeviceName === image.rootDevice) ?? { DeviceName: image.rootDevice };
+  const others = mappings.filter(({ DeviceName, Ebs }) => DeviceName !== image.rootDevice && Ebs !== undefined);
+  const tags = tagsFor(settings.TagSpecifications, "volume");
+  return [root, ...others].map(({ DeviceName: device = "", Ebs: ebs }) => {
+    const gib = ebs?.VolumeSize ?? image.rootGib;
+    if (device === image.rootDevice && gib < image.rootGib) {
+      throw new AwsError(
+        "InvalidBlockDeviceMapping",
+        `Volume of size ${gib}GB is smaller than snapshot '${image.id.replace("ami-", "snap-")}', expect size >= ${image.rootGib}GB`,
+      );
+    }
+    const deleteOnTermination = ebs?.DeleteOnTermination ?? true;
+    const volume: Volume = {
+      ...world.made(),
+      id: world.id("vol"),
+      zone: instance.zone,
+      gib,
+      type: ebs?.VolumeType ?? "gp3",
+      ...(ebs?.Iops !== undefined && { iops: ebs.Iops }),
+      ...(ebs?.Throughput !== undefined && { throughput: ebs.Throughput }),
+      encrypted: ebs?.Encrypted ?? false,
+      ...(ebs?.KmsKeyId !== undefined && { kmsKeyId: ebs.KmsKeyId }),
+      madeWallMs: world.clock.wallMs(),
+      availableAtMs: world.nowMs(),
+      goneAtMs: Number.POSITIVE_INFINITY,
+      attachment: {
+        instanceId: instance.id,
+        device,
+        deleteOnTermination,
+        attachedAtMs: world.nowMs(),
+        attachWallMs: world.clock.wallMs(),
+        detachedAtMs: Number.POSITIVE_INFINITY,
+      },
+      tags: new Map(tags),
+    };
+    world.volumes.set(volume.id, volume);
+    return { device, volumeId: volume.id, deleteOnTermination };
+  });
+}
