@@ -1,6 +1,8 @@
+import type { KubeObject } from "../api/object.ts";
 import type { Deployment, Pod, Service } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
+import { onPort, publishablePort } from "./demo-port.ts";
 import type { Api } from "./kube.ts";
 import { ask, type LoadReport, startLoad } from "./load.ts";
 import { applyObjects, pathOf, readManifests } from "./manifests.ts";
@@ -19,6 +21,7 @@ export type DemoReport = {
 type Demo = { api: Api; io: Terminal; clock: Clock };
 
 const stepTimeoutMs = 600_000;
+const addressTimeoutMs = 60_000;
 /** Half of them on new connections, half on kept-alive ones. */
 const ratePerSecond = 100;
 const tenths = (ms: number): number => Math.round(ms / 100) / 10;
@@ -26,9 +29,11 @@ const tenths = (ms: number): number => Math.round(ms / 100) / 10;
 /** Applies the manifest, waits until it serves, rolls its template under load and says how it went. */
 export async function runDemo({ manifest, ...demo }: Demo & { manifest: string }): Promise<DemoReport> {
   const { api, io, clock } = demo;
-  const objects = readManifests(manifest);
+  const port = await publishablePort();
+  const objects = onPort(readManifests(manifest), port);
   await removeEarlier(demo, objects);
   io.say(io.strong("Applying manifests/web.yaml"));
+  if (port !== 80) io.say(`Port 80 is not this user's here, or is in use: the Service gets port ${port} instead.`);
   const appliedMs = clock.monotonicMs();
   await applyObjects(api, objects);
   let firstMs = 0;
@@ -38,7 +43,7 @@ export async function runDemo({ manifest, ...demo }: Demo & { manifest: string }
     return present.length > 0 && ready === present.length;
   });
   const allMs = clock.monotonicMs() - appliedMs;
-  const url = await address(demo);
+  const url = `http://${await address(demo)}:${port}`;
   io.say(`The page, through the load balancer at ${url}:`);
   io.say(io.faint((await page(demo, url)).trim()));
 
@@ -60,14 +65,16 @@ export async function runDemo({ manifest, ...demo }: Demo & { manifest: string }
   return { sent, lost, retried, ...times };
 }
 
-/** An earlier run's Deployment goes first, so that the times are those of a first apply. */
-async function removeEarlier(demo: Demo, objects: readonly Parameters<typeof pathOf>[0][]): Promise<void> {
-  const [deployment] = objects.filter(({ kind }) => kind === "Deployment");
-  if (!deployment) return;
-  const { status } = await demo.api.request("DELETE", pathOf(deployment, true), { propagationPolicy: "Background" });
-  if (status === 404) return;
+/** An earlier run's objects go first, so that the times are those of a first apply. */
+async function removeEarlier(demo: Demo, objects: readonly KubeObject[]): Promise<void> {
+  const all = async (method: string, body?: unknown) => {
+    const answers = objects.map((object) => demo.api.request(method, pathOf(object, true), body));
+    return (await Promise.all(answers)).map(({ status }) => status);
+  };
+  const areGone = (statuses: readonly number[]) => statuses.every((status) => status === 404);
+  if (areGone(await all("DELETE", { propagationPolicy: "Background" }))) return;
   demo.io.say("Removing the Pods of an earlier run");
-  await pods(demo, (present) => present.length === 0);
+  await pods(demo, async (present) => present.length === 0 && areGone(await all("GET")));
 }
 
 /** Shows the Pods until `done` likes what it sees. @throws CLOUD_UNAVAILABLE when they don't get there in time */
@@ -89,18 +96,25 @@ async function pods(
   );
 }
 
-async function address({ api, clock }: Demo): Promise<string> {
-  const untilMs = clock.monotonicMs() + stepTimeoutMs;
-  while (clock.monotonicMs() < untilMs) {
+/** The load balancer's, as soon as it has one. */
+async function address({ api, io, clock }: Demo): Promise<string> {
+  const startMs = clock.monotonicMs();
+  for (;;) {
+    const waitedMs = clock.monotonicMs() - startMs;
     const { body } = await api.request("GET", "/api/v1/namespaces/default/services/web");
     const [ingress] = (body as Service).status?.loadBalancer?.ingress ?? [];
     const host = ingress?.ip ?? ingress?.hostname;
-    if (host !== undefined) return `http://${host}:80`;
+    if (host !== undefined) {
+      io.settle();
+      return host;
+    }
+    if (waitedMs > addressTimeoutMs) break;
+    if (waitedMs > 2_000) io.live([`Waiting for the load balancer's address: ${Math.round(waitedMs / 1_000)} s`]);
     await clock.sleep(200);
   }
   throw new DroverError(
     "CLOUD_UNAVAILABLE",
-    "the load balancer has no address after 10 minutes: kubectl describe service web",
+    `the load balancer has no address after ${addressTimeoutMs / 1_000} s; the server's log (serve.log beside the kubeconfig) says why`,
   );
 }
 

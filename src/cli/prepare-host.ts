@@ -12,7 +12,7 @@ import {
 } from "../clouds/local/host-settings.ts";
 import { type HostPackage, hostPackages } from "../clouds/local/packages.ts";
 import { searchPath } from "../clouds/local/search-path.ts";
-import type { Terminal } from "./print.ts";
+import { columns, type Terminal } from "./print.ts";
 
 const withoutAll = "Without any of it, on a simulated cloud: npm start -- --cloud sim";
 
@@ -55,8 +55,11 @@ async function makeSo(
   const script = rootScript(packages, settings);
   const command = `${root ? "" : "sudo "}sh -c '${script}'`;
   io.say("For virtual machines on this computer drover needs, once:");
-  for (const { name, why } of packages) io.say(`  package ${name.padEnd(24)} ${why}`);
-  for (const { name, why } of settings) io.say(`  setting ${name.padEnd(24)} ${why}`);
+  const rows = [
+    ...packages.map(({ name, why }) => ["  package", name, why]),
+    ...settings.map(({ name, why }) => ["  setting", name, why]),
+  ];
+  for (const line of columns(rows)) io.say(line);
   if (!root && findProgram("sudo") === undefined) {
     throw new DroverError(
       "SETUP_MISSING",
