@@ -37,21 +37,23 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
-const main = join(import.meta.dirname, "../../dist/cli/main.js");
+const builtMain = join(import.meta.dirname, "../../dist/cli/main.js");
 
 /** A home of drover's for one test, and drover in it as a user would run it. */
 export class DroverHome {
   readonly folder = mkdtempSync(join(tmpdir(), "dr-"));
   readonly env = { DROVER_HOME: this.folder, KUBECONFIG: join(this.folder, "kubeconfig"), HOME: this.folder };
+  /** The drover that is run. */
+  main = builtMain;
   #server: ChildProcess | undefined;
 
   drover(words: readonly string[], timeoutMs = 60_000, env: NodeJS.ProcessEnv = {}): Promise<Result> {
-    return run([process.execPath, main, ...words], { env: { ...this.env, ...env }, timeoutMs });
+    return run([process.execPath, this.main, ...words], { env: { ...this.env, ...env }, timeoutMs });
   }
 
   /** Starts `drover serve` and waits for its ready line. */
   async serve(...words: readonly string[]): Promise<void> {
-    const all = [main, "serve", "--port", "0", "--kubeconfig", this.env.KUBECONFIG, ...words];
+    const all = [this.main, "serve", "--port", "0", "--kubeconfig", this.env.KUBECONFIG, ...words];
     const child = spawn(process.execPath, all, {
       env: { ...process.env, ...this.env },
       stdio: ["ignore", "pipe", "pipe"],
