@@ -66,7 +66,9 @@ export function build() {
   if (existsSync(join(root, "dist/cli/main.js")) && isCurrent("build", hash)) return;
   // Made aside and moved in whole: processes that outlive drover are started from here at any time.
   const fresh = `.cache/dist.${process.pid}`;
-  rmSync(join(root, fresh), { recursive: true, force: true });
+  const forget = () => rmSync(join(root, fresh), { recursive: true, force: true });
+  forget();
+  process.once("exit", forget);
   const compiler = join(root, "node_modules/typescript/bin/tsc");
   run(process.execPath, [compiler, "-p", "tsconfig.build.json", "--outDir", fresh], "the build");
   for (const name of sources.filter((each) => each.endsWith(".json"))) {
@@ -78,7 +80,6 @@ export function build() {
   } catch (error) {
     // Of several builds at once the first one stays.
     if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-    rmSync(join(root, fresh), { recursive: true, force: true });
   }
   stamp("build", hash);
 }

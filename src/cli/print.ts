@@ -22,8 +22,8 @@ export function terminal(): Terminal {
     say: (line) => void write(`${line}\n`),
     live(lines) {
       if (fancy) {
-        // A line that wraps would make the next redraw begin too low.
-        const width = (process.stderr.columns ?? 80) - 1;
+        // A line that wraps would make the next redraw begin too low. Some terminals say 0.
+        const width = (process.stderr.columns || 80) - 1;
         const up = shown.length === 0 ? "" : `\u001b[${shown.length}A\u001b[J`;
         write(`${up}${lines.map((line) => `${line.slice(0, width)}\n`).join("")}`);
       } else {
