@@ -27,6 +27,8 @@ export type SecurityGroups = {
   forMachine(ports: Ports): Promise<string[]>;
   /** The group that every load balancer of the cluster is in, beside one of its own: machines let it in. */
   forBalancers(): Promise<string>;
+  /** One of them is not there: they are looked for again. */
+  forget(): void;
   /** Compares all groups with what they should be: one sentence a difference. */
   drift(signal?: AbortSignal): Promise<string[]>;
   /** Deletes groups of declared ports that no machine is in any more. */
@@ -95,6 +97,7 @@ export function openSecurityGroups(
 
   return {
     forBalancers,
+    forget: () => known.clear(),
     async forMachine(ports) {
       if (ports.length === 0) return [await forCluster()];
       const opened = ensure(`ports-${portsHash(ports)}`, async () => ({

@@ -1,0 +1,51 @@
+import type { Instance } from "@aws-sdk/client-ec2";
+import type { Machine } from "../cloud.ts";
+import { claimOf, launchTag, tagsOf } from "./tags.ts";
+
+/** With what only this cloud tells. `publicAddress`: IPv4, where SSH from outside the VPC gets to it. */
+export type AwsMachine = Machine & { publicAddress?: string };
+
+/**
+ * EC2's states. A machine that somebody stopped keeps its disk and may be started again, so its end is not certain; it is
+ * shown as running, with the stop as its cause.
+ */
+const states: Readonly<Record<string, Machine["state"]>> = {
+  pending: "pending",
+  running: "running",
+  stopping: "running",
+  stopped: "running",
+  "shutting-down": "stopping",
+  terminated: "gone",
+};
+
+function causeOf({ State, StateReason, StateTransitionReason }: Instance): string | undefined {
+  if (State?.Name === "pending" || State?.Name === "running") return undefined;
+  if (StateReason?.Code) {
+    // Messages repeat their code in front.
+    const said = StateReason.Message?.replace(`${StateReason.Code}: `, "");
+    return said ? `${StateReason.Code}: ${said}` : StateReason.Code;
+  }
+  return StateTransitionReason || State?.Name;
+}
+
+/** An instance of a launch of drover's, or undefined for one that isn't. */
+export function machineOf(instance: Instance): AwsMachine | undefined {
+  const tags = tagsOf(instance.Tags);
+  const launchId = tags[launchTag];
+  if (instance.InstanceId === undefined || launchId === undefined) return undefined;
+  const slot = instance.AmiLaunchIndex ?? 0;
+  const cause = causeOf(instance);
+  const claim = claimOf(tags, slot);
+  return {
+    id: instance.InstanceId,
+    launchId,
+    slot,
+    state: states[instance.State?.Name ?? ""] ?? "pending",
+    type: instance.InstanceType ?? "",
+    zone: instance.Placement?.AvailabilityZone ?? "",
+    ...(instance.PrivateIpAddress && { address: instance.PrivateIpAddress }),
+    ...(instance.PublicIpAddress && { publicAddress: instance.PublicIpAddress }),
+    ...(cause !== undefined && { cause }),
+    ...(claim && { claim }),
+  };
+}

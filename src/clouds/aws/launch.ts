@@ -1,0 +1,162 @@
+import {
+  DescribeInstancesCommand,
+  type Instance,
+  RunInstancesCommand,
+  type RunInstancesCommandInput,
+} from "@aws-sdk/client-ec2";
+import type { Clock } from "../../base/clock.ts";
+import type { Launch } from "../cloud.ts";
+import type { Send } from "./api.ts";
+import { awsCodeOf, isFreshProfile, isKind } from "./errors.ts";
+import type { Images } from "./images.ts";
+import { type AwsMachine, machineOf } from "./instance.ts";
+import { type LaunchTemplates, metadataOptions, profileOf } from "./launch-template.ts";
+import { machineSubnet, type Networks } from "./network.ts";
+import { allPages } from "./pages.ts";
+import type { SecurityGroups } from "./security-groups.ts";
+import { clusterTag, launchTag, launchTags, type Tags, tagList } from "./tags.ts";
+
+export type LaunchParts = {
+  send: Send;
+  clock: Clock;
+  networks: Networks;
+  groups: SecurityGroups;
+  templates: LaunchTemplates;
+  images: Images;
+  /** Whether machines get a public IPv4 address. Default: as their subnet does. */
+  publicAddresses?: boolean;
+  /** The user's own tags. */
+  tags?: Tags;
+};
+
+/** What was made a moment ago is not known everywhere in AWS; what refers to it is tried again for so long. */
+const freshForMs = 30_000;
+const freshAgainMs = 3_000;
+/** AWS remembers an idempotency token for a day at least; half of it is counted on. */
+const tokenKeptMs = 12 * 3_600_000;
+/** After this time an instance is in every list. */
+const visibleAfterMs = 30_000;
+
+/**
+ * Launches at most once, however often it is called for one id. AWS' own memory of the token comes first, for lists lag
+ * behind by seconds; the tags come in for what is older than the token.
+ */
+export async function launchMachines(parts: LaunchParts, launch: Launch, signal?: AbortSignal): Promise<AwsMachine[]> {
+  const found = await findLaunch(parts.send, launch, signal);
+  const isWhole = found.machines.length >= launch.slots.length;
+  if (isWhole || parts.clock.wallMs() - found.launchedAtMs > tokenKeptMs) return found.machines;
+  try {
+    return inOrder(launch, await run(parts, launch, signal));
+  } catch (error) {
+    // The token stands for a call of other parameters, made before a change of the options: that call counts.
+    if (!isKind(error, "mismatch")) throw error;
+    const made = await awaitLaunch(parts, launch, signal);
+    if (made.length === 0) throw error;
+    return made;
+  }
+}
+
+/** Machines of a launch as far as the lists show them; `launchedAtMs`: wall time of the oldest. */
+async function findLaunch(send: Send, { id, cluster }: Launch, signal?: AbortSignal) {
+  const Filters = [
+    { Name: `tag:${launchTag}`, Values: [id] },
+    { Name: `tag:${clusterTag}`, Values: [cluster] },
+  ];
+  const instances = await allPages(
+    (NextToken) => send("ec2", new DescribeInstancesCommand({ Filters, MaxResults: 1_000, NextToken }), { signal }),
+    ({ Reservations = [] }) => Reservations.flatMap(({ Instances = [] }) => Instances),
+  );
+  const machines = instances.flatMap((instance) => machineOf(instance) ?? []).sort((a, b) => a.slot - b.slot);
+  const times = instances.flatMap(({ LaunchTime }) => LaunchTime?.getTime() ?? []);
+  return { machines, launchedAtMs: Math.min(...times) };
+}
+
+/** What a call that was made before has given, once all of it is in the lists. */
+async function awaitLaunch({ send, clock }: LaunchParts, launch: Launch, signal?: AbortSignal): Promise<AwsMachine[]> {
+  const untilMs = clock.monotonicMs() + visibleAfterMs;
+  for (;;) {
+    const { machines } = await findLaunch(send, launch, signal);
+    if (machines.length >= launch.slots.length || clock.monotonicMs() >= untilMs) return machines;
+    await clock.sleep(freshAgainMs, signal);
+  }
+}
+
+async function run(parts: LaunchParts, launch: Launch, signal?: AbortSignal): Promise<readonly Instance[]> {
+  const { send, clock, groups, templates } = parts;
+  const untilMs = clock.monotonicMs() + freshForMs;
+  let input = await runInput(parts, launch, signal);
+  for (;;) {
+    try {
+      const options = { signal, resources: launch.slots.length };
+      return (await send("ec2", new RunInstancesCommand(input), options)).Instances ?? [];
+    } catch (error) {
+      if (clock.monotonicMs() >= untilMs || !isAboutFresh(error)) throw error;
+      await clock.sleep(freshAgainMs, signal);
+      // Somebody may have deleted what this process believes to be there.
+      const name = input.LaunchTemplate?.LaunchTemplateName;
+      if (name !== undefined && awsCodeOf(error).startsWith("InvalidLaunchTemplate")) templates.forget(name);
+      if (awsCodeOf(error) === "InvalidGroup.NotFound") groups.forget();
+      input = await runInput(parts, launch, signal);
+    }
+  }
+}
+
+/** It refers to something that may have been made a moment ago. */
+const isAboutFresh = (error: unknown): boolean =>
+  isFreshProfile(error) ||
+  /^Invalid(Group|LaunchTemplateName|LaunchTemplateId)\.NotFound(Exception)?$/.test(awsCodeOf(error));
+
+/** The whole call. The same launch gives the same input as long as the options and the network stay the same. */
+async function runInput(parts: LaunchParts, launch: Launch, signal?: AbortSignal): Promise<RunInstancesCommandInput> {
+  const { template, placement, slots, id } = launch;
+  const { publicAddresses } = parts;
+  const image = await parts.images.find(template.image, template.architecture, signal);
+  const [network, groupIds, templateName] = await Promise.all([
+    parts.networks.find(),
+    parts.groups.forMachine(template.ports ?? []),
+    parts.templates.ensure(template, image),
+  ]);
+  const subnet = machineSubnet(network, placement.zone, publicAddresses === true);
+  const isSpot = placement.capacityType === "spot";
+  const tags = tagList(launchTags(launch, parts.tags));
+  const tagged = [
+    "instance",
+    "volume",
+    "network-interface",
+    ...(isSpot ? ["spot-instances-request" as const] : []),
+  ] as const;
+  return {
+    ClientToken: id,
+    MinCount: 1,
+    MaxCount: slots.length,
+    InstanceType: placement.type as RunInstancesCommandInput["InstanceType"],
+    LaunchTemplate: { LaunchTemplateName: templateName, Version: "$Default" },
+    NetworkInterfaces: [
+      {
+        DeviceIndex: 0,
+        SubnetId: subnet.id,
+        Groups: groupIds,
+        DeleteOnTermination: true,
+        ...(publicAddresses !== undefined && { AssociatePublicIpAddress: publicAddresses }),
+      },
+    ],
+    // Said in the launch template too; here for providers that take over only a part of it.
+    MetadataOptions: metadataOptions,
+    InstanceInitiatedShutdownBehavior: "terminate",
+    ...(template.profile !== undefined && { IamInstanceProfile: profileOf(template.profile) }),
+    ...(isSpot && {
+      InstanceMarketOptions: {
+        MarketType: "spot",
+        SpotOptions: { SpotInstanceType: "one-time", InstanceInterruptionBehavior: "terminate" },
+      },
+    }),
+    TagSpecifications: tagged.map((ResourceType) => ({ ResourceType, Tags: tags })),
+  };
+}
+
+/** The answer of a launch tells its machines whether or not it repeats their tags. */
+function inOrder(launch: Launch, instances: readonly Instance[]): AwsMachine[] {
+  const tags = tagList(launchTags(launch));
+  const machines = instances.flatMap((instance) => machineOf({ ...instance, Tags: tags }) ?? []);
+  return machines.sort((a, b) => a.slot - b.slot);
+}
