@@ -3,11 +3,12 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
-import { type LoadReport, startLoad } from "../../src/cli/load.ts";
 import { commandLine, processIds } from "../../src/clouds/local/identity.ts";
 import { kubectlVersions } from "../clients/kubectl.ts";
 import { takeSnapshot } from "../clouds/local/snapshot.ts";
 import { DroverHome, run } from "./drover.ts";
+import { WebService } from "./web-service.ts";
+import { withoutDrain } from "./without-drain.ts";
 
 // Real virtual machines behind real haproxy, through the commands a user types. The images, the saved machine and the
 // key that is in it are those of the user's own home (`drover setup` made them); clusters, data and sockets are the test's.
@@ -36,49 +37,8 @@ const k = async (words: string | string[], input?: string, timeoutMs = 10 * minu
   return out;
 };
 
-const deployment = (name: string, image: string, replicas: number) => `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: ${name}}
-spec:
-  replicas: ${replicas}
-  selector: {matchLabels: {app: ${name}}}
-  template:
-    metadata: {labels: {app: ${name}}}
-    spec:
-      terminationGracePeriodSeconds: 10
-      containers:
-      - name: web
-        image: ${image}
-        ports: [{containerPort: 80, name: http}]
-        resources: {requests: {cpu: 100m, memory: 64Mi}}
-        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1}
----
-apiVersion: v1
-kind: Service
-metadata: {name: ${name}}
-spec:
-  type: LoadBalancer
-  selector: {app: ${name}}
-  ports: [{port: 8080, targetPort: http}]
-`;
-
-async function address(name: string): Promise<string> {
-  const ip = await k(`get service ${name} -o jsonpath={.status.loadBalancer.ingress[0].ip}`);
-  expect(ip).toMatch(/^127\./);
-  return `http://${ip}:8080`;
-}
-
-/** 50 requests a second on new connections, 50 on kept-alive ones, and 8 s answers, while `work` goes on. */
-async function underLoad(url: string, work: () => Promise<unknown>): Promise<LoadReport> {
-  const load = startLoad({ clock: systemClock, url, ratePerSecond: 100, slow: { path: "/slow", everyMs: 1_000 } });
-  await systemClock.sleep(2_000);
-  await work();
-  await systemClock.sleep(2_000);
-  return load.stop();
-}
-
-const podCount = async () => (await k("get pods -l app=web -o name")).trim().split("\n").length;
+const slow = { path: "/slow", everyMs: 1_000 };
+const web = new WebService({ home, name: "web", slow, abrupt: false });
 const identities = () =>
   k([
     "get",
@@ -90,36 +50,28 @@ const identities = () =>
   ]);
 
 test("a Deployment becomes machines behind a load balancer", { timeout: 12 * minutes }, async () => {
-  await k("apply -f -", deployment("web", "web:1", 2));
-  await k("rollout status deployment/web --timeout=600s");
-  // The Pods were made before their Service: they were ready before the balancer had looked at them.
-  const page = async () => (await run(["curl", "-s", "-m", "10", await address("web")])).out;
-  await expect.poll(page, { timeout: 30_000 }).toMatch(/^web:1 on web-/);
+  await web.start("web:1", 2);
   expect(await k("get nodes")).toMatch(/Ready/);
 });
 
 test("a rolling update under load loses nothing", { timeout: 5 * minutes }, async () => {
-  const report = await underLoad(await address("web"), async () => {
-    await k("set image deployment/web web=web:2");
-    await k("rollout status deployment/web --timeout=240s");
-    await expect.poll(podCount, { timeout: 60_000 }).toBe(2);
-  });
-  expect([report.lost, report.losses]).toEqual([0, {}]);
-  expect(report.sent).toBeGreaterThan(200);
+  const { sent, losses } = await web.underLoad(() => web.roll("web:2", 2));
+  expect(losses).toEqual({});
+  expect(sent).toBeGreaterThan(200);
 });
 
 test("drover stopped for a while and started again adopts everything, and nothing is lost", {
   timeout: 5 * minutes,
 }, async () => {
   const known = await identities();
-  const report = await underLoad(await address("web"), async () => {
+  const { losses } = await web.underLoad(async () => {
     expect(await home.stop("SIGTERM")).toBe(0);
     await systemClock.sleep(60_000);
     await home.serve("--cloud", "local");
     await systemClock.sleep(10_000);
   });
   expect(await identities()).toBe(known);
-  expect([report.lost, report.losses]).toEqual([0, {}]);
+  expect(losses).toEqual({});
 });
 
 test.for(kubectlVersions)(
@@ -199,20 +151,38 @@ test("a killed machine is replaced", { timeout: 6 * minutes }, async () => {
 });
 
 test("a drain and a scale-down under load lose nothing", { timeout: 8 * minutes }, async () => {
-  const node = await k("get pods -l app=web -o jsonpath={.items[0].spec.nodeName}");
-  const report = await underLoad(await address("web"), async () => {
-    await k(`drain ${node} --timeout=120s`);
-    await k("wait --for=jsonpath={.status.availableReplicas}=2 deployment/web --timeout=240s");
-    await k("scale deployment/web --replicas=1");
-    await k("wait --for=jsonpath={.status.replicas}=1 deployment/web --timeout=120s");
+  const { losses } = await web.underLoad(async () => {
+    await web.drain(2);
+    await web.scale(1);
     await systemClock.sleep(15_000);
   });
-  expect([report.lost, report.losses]).toEqual([0, {}]);
+  expect(losses).toEqual({});
+});
+
+test("a drover that does not drain loses requests of a server that ends at once, drover itself none", {
+  timeout: 12 * minutes,
+}, async () => {
+  const abrupt = new WebService({ home, name: "abrupt", slow, abrupt: true });
+  const swap = async (main: string) => {
+    expect(await home.stop()).toBe(0);
+    home.main = main;
+    await home.serve("--cloud", "local");
+  };
+  const { main } = home;
+  await abrupt.start("web:1", 2);
+  expect((await abrupt.underLoad(() => abrupt.drain(2))).losses).toEqual({});
+  await swap(withoutDrain(home.folder));
+  try {
+    expect((await abrupt.underLoad(() => abrupt.drain(2))).losses).not.toEqual({});
+    expect((await abrupt.underLoad(() => abrupt.roll("web:2", 2))).losses).not.toEqual({});
+  } finally {
+    await swap(main);
+  }
+  await abrupt.remove();
 });
 
 test("what was deleted is gone, and the end of the cluster leaves nothing", { timeout: 3 * minutes }, async () => {
-  await k("delete deployment,service web --timeout=120s");
-  await k("wait --for=delete pods -l app=web --timeout=120s");
+  await web.remove();
   expect(await home.stop()).toBe(0);
   expect((await home.drover(["gc", "--end", "local"])).code).toBe(0);
   const after = await takeSnapshot(home.folder);

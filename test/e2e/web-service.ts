@@ -108,7 +108,7 @@ spec:
   /** Until none but this many Pods are there. */
   async #pods(count: number): Promise<void> {
     const pods = async () => (await this.#kubectl(`get pods -l app=${this.#settings.name} -o name`)).trim().split("\n");
-    await expect.poll(pods, { timeout: 60_000, interval: 500 }).toHaveLength(count);
+    await expect.poll(pods, { timeout: 120_000, interval: 500 }).toHaveLength(count);
   }
 
   async #available(count: number): Promise<void> {
