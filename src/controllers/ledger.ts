@@ -1,5 +1,5 @@
 import type { MachineTemplate, Offer, Placement } from "../clouds/cloud.ts";
-import { amount, cpu } from "./placement-words.ts";
+import { amount } from "./placement-words.ts";
 
 /** Machines that calls under way are about to take. */
 export type Underway = {
@@ -63,7 +63,7 @@ export function openLedger(offers: readonly Offer[], underway: readonly Underway
       const left = poolLeft(offer);
       const { quota, quotaCpuMillis = 0 } = offer;
       if (quota !== undefined && quotaLeft(quota, offer) < quotaCpuMillis) {
-        return `with only ${cpu(quotaLeft(quota, offer))} left of the quota ${quota}`;
+        return `with only ${Math.max(0, quotaLeft(quota, offer) / 1_000)} vCPU left of the quota ${quota}`;
       }
       if (left.machines < 1) return "with no machine left of the quota";
       const isShort = left.cpuMillis < need.cpuMillis || left.memoryBytes < need.memoryBytes;

@@ -2,7 +2,7 @@ import type { Offer } from "../clouds/cloud.ts";
 
 type Amount = { cpuMillis: number; memoryBytes: number; gpus?: number | undefined };
 
-export const cpu = (cpuMillis: number): string => `${Math.max(0, cpuMillis)}m CPU`;
+const cpu = (cpuMillis: number): string => `${Math.max(0, cpuMillis)}m CPU`;
 const gib = (memoryBytes: number): string => `${(memoryBytes / 2 ** 30).toFixed(2)} GiB`;
 const gpu = (gpus: number | undefined): string => (gpus ? ` and ${gpus} ${gpus === 1 ? "GPU" : "GPUs"}` : "");
 export const amount = ({ cpuMillis, memoryBytes, gpus }: Amount): string =>
