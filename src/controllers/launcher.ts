@@ -9,11 +9,12 @@ import { type Claimable, type Claims, ownerOf } from "./claims.ts";
 import { poolOf, type Underway } from "./ledger.ts";
 import type { Memory } from "./memory.ts";
 import { condition, controllerOf, keyOf, timeMs } from "./owned.ts";
-import { type Demand, place, type Wave } from "./placement.ts";
+import { place, type Wave } from "./placement.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
 import { type Surroundings, surroundings } from "./seats.ts";
+import type { Demand } from "./selection.ts";
 
 const ownerAnnotation = "drover.dev/owner";
 /** The one key of the launcher: all Pods that wait are looked at together. */

@@ -1,20 +1,9 @@
-import type { LabelLookup } from "../api/labels.ts";
 import type { Pod } from "../api/types.gen.ts";
 import type { MachineTemplate, Offer, Placement } from "../clouds/cloud.ts";
 import { type Ledger, openLedger, poolOf, type Underway } from "./ledger.ts";
 import { type NamespaceLabels, type Neighbours, openNeighbours, type Seat } from "./neighbours.ts";
-import { type NodeChoice, nodeChoice } from "./node-choice.ts";
-import { offerLabel } from "./offer-labels.ts";
 import { choiceSentence, refusalSentence } from "./placement-words.ts";
-
-/** A Pod that needs a machine. Demands of one `owner` are spread over zones and fail together. */
-export type Demand = {
-  pod: Pod;
-  owner: string;
-  template: MachineTemplate;
-  /** Zones that its volumes pin it to; absent: any. */
-  zones?: ReadonlySet<string>;
-};
+import { type Bucket, type Demand, type Group, grouping, headOf, labelsOf, shortagesOf } from "./selection.ts";
 
 export type PlacementWorld = {
   demands: readonly Demand[];
@@ -48,26 +37,6 @@ const slotsMax = 100;
 /** A zone with fewer machines of the owner may cost so much more than the cheapest. */
 const spreadPriceFactor = 1.1;
 
-/** Offers of one domain that suit a group of equal demands, the best first. */
-type Bucket = {
-  labelOf: LabelLookup;
-  offers: { offer: Offer; score: number }[];
-  /** Those before it have no room any more. */
-  next: number;
-  /** Why no offer of it has room, counted when the ledger stood at `version`. */
-  shortages?: { version: number; counts: ReadonlyMap<string, number> };
-};
-type Group = {
-  choice: NodeChoice;
-  buckets: readonly Bucket[];
-  /** One offer's labels for each domain that selector and affinity allow. */
-  domains: readonly LabelLookup[];
-  count: number;
-  cheapest: { offer: Offer; bucket: Bucket } | undefined;
-  /** How many offers each constraint has removed. */
-  removed: ReadonlyMap<string, number>;
-};
-
 /** What stands in the way of the offers that remain, and what would be taken. */
 type Found = { best?: { offer: Offer; reason: () => string }; obstacles: ReadonlyMap<Bucket, string> };
 
@@ -82,15 +51,13 @@ export function place(world: PlacementWorld): Placed {
   const ledger = openLedger(offers, world.underway);
   const neighbours = openNeighbours(pods, world.seats ?? [], world.namespaces);
   const counts = new Map(world.zoneCounts);
-  const groups = new Map<string, Group>();
+  const groupFor = grouping(offers, skipped, neighbours.keys);
   const waves = new Map<string, Wave & { pods: Pod[] }>();
   const refused: { pod: Pod; message: string }[] = [];
   let budget = world.machinesLeft;
   for (const demand of demands.toSorted((a, b) => priorityOf(b) - priorityOf(a))) {
     const { pod, owner, template } = demand;
-    const id = groupId(demand);
-    const group = groups.get(id) ?? groupOf(demand, offers, skipped, neighbours.keys);
-    groups.set(id, group);
+    const group = groupFor(demand);
     const { best, obstacles } = choose(demand, group, ledger, neighbours, counts);
     if (!best) {
       refused.push({ pod, message: refusal(demand, group, obstacles, ledger, offers.length) });
@@ -109,66 +76,6 @@ export function place(world: PlacementWorld): Placed {
 }
 
 const priorityOf = ({ pod }: Demand): number => pod.spec.priority ?? 0;
-const labelsOf =
-  (offer: Offer): LabelLookup =>
-  (key) =>
-    offerLabel(offer, key);
-
-/** Demands of one id see the same offers in the same order. */
-function groupId({ pod, template, zones }: Demand): string {
-  const { nodeSelector, affinity, tolerations } = pod.spec;
-  const { architecture, cpuMillis, memoryBytes, gpus } = template;
-  const size = [architecture, cpuMillis, memoryBytes, gpus];
-  return JSON.stringify([size, nodeSelector, affinity?.nodeAffinity, tolerations, zones && [...zones].sort()]);
-}
-
-/** Sorts the offers out for demands that are alike, once for all of them. */
-function groupOf(
-  { pod, template, zones }: Demand,
-  offers: readonly Offer[],
-  skipped: ReadonlySet<string>,
-  keys: readonly string[],
-): Group {
-  const choice = nodeChoice(pod);
-  const removed = new Map<string, number>();
-  const domains = new Map<string, LabelLookup>();
-  const buckets = new Map<string, Bucket>();
-  let cheapest: Group["cheapest"];
-  let count = 0;
-  for (const offer of offers) {
-    const misfit = offer.architecture === template.architecture ? choice.obstacle(offer) : otherArchitecture(offer);
-    const labelOf = labelsOf(offer);
-    const id = keys.map((key) => labelOf(key) ?? "").join("\n");
-    if (misfit === undefined && !domains.has(id)) domains.set(id, labelOf);
-    const why = misfit ?? shortcoming(offer, template, zones) ?? recentFailure(offer, skipped);
-    if (why !== undefined) {
-      removed.set(why, (removed.get(why) ?? 0) + 1);
-      continue;
-    }
-    const bucket = buckets.get(id) ?? { labelOf, offers: [], next: 0 };
-    bucket.offers.push({ offer, score: choice.score(offer) });
-    buckets.set(id, bucket);
-    count++;
-    if (!cheapest || offer.priceUsdPerHour < cheapest.offer.priceUsdPerHour) cheapest = { offer, bucket };
-  }
-  for (const bucket of buckets.values()) {
-    bucket.offers.sort((a, b) => b.score - a.score || a.offer.priceUsdPerHour - b.offer.priceUsdPerHour);
-  }
-  return { choice, buckets: [...buckets.values()], domains: [...domains.values()], count, cheapest, removed };
-}
-
-const otherArchitecture = ({ architecture }: Offer): string => `of architecture ${architecture}`;
-
-function shortcoming(offer: Offer, template: MachineTemplate, zones?: ReadonlySet<string>): string | undefined {
-  if (zones && !zones.has(offer.zone)) return "had volume node affinity conflict";
-  if ((offer.gpus ?? 0) < (template.gpus ?? 0)) return "Insufficient nvidia.com/gpu";
-  if (offer.cpuMillis < template.cpuMillis) return "Insufficient cpu";
-  return offer.memoryBytes < template.memoryBytes ? "Insufficient memory" : undefined;
-}
-
-const recentFailure = (offer: Offer, skipped: ReadonlySet<string>): string | undefined =>
-  skipped.size > 0 && skipped.has(poolOf(offer)) ? "had no capacity lately" : undefined;
-
 /** The best of the buckets' best: what is preferred, then what is cheap enough and spreads the owner, then the price. */
 function choose(
   { pod, owner, template }: Demand,
@@ -177,7 +84,7 @@ function choose(
   neighbours: Neighbours,
   counts: ReadonlyMap<string, number>,
 ): Found {
-  const { obstacle, score } = neighbours.judge(pod, group.domains);
+  const { obstacle, score } = neighbours.judge(pod, [...group.selection.domains.values()]);
   const obstacles = new Map<Bucket, string>();
   const heads: { offer: Offer; score: number }[] = [];
   for (const bucket of group.buckets) {
@@ -202,15 +109,6 @@ function choose(
   };
 }
 
-/** The first that has room still; what has none now has none later. */
-function headOf(bucket: Bucket, ledger: Ledger, template: MachineTemplate): Bucket["offers"][number] | undefined {
-  for (; bucket.next < bucket.offers.length; bucket.next++) {
-    const head = bucket.offers[bucket.next];
-    if (head && ledger.shortage(head.offer, template) === undefined) return head;
-  }
-  return undefined;
-}
-
 /** Why the cheapest offer of a group was not taken, though its domain was open. */
 function passedOverWhy(cheapest: Offer, heads: readonly { offer: Offer }[], liked: readonly Offer[]): string {
   if (liked.includes(cheapest)) return "its zone has more of these Pods";
@@ -221,12 +119,12 @@ function passedOverWhy(cheapest: Offer, heads: readonly { offer: Offer }[], like
 
 function refusal(
   { template }: Demand,
-  { choice, buckets, removed }: Group,
+  { selection, buckets, removed }: Group,
   obstacles: ReadonlyMap<Bucket, string>,
   ledger: Ledger,
   offerCount: number,
 ): string {
-  if (choice.impossible !== undefined) return choice.impossible;
+  if (selection.impossible !== undefined) return selection.impossible;
   const reasons = new Map(removed);
   for (const bucket of buckets) {
     const obstacle = obstacles.get(bucket);
@@ -235,19 +133,6 @@ function refusal(
     for (const [reason, count] of counted) reasons.set(reason, (reasons.get(reason) ?? 0) + count);
   }
   return refusalSentence(reasons, offerCount, template);
-}
-
-/** Counted anew only when something was taken since. */
-function shortagesOf(bucket: Bucket, ledger: Ledger, template: MachineTemplate): ReadonlyMap<string, number> {
-  const version = ledger.version();
-  if (bucket.shortages?.version === version) return bucket.shortages.counts;
-  const counts = new Map<string, number>();
-  for (const { offer } of bucket.offers) {
-    const why = ledger.shortage(offer, template);
-    if (why !== undefined) counts.set(why, (counts.get(why) ?? 0) + 1);
-  }
-  bucket.shortages = { version, counts };
-  return counts;
 }
 
 function addToWave(

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Pod } from "../../src/api/types.gen.ts";
 import type { MachineTemplate, Offer } from "../../src/clouds/cloud.ts";
-import { type Demand, type PlacementWorld, place } from "../../src/controllers/placement.ts";
+import { type PlacementWorld, place } from "../../src/controllers/placement.ts";
+import type { Demand } from "../../src/controllers/selection.ts";
 
 const gib = 2 ** 30;
 const template = (memoryGib = 1, cpuMillis = 1_000): MachineTemplate => ({

@@ -1,0 +1,143 @@
+import type { LabelLookup } from "../api/labels.ts";
+import type { Pod } from "../api/types.gen.ts";
+import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
+import { type Ledger, poolOf } from "./ledger.ts";
+import { nodeChoice } from "./node-choice.ts";
+import { offerLabel } from "./offer-labels.ts";
+
+/** A Pod that needs a machine. Demands of one `owner` are spread over zones and fail together. */
+export type Demand = {
+  pod: Pod;
+  owner: string;
+  template: MachineTemplate;
+  /** Zones that its volumes pin it to; absent: any. */
+  zones?: ReadonlySet<string>;
+};
+
+/** Offers of one domain that suit a group of equal demands, the best first. */
+export type Bucket = {
+  labelOf: LabelLookup;
+  offers: { offer: Offer; score: number }[];
+  /** Those before it have no room any more. */
+  next: number;
+  /** Why no offer of it has room, counted when the ledger stood at `version`. */
+  shortages?: { version: number; counts: ReadonlyMap<string, number> };
+};
+/** What Pods that say the same of their machine may get, whatever its size, the best first. */
+type Selection = {
+  impossible?: string | undefined;
+  allowed: readonly { offer: Offer; score: number; domain: string }[];
+  /** One offer's labels for each domain. */
+  domains: ReadonlyMap<string, LabelLookup>;
+  /** How many offers each constraint has removed. */
+  removed: ReadonlyMap<string, number>;
+};
+/** What is left of a selection for demands of one size. */
+export type Group = {
+  selection: Selection;
+  buckets: readonly Bucket[];
+  count: number;
+  cheapest: { offer: Offer; bucket: Bucket } | undefined;
+  removed: ReadonlyMap<string, number>;
+};
+
+export const labelsOf =
+  (offer: Offer): LabelLookup =>
+  (key) =>
+    offerLabel(offer, key);
+
+/** Sorts the offers out once for all demands that are alike: there are thousands of both. */
+export function grouping(offers: readonly Offer[], skipped: ReadonlySet<string>, keys: readonly string[]) {
+  const selections = new Map<string, Selection>();
+  const groups = new Map<string, Group>();
+  return (demand: Demand): Group => {
+    const { pod, template, zones } = demand;
+    const { nodeSelector, affinity, tolerations } = pod.spec;
+    const { architecture, cpuMillis, memoryBytes, gpus } = template;
+    const selectionId = JSON.stringify([architecture, nodeSelector, affinity?.nodeAffinity, tolerations]);
+    const id = JSON.stringify([selectionId, cpuMillis, memoryBytes, gpus, zones && [...zones].sort()]);
+    const known = groups.get(id);
+    if (known) return known;
+    const selection = selections.get(selectionId) ?? selectionOf(pod, architecture, offers, keys);
+    selections.set(selectionId, selection);
+    const group = groupOf(demand, selection, skipped);
+    groups.set(id, group);
+    return group;
+  };
+}
+
+function selectionOf(pod: Pod, architecture: string, offers: readonly Offer[], keys: readonly string[]): Selection {
+  const choice = nodeChoice(pod);
+  const removed = new Map<string, number>();
+  const domains = new Map<string, LabelLookup>();
+  const allowed: { offer: Offer; score: number; domain: string }[] = [];
+  for (const offer of offers) {
+    const why = offer.architecture === architecture ? choice.obstacle(offer) : `of architecture ${offer.architecture}`;
+    if (why !== undefined) {
+      removed.set(why, (removed.get(why) ?? 0) + 1);
+      continue;
+    }
+    const labelOf = labelsOf(offer);
+    const domain = keys.map((key) => labelOf(key) ?? "").join("\n");
+    if (!domains.has(domain)) domains.set(domain, labelOf);
+    allowed.push({ offer, score: choice.score(offer), domain });
+  }
+  allowed.sort((a, b) => b.score - a.score || a.offer.priceUsdPerHour - b.offer.priceUsdPerHour);
+  return { impossible: choice.impossible, allowed, domains, removed };
+}
+
+function groupOf({ template, zones }: Demand, selection: Selection, skipped: ReadonlySet<string>): Group {
+  const removed = new Map(selection.removed);
+  const buckets = new Map<string, Bucket>();
+  let cheapest: Group["cheapest"];
+  let count = 0;
+  for (const { offer, score, domain } of selection.allowed) {
+    const why = shortcoming(offer, template, zones) ?? recentFailure(offer, skipped);
+    if (why !== undefined) {
+      removed.set(why, (removed.get(why) ?? 0) + 1);
+      continue;
+    }
+    const bucket = buckets.get(domain) ?? { labelOf: labelsOf(offer), offers: [], next: 0 };
+    bucket.offers.push({ offer, score });
+    buckets.set(domain, bucket);
+    count++;
+    if (!cheapest || offer.priceUsdPerHour < cheapest.offer.priceUsdPerHour) cheapest = { offer, bucket };
+  }
+  return { selection, buckets: [...buckets.values()], count, cheapest, removed };
+}
+
+function shortcoming(offer: Offer, template: MachineTemplate, zones?: ReadonlySet<string>): string | undefined {
+  if (zones && !zones.has(offer.zone)) return "had volume node affinity conflict";
+  if ((offer.gpus ?? 0) < (template.gpus ?? 0)) return "Insufficient nvidia.com/gpu";
+  if (offer.cpuMillis < template.cpuMillis) return "Insufficient cpu";
+  return offer.memoryBytes < template.memoryBytes ? "Insufficient memory" : undefined;
+}
+
+const recentFailure = (offer: Offer, skipped: ReadonlySet<string>): string | undefined =>
+  skipped.size > 0 && skipped.has(poolOf(offer)) ? "had no capacity lately" : undefined;
+
+/** The first that has room still; what has none now has none later. */
+export function headOf(
+  bucket: Bucket,
+  ledger: Ledger,
+  template: MachineTemplate,
+): Bucket["offers"][number] | undefined {
+  for (; bucket.next < bucket.offers.length; bucket.next++) {
+    const head = bucket.offers[bucket.next];
+    if (head && ledger.shortage(head.offer, template) === undefined) return head;
+  }
+  return undefined;
+}
+
+/** Counted anew only when something was taken since. */
+export function shortagesOf(bucket: Bucket, ledger: Ledger, template: MachineTemplate): ReadonlyMap<string, number> {
+  const version = ledger.version();
+  if (bucket.shortages?.version === version) return bucket.shortages.counts;
+  const counts = new Map<string, number>();
+  for (const { offer } of bucket.offers) {
+    const why = ledger.shortage(offer, template);
+    if (why !== undefined) counts.set(why, (counts.get(why) ?? 0) + 1);
+  }
+  bucket.shortages = { version, counts };
+  return counts;
+}
