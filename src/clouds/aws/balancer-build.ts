@@ -1,0 +1,114 @@
+import type { SeenListener } from "./balancer-inventory.ts";
+import type { BalancerPlan } from "./balancer-plan.ts";
+import { ensureSecurityGroup, removeSecurityGroup } from "./balancer-security-group.ts";
+import { balancerTag } from "./balancer-tags.ts";
+import type { Workshop } from "./balancer-workshop.ts";
+import { type Arns, ensureListener, mergedListeners, removeListener } from "./listeners.ts";
+import { ensureLoadBalancer, removeLoadBalancer, sharedSettings } from "./load-balancer.ts";
+import { ensureRules, removeRule } from "./rules.ts";
+import { ensureTargetGroup, removeTargetGroup } from "./target-groups.ts";
+
+/**
+ * The plans of a load balancer's members, as far as they are known. Right after a start some are not: what they share
+ * is then added to and never reduced, until all have been ensured once.
+ */
+export type Members = { plans: readonly BalancerPlan[]; isWhole: boolean };
+
+/** Who has target groups behind a load balancer, whether its plan is known or not. */
+export const memberIds = ({ inventory }: Workshop, name: string): Set<string> => {
+  const groups = [...inventory.targetGroups.values()].filter(({ loadBalancer }) => loadBalancer === name);
+  return new Set(groups.map(({ tags }) => tags[balancerTag] ?? ""));
+};
+
+export const arnsOf = ({ inventory }: Pick<Workshop, "inventory">): Arns =>
+  new Map([...inventory.targetGroups.values()].map(({ name, arn }) => [name, arn]));
+
+/**
+ * Makes everything of a balancer but its targets. Target groups come first: whatever a crash leaves behind is found by
+ * their tags.
+ */
+export async function build(
+  workshop: Workshop,
+  plan: BalancerPlan,
+  { plans, isWhole }: Members,
+  machinesLetIn: () => Promise<string>,
+): Promise<void> {
+  const { inventory } = workshop;
+  const listeners = mergedListeners(plans, plan);
+  if (plan.targetGroups.length > 0) {
+    await Promise.all(plan.targetGroups.map((each) => ensureTargetGroup(workshop, plan, each)));
+    const settings = sharedSettings(plans);
+    const given = settings.securityGroups;
+    const own = given ?? [(await ensureSecurityGroup(workshop, plans, plan, isWhole)).id];
+    const present = inventory.loadBalancers.get(plan.name);
+    const balancer =
+      present !== undefined && !isWhole
+        ? present
+        : await ensureLoadBalancer(workshop, plan, settings, [...own, await machinesLetIn()]);
+    const replaced = inventory.securityGroups.get(plan.name);
+    if (given !== undefined && replaced !== undefined && isWhole) await removeSecurityGroup(workshop, replaced);
+    for (const wanted of listeners) {
+      const isShared = wanted.rules !== undefined && !isWhole;
+      const seen = listenersOf(workshop, plan.name).find(({ port }) => port === wanted.port);
+      const listener =
+        isShared && seen !== undefined
+          ? seen
+          : await ensureListener(workshop, plan, balancer, wanted, arnsOf(workshop));
+      if (wanted.rules !== undefined) await ensureRules(workshop, plan, listener, wanted.rules, arnsOf(workshop));
+    }
+  }
+  await trim(workshop, plan.name, plan.id, { plans, isWhole });
+  const kept = new Set(plan.targetGroups.map(({ name }) => name));
+  for (const group of groupsOf(workshop, plan.name, plan.id)) {
+    if (!kept.has(group.name)) await removeTargetGroup(workshop, group);
+  }
+}
+
+const listenersOf = ({ inventory }: Workshop, name: string): readonly SeenListener[] =>
+  inventory.listeners.get(name) ?? [];
+
+const groupsOf = ({ inventory }: Workshop, name: string, id: string) =>
+  [...inventory.targetGroups.values()].filter(
+    ({ loadBalancer, tags }) => loadBalancer === name && tags[balancerTag] === id,
+  );
+
+/** Removes listeners and rules of one member that its plan no longer has, and listeners that no member wants. */
+async function trim(workshop: Workshop, name: string, id: string, { plans, isWhole }: Members): Promise<void> {
+  const mine = plans.find((plan) => plan.id === id)?.listeners.map(({ port }) => port) ?? [];
+  const anybodys = new Set(plans.flatMap(({ listeners }) => listeners.map(({ port }) => port)));
+  for (const listener of listenersOf(workshop, name)) {
+    if (mine.includes(listener.port)) continue;
+    const isOwn = listener.tags[balancerTag] === id;
+    if (isOwn || (isWhole && !anybodys.has(listener.port))) {
+      await removeListener(workshop, name, listener);
+      continue;
+    }
+    for (const rule of listener.rules.filter(({ tags }) => tags[balancerTag] === id)) {
+      await removeRule(workshop, listener, rule);
+    }
+  }
+}
+
+/**
+ * Ends a balancer's share of a load balancer, and with the last share the load balancer itself. Its target groups go
+ * last: until then they tell that something is left. `others`: the members that stay.
+ */
+export async function tearDown(workshop: Workshop, name: string, id: string, others: Members): Promise<void> {
+  const { inventory } = workshop;
+  const left = memberIds(workshop, name);
+  left.delete(id);
+  for (const { id: other } of others.plans) left.add(other);
+  if (left.size === 0) {
+    const balancer = inventory.loadBalancers.get(name);
+    if (balancer) await removeLoadBalancer(workshop, balancer);
+    const group = inventory.securityGroups.get(name);
+    if (group) await removeSecurityGroup(workshop, group);
+  } else {
+    await trim(workshop, name, id, others);
+    const [first] = others.plans;
+    if (first && others.isWhole && inventory.securityGroups.has(name)) {
+      await ensureSecurityGroup(workshop, others.plans, first, true);
+    }
+  }
+  for (const group of groupsOf(workshop, name, id)) await removeTargetGroup(workshop, group);
+}

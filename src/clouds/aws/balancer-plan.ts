@@ -1,0 +1,274 @@
+import { createHash } from "node:crypto";
+import { DroverError } from "../../base/errors.ts";
+import type { BalancerSpec, Forward, Listener, Rule, Target, TargetGroupSpec } from "../balancer.ts";
+import { annotationOf, type BalancerSettings } from "./annotations.ts";
+
+/** One listener's or rule's end: weights by target group name, a redirect to a port, or (empty) a 404. */
+export type Destination = { forward: readonly { name: string; weight: number }[]; redirectPort?: number };
+
+export type PlannedRule = { hosts: readonly string[]; paths: readonly string[]; destination: Destination };
+
+export type PlannedListener = {
+  port: number;
+  protocol: Listener["protocol"];
+  /** ARNs of ACM, the default first. */
+  certificates: readonly string[];
+  tlsPolicy?: string;
+  alpnPolicy?: string;
+  destination: Destination;
+  /** Absent: of a network balancer. */
+  rules?: readonly PlannedRule[];
+};
+
+export type HealthCheckInput = {
+  HealthCheckProtocol: "TCP" | "HTTP" | "HTTPS";
+  HealthCheckPort: string;
+  HealthCheckIntervalSeconds: number;
+  HealthCheckTimeoutSeconds: number;
+  HealthyThresholdCount: number;
+  UnhealthyThresholdCount: number;
+  HealthCheckPath?: string;
+  Matcher?: { HttpCode?: string; GrpcCode?: string };
+};
+
+export type PlannedTargetGroup = {
+  name: string;
+  groupId: string;
+  protocol: "TCP" | "UDP" | "TLS" | "HTTP" | "HTTPS";
+  protocolVersion?: string;
+  healthCheck: HealthCheckInput;
+  attributes: Readonly<Record<string, string>>;
+  targets: readonly Target[];
+};
+
+/** One balancer's share of a load balancer at AWS, worked out from its spec alone. */
+export type BalancerPlan = {
+  id: string;
+  kind: BalancerSpec["kind"];
+  cluster: string;
+  /** `namespace/name`. */
+  people: string;
+  group?: string;
+  order: number;
+  /** Of the load balancer and of its security group; at most 32 characters. */
+  name: string;
+  scheme: BalancerSpec["scheme"];
+  settings: BalancerSettings;
+  sourceRanges: readonly string[];
+  listeners: readonly PlannedListener[];
+  targetGroups: readonly PlannedTargetGroup[];
+};
+
+const hash = (value: unknown, length: number): string =>
+  createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, length);
+
+/** Load balancers and target groups have names of at most 32 letters, digits and dashes: the real ones are tags. */
+const nameOf = (...parts: readonly unknown[]): string => `dr-${hash(parts, 24)}`;
+
+/** What a resource was last made to be, kept as its tag `drover.dev/applied`. */
+export const fingerprint = (value: unknown): string => hash(value, 16);
+
+/** @throws CLOUD_INVALID with the annotation */
+export function planBalancer(spec: BalancerSpec, settings: BalancerSettings, vpcId: string): BalancerPlan {
+  const scheme = schemeOf(spec, settings);
+  const group = spec.group ?? settings.group;
+  const shared = group === undefined ? ["balancer", spec.id] : ["group", group];
+  const name = settings.name ?? nameOf(spec.cluster, vpcId, spec.kind, scheme, ...shared);
+  const targetGroups = spec.groups.map((each) => planTargetGroup(each, { spec, settings, scheme, name }));
+  const names = new Map(targetGroups.map((each) => [each.groupId, each.name]));
+  return {
+    id: spec.id,
+    kind: spec.kind,
+    cluster: spec.cluster,
+    people: spec.name,
+    ...(group === undefined ? {} : { group }),
+    order: settings.order ?? 0,
+    name,
+    scheme,
+    settings,
+    sourceRanges: settings.sourceRanges ?? (spec.sourceRanges.length > 0 ? spec.sourceRanges : ["0.0.0.0/0"]),
+    listeners:
+      spec.kind === "network" ? networkListeners(spec, settings, names) : applicationListeners(spec, settings, names),
+    targetGroups,
+  };
+}
+
+/**
+ * A Service of type ClusterIP is internal and no annotation may open it to the internet; everybody else may choose.
+ */
+function schemeOf(spec: BalancerSpec, { scheme }: BalancerSettings): BalancerSpec["scheme"] {
+  if (spec.kind === "network" && spec.scheme === "internal") return "internal";
+  return scheme ?? spec.scheme;
+}
+
+function invalid(spec: BalancerSpec, field: keyof BalancerSettings, message: string): DroverError {
+  const annotation = annotationOf(spec.kind, field) ?? field;
+  return new DroverError("CLOUD_INVALID", `${annotation}: ${message}`, { annotation });
+}
+
+type Around = { spec: BalancerSpec; settings: BalancerSettings; scheme: BalancerSpec["scheme"]; name: string };
+
+function planTargetGroup(group: TargetGroupSpec, { spec, settings, scheme, name }: Around): PlannedTargetGroup {
+  const ports = spec.listeners.filter(({ forward }) => forward.some(({ groupId }) => groupId === group.id));
+  const protocol = backendProtocol(group, settings);
+  const version = protocol === "HTTP" || protocol === "HTTPS" ? settings.backendProtocolVersion : undefined;
+  return {
+    // What can't be changed later is part of the name: another protocol is another target group.
+    name: nameOf(name, spec.id, group.id, protocol, version ?? ""),
+    groupId: group.id,
+    protocol,
+    ...(version === undefined ? {} : { protocolVersion: version }),
+    healthCheck: healthCheckOf(spec, group, settings),
+    attributes: {
+      "deregistration_delay.timeout_seconds": String(Math.min(3_600, Math.max(0, Math.ceil(group.drainSeconds)))),
+      // With the client's address kept a machine could not reach itself through its own balancer. UDP always keeps it.
+      ...(scheme === "internal" &&
+        (protocol === "TCP" || protocol === "TLS") && { "preserve_client_ip.enabled": "false" }),
+      ...(settings.proxyProtocol !== undefined && { "proxy_protocol_v2.enabled": "true" }),
+      ...attributesFor(
+        settings.targetGroupAttributes ?? {},
+        ports.map(({ port }) => port),
+      ),
+    },
+    targets: group.targets,
+  };
+}
+
+function backendProtocol(group: TargetGroupSpec, { backendProtocol: wanted }: BalancerSettings) {
+  if (group.protocol === "UDP") return "UDP";
+  if (group.protocol === "TCP") return wanted === "ssl" ? "TLS" : "TCP";
+  return wanted === "HTTP" || wanted === "HTTPS" ? wanted : group.protocol;
+}
+
+/** `key.PORT` is meant for one listener's groups, and wins over `key`. */
+function attributesFor(given: Readonly<Record<string, string>>, ports: readonly number[]): Record<string, string> {
+  const parts = Object.entries(given).map(
+    ([key, value]) =>
+      ({ value, ...(/^(?<name>.*?)(?:\.(?<port>\d+))?$/.exec(key)?.groups ?? {}) }) as {
+        value: string;
+        name: string;
+        port?: string;
+      },
+  );
+  const meant = parts.filter(({ port }) => port === undefined || ports.includes(Number(port)));
+  const inOrder = [...meant].sort((a, b) => Number(a.port !== undefined) - Number(b.port !== undefined));
+  return Object.fromEntries(inOrder.map(({ name, value }) => [name, value]));
+}
+
+/** Where neither the annotations nor the spec say anything: the AWS Load Balancer Controller's values. */
+const healthDefaults = {
+  network: { protocol: "TCP", interval: 10, timeout: 10, healthy: 3, unhealthy: 3, codes: "200-399" },
+  application: { protocol: "HTTP", interval: 15, timeout: 5, healthy: 2, unhealthy: 2, codes: "200" },
+} as const;
+const httpOnNetworkTimeoutSeconds = 6;
+
+function healthCheckOf(spec: BalancerSpec, group: TargetGroupSpec, settings: BalancerSettings): HealthCheckInput {
+  const usual = healthDefaults[spec.kind];
+  const said = group.healthCheck;
+  const protocol = settings.healthProtocol ?? said?.protocol ?? usual.protocol;
+  const isHttp = protocol !== "TCP";
+  const isGrpc = settings.backendProtocolVersion === "GRPC";
+  const timeout = spec.kind === "network" && isHttp ? httpOnNetworkTimeoutSeconds : usual.timeout;
+  const codes = settings.healthCodes ?? said?.successCodes;
+  return {
+    HealthCheckProtocol: protocol,
+    HealthCheckPort: String(settings.healthPort ?? said?.port ?? "traffic-port"),
+    HealthCheckIntervalSeconds:
+      settings.healthIntervalSeconds ?? clamp(said?.intervalSeconds, 5, 300) ?? usual.interval,
+    HealthCheckTimeoutSeconds: settings.healthTimeoutSeconds ?? clamp(said?.timeoutSeconds, 2, 120) ?? timeout,
+    HealthyThresholdCount: settings.healthyThreshold ?? clamp(said?.healthyThreshold, 2, 10) ?? usual.healthy,
+    UnhealthyThresholdCount: settings.unhealthyThreshold ?? clamp(said?.unhealthyThreshold, 2, 10) ?? usual.unhealthy,
+    ...(isHttp && {
+      HealthCheckPath: settings.healthPath ?? said?.path ?? (isGrpc ? "/AWS.ALB/healthcheck" : "/"),
+      Matcher: isGrpc ? { GrpcCode: codes ?? "12" } : { HttpCode: codes ?? usual.codes },
+    }),
+  };
+}
+
+/** A probe's figures may lie outside of what AWS takes; the nearest that it takes is meant. */
+const clamp = (value: number | undefined, least: number, most: number): number | undefined =>
+  value === undefined ? undefined : Math.min(most, Math.max(least, value));
+
+type Names = ReadonlyMap<string, string>;
+
+/** A weight means nothing where there is only one group; always the same then, so that nothing looks changed. */
+const destinationOf = (forward: Forward, names: Names): Destination => ({
+  forward: forward.flatMap(({ groupId, weight }) => {
+    const name = names.get(groupId);
+    return name === undefined ? [] : [{ name, weight: forward.length === 1 ? 1 : weight }];
+  }),
+});
+
+function networkListeners(spec: BalancerSpec, settings: BalancerSettings, names: Names): PlannedListener[] {
+  const { certificates = [], tlsPorts = "*", tlsPolicy, alpnPolicy } = settings;
+  return (
+    spec.listeners
+      .map((listener): PlannedListener => {
+        const { port, protocol } = listener;
+        const isTls =
+          protocol === "TLS" ||
+          (protocol === "TCP" && certificates.length > 0 && (tlsPorts === "*" || tlsPorts.includes(port)));
+        if (isTls && certificates.length === 0)
+          throw invalid(spec, "certificates", `port ${port} with TLS needs the ARN of a certificate in ACM.`);
+        const destination = destinationOf(listener.forward, names);
+        if (!isTls) return { port, protocol, certificates: [], destination };
+        return { port, protocol: "TLS", certificates, destination, ...tlsOf(tlsPolicy, alpnPolicy) };
+      })
+      // A network balancer's listener can't exist without a group: nobody listens there, as was asked for.
+      .filter(({ destination }) => destination.forward.length > 0)
+  );
+}
+
+const tlsOf = (tlsPolicy: string | undefined, alpnPolicy?: string) => ({
+  ...(tlsPolicy === undefined ? {} : { tlsPolicy }),
+  ...(alpnPolicy === undefined ? {} : { alpnPolicy }),
+});
+
+function applicationListeners(spec: BalancerSpec, settings: BalancerSettings, names: Names): PlannedListener[] {
+  const { certificates = [], tlsRedirectPort } = settings;
+  const usual = certificates.length > 0 && spec.listeners.every(({ protocol }) => protocol === "HTTP");
+  const asked = settings.listenPorts ?? (usual ? [{ protocol: "HTTPS" as const, port: 443 }] : spec.listeners);
+  return asked.map(({ protocol, port }): PlannedListener => {
+    const said = spec.listeners.find((listener) => listener.port === port) ?? spec.listeners[0];
+    if (protocol === "HTTPS" && certificates.length === 0) {
+      throw invalid(spec, "certificates", `port ${port} with HTTPS needs the ARN of a certificate in ACM.`);
+    }
+    if (protocol === "HTTP" && tlsRedirectPort !== undefined) {
+      return {
+        port,
+        protocol,
+        certificates: [],
+        destination: { forward: [], redirectPort: tlsRedirectPort },
+        rules: [],
+      };
+    }
+    return {
+      port,
+      protocol,
+      certificates: protocol === "HTTPS" ? certificates : [],
+      ...(protocol === "HTTPS" ? tlsOf(settings.tlsPolicy) : {}),
+      destination: destinationOf(said?.forward ?? [], names),
+      rules: (said?.rules ?? []).map((rule) => ({
+        hosts: rule.host === undefined ? [] : [rule.host],
+        paths: pathsOf(rule),
+        destination: destinationOf(rule.forward, names),
+      })),
+    };
+  });
+}
+
+/** AWS matches paths by pattern; `*` and `?` of Exact and Prefix paths would be such without being meant. */
+function pathsOf({ path, pathType }: Rule): string[] {
+  if (path === undefined) return [];
+  if (pathType === undefined) return [path];
+  if (/[*?]/.test(path)) {
+    throw new DroverError(
+      "CLOUD_INVALID",
+      `spec.rules.http.paths.path: "${path}" holds * or ?, which needs pathType ImplementationSpecific.`,
+      { field: "spec.rules.http.paths.path" },
+    );
+  }
+  if (pathType === "Exact") return [path];
+  const stem = path.replace(/\/+$/, "");
+  return stem === "" ? [] : [stem, `${stem}/*`];
+}

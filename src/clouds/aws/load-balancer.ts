@@ -1,0 +1,188 @@
+import { DescribeSubnetsCommand } from "@aws-sdk/client-ec2";
+import {
+  AddTagsCommand,
+  CreateLoadBalancerCommand,
+  DeleteLoadBalancerCommand,
+  DescribeLoadBalancersCommand,
+  ModifyLoadBalancerAttributesCommand,
+  SetIpAddressTypeCommand,
+  SetSecurityGroupsCommand,
+  SetSubnetsCommand,
+} from "@aws-sdk/client-elastic-load-balancing-v2";
+import { DroverError } from "../../base/errors.ts";
+import { annotationOf, type BalancerSettings } from "./annotations.ts";
+import { elbCode } from "./balancer-errors.ts";
+import { readTags, type SeenLoadBalancer, seenLoadBalancer } from "./balancer-inventory.ts";
+import { type BalancerPlan, fingerprint } from "./balancer-plan.ts";
+import { appliedTag, sharedTags } from "./balancer-tags.ts";
+import type { Workshop } from "./balancer-workshop.ts";
+import { balancerSubnets } from "./network.ts";
+import { clusterTag, tagList } from "./tags.ts";
+
+type Wanted = {
+  subnets: readonly string[];
+  securityGroups: readonly string[];
+  addressType: "ipv4" | "dualstack";
+  attributes: Readonly<Record<string, string>>;
+};
+
+/** Settings of a load balancer that several share: of each the one of the member that comes first. */
+export const sharedSettings = (plans: readonly BalancerPlan[]): BalancerSettings => ({
+  ...Object.assign({}, ...plans.map(({ settings }) => settings).reverse()),
+  loadBalancerAttributes: Object.assign(
+    {},
+    ...plans.map(({ settings }) => settings.loadBalancerAttributes ?? {}).reverse(),
+  ),
+});
+
+/** Makes the load balancer, or makes it what it should be if it was last made to be something else. */
+export async function ensureLoadBalancer(
+  workshop: Workshop,
+  plan: BalancerPlan,
+  settings: BalancerSettings,
+  securityGroups: readonly string[],
+): Promise<SeenLoadBalancer> {
+  const { send, inventory, repairs } = workshop;
+  const wanted: Wanted = {
+    subnets: await subnetsOf(workshop, plan, settings),
+    securityGroups,
+    addressType: settings.ipAddressType ?? "ipv4",
+    attributes: settings.loadBalancerAttributes ?? {},
+  };
+  const applied = fingerprint(wanted);
+  const found = inventory.loadBalancers.get(plan.name);
+  const seen = found ?? (await create(workshop, plan, settings, wanted));
+  const isEdited = repairs && found !== undefined && loadBalancerDrift(found, securityGroups) !== undefined;
+  if (seen.tags[appliedTag] === applied && !isEdited) return seen;
+  const LoadBalancerArn = seen.arn;
+  if (!isSameSet(subnetsIn(seen), wanted.subnets)) {
+    await send("elb", new SetSubnetsCommand({ LoadBalancerArn, ...subnetInput(settings, wanted.subnets) }));
+  }
+  if (!isSameSet(seen.raw.SecurityGroups ?? [], securityGroups)) {
+    await send("elb", new SetSecurityGroupsCommand({ LoadBalancerArn, SecurityGroups: [...securityGroups] }));
+  }
+  if ((seen.raw.IpAddressType ?? "ipv4") !== wanted.addressType) {
+    await send("elb", new SetIpAddressTypeCommand({ LoadBalancerArn, IpAddressType: wanted.addressType }));
+  }
+  const Attributes = tagList(wanted.attributes);
+  if (Attributes.length > 0)
+    await send("elb", new ModifyLoadBalancerAttributesCommand({ LoadBalancerArn, Attributes }));
+  await send("elb", new AddTagsCommand({ ResourceArns: [LoadBalancerArn], Tags: tagList({ [appliedTag]: applied }) }));
+  seen.raw = {
+    ...seen.raw,
+    SecurityGroups: [...securityGroups],
+    IpAddressType: wanted.addressType,
+    AvailabilityZones: wanted.subnets.map((SubnetId) => ({ SubnetId })),
+  };
+  seen.tags = { ...seen.tags, [appliedTag]: applied };
+  return seen;
+}
+
+const isSameSet = (one: readonly string[], other: readonly string[]): boolean =>
+  [...one].sort().join() === [...other].sort().join();
+
+const subnetsIn = ({ raw }: SeenLoadBalancer): string[] =>
+  (raw.AvailabilityZones ?? []).map(({ SubnetId = "" }) => SubnetId);
+
+async function create(
+  { send, inventory }: Workshop,
+  plan: BalancerPlan,
+  settings: BalancerSettings,
+  { subnets, securityGroups, addressType }: Wanted,
+): Promise<SeenLoadBalancer> {
+  const tags = sharedTags(plan, {});
+  const command = new CreateLoadBalancerCommand({
+    Name: plan.name,
+    Type: plan.kind,
+    Scheme: plan.scheme,
+    IpAddressType: addressType,
+    ...subnetInput(settings, subnets),
+    SecurityGroups: [...securityGroups],
+    Tags: tagList(tags),
+  });
+  const made = await send("elb", command).catch((error: unknown) => {
+    if (elbCode(error) !== "DuplicateLoadBalancerName") throw error;
+    return send("elb", new DescribeLoadBalancersCommand({ Names: [plan.name] }));
+  });
+  const raw = made.LoadBalancers?.[0] ?? {};
+  // A name of the user's choice may be somebody else's; and the same name with the same settings is no error at AWS.
+  const given =
+    plan.settings.name === undefined
+      ? tags
+      : (await readTags(send, [raw.LoadBalancerArn ?? ""])).get(raw.LoadBalancerArn ?? "");
+  if (given?.[clusterTag] !== plan.cluster)
+    throw invalid(plan, "name", `there is a load balancer ${plan.name} already, which is not this cluster's.`);
+  const seen = seenLoadBalancer(raw, given);
+  inventory.loadBalancers.set(plan.name, seen);
+  inventory.listeners.set(plan.name, []);
+  return seen;
+}
+
+const invalid = ({ kind }: BalancerPlan, field: keyof BalancerSettings, message: string): DroverError => {
+  const annotation = annotationOf(kind, field) ?? field;
+  return new DroverError("CLOUD_INVALID", `${annotation}: ${message}`, { annotation });
+};
+
+/** Named ones, or of each zone the one that suits the scheme. */
+async function subnetsOf(
+  { send, network }: Workshop,
+  plan: BalancerPlan,
+  settings: BalancerSettings,
+): Promise<string[]> {
+  const named = (settings.subnets ?? []).filter((each) => !each.startsWith("subnet-"));
+  const ids = (settings.subnets ?? []).filter((each) => each.startsWith("subnet-"));
+  if (named.length > 0) {
+    const Filters = [
+      { Name: "vpc-id", Values: [network.vpcId] },
+      { Name: "tag:Name", Values: named },
+    ];
+    const { Subnets = [] } = await send("ec2", new DescribeSubnetsCommand({ Filters }));
+    const missing = named.filter(
+      (name) => !Subnets.some(({ Tags = [] }) => Tags.some(({ Key, Value }) => Key === "Name" && Value === name)),
+    );
+    if (missing.length > 0)
+      throw invalid(plan, "subnets", `no subnet of ${network.vpcId} is named ${missing.join(", ")}.`);
+    ids.push(...Subnets.map(({ SubnetId = "" }) => SubnetId));
+  }
+  const subnets = ids.length > 0 ? ids : balancerSubnets(network, plan.scheme).map(({ id }) => id);
+  if (plan.kind === "application" && subnets.length < 2) {
+    throw invalid(plan, "subnets", "an application load balancer needs subnets of two zones at least.");
+  }
+  return subnets.sort();
+}
+
+/** Addresses of the user's own go to the subnets in the order in which both are given. */
+function subnetInput({ elasticIps, privateAddresses, ...settings }: BalancerSettings, subnets: readonly string[]) {
+  const given = elasticIps ?? privateAddresses;
+  if (given === undefined) return { Subnets: [...subnets] };
+  const inOrder = settings.subnets?.every((each) => subnets.includes(each)) ? settings.subnets : subnets;
+  if (given.length !== inOrder.length) {
+    const annotation = annotationOf("network", elasticIps ? "elasticIps" : "privateAddresses") ?? "";
+    const message = `${annotation}: ${given.length} addresses for ${inOrder.length} subnets; each needs one.`;
+    throw new DroverError("CLOUD_INVALID", message, { annotation });
+  }
+  return {
+    SubnetMappings: inOrder.map((SubnetId, index) => ({
+      SubnetId,
+      ...(elasticIps ? { AllocationId: given[index] } : { PrivateIPv4Address: given[index] }),
+    })),
+  };
+}
+
+/** One sentence about what was changed by hand. */
+export function loadBalancerDrift(
+  { name, raw }: SeenLoadBalancer,
+  securityGroups: readonly string[],
+): string | undefined {
+  if (isSameSet(raw.SecurityGroups ?? [], securityGroups)) return undefined;
+  return `The load balancer ${name} has the security groups ${raw.SecurityGroups?.join(", ") || "none"}.`;
+}
+
+/** Its listeners and their rules go with it. */
+export async function removeLoadBalancer({ send, inventory }: Workshop, seen: SeenLoadBalancer): Promise<void> {
+  await send("elb", new DeleteLoadBalancerCommand({ LoadBalancerArn: seen.arn })).catch((error: unknown) => {
+    if (elbCode(error) !== "LoadBalancerNotFound") throw error;
+  });
+  inventory.loadBalancers.delete(seen.name);
+  inventory.listeners.delete(seen.name);
+}
