@@ -1,9 +1,9 @@
 import type { Instance } from "@aws-sdk/client-ec2";
-import type { Machine } from "../cloud.ts";
+import type { Machine, Placement } from "../cloud.ts";
 import { claimOf, launchTag, tagsOf } from "./tags.ts";
 
 /** With what only this cloud tells. `publicAddress`: IPv4, where SSH from outside the VPC gets to it. */
-export type AwsMachine = Machine & { publicAddress?: string };
+export type AwsMachine = Machine & { publicAddress?: string; capacityType: Placement["capacityType"] };
 
 /**
  * EC2's states. A machine that somebody stopped keeps its disk and may be started again, so its end is not certain; it is
@@ -43,6 +43,7 @@ export function machineOf(instance: Instance): AwsMachine | undefined {
     state: states[instance.State?.Name ?? ""] ?? "pending",
     type: instance.InstanceType ?? "",
     zone: instance.Placement?.AvailabilityZone ?? "",
+    capacityType: instance.InstanceLifecycle === "spot" ? "spot" : "on-demand",
     ...(instance.PrivateIpAddress && { address: instance.PrivateIpAddress }),
     ...(instance.PublicIpAddress && { publicAddress: instance.PublicIpAddress }),
     ...(cause !== undefined && { cause }),

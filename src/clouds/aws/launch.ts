@@ -32,32 +32,30 @@ export type LaunchParts = {
 /** What was made a moment ago is not known everywhere in AWS; what refers to it is tried again for so long. */
 const freshForMs = 30_000;
 const freshAgainMs = 3_000;
-/** AWS remembers an idempotency token for a day at least; half of it is counted on. */
-const tokenKeptMs = 12 * 3_600_000;
 /** After this time an instance is in every list. */
 const visibleAfterMs = 30_000;
 
 /**
- * Launches at most once, however often it is called for one id. AWS' own memory of the token comes first, for lists lag
- * behind by seconds; the tags come in for what is older than the token.
+ * Launches at most once, however often it is called for one id. A call that was made a moment ago may be in no list yet:
+ * there AWS' own memory of the token counts, which lasts a day. A launch of which anything is listed is never called
+ * again, so that it does not matter whether the token is remembered still.
  */
 export async function launchMachines(parts: LaunchParts, launch: Launch, signal?: AbortSignal): Promise<AwsMachine[]> {
   const found = await findLaunch(parts.send, launch, signal);
-  const isWhole = found.machines.length >= launch.slots.length;
-  if (isWhole || parts.clock.wallMs() - found.launchedAtMs > tokenKeptMs) return found.machines;
+  if (found.length > 0) return awaitLaunch(parts, launch, found, signal);
   try {
     return inOrder(launch, await run(parts, launch, signal));
   } catch (error) {
     // The token stands for a call of other parameters, made before a change of the options: that call counts.
     if (!isKind(error, "mismatch")) throw error;
-    const made = await awaitLaunch(parts, launch, signal);
+    const made = await awaitLaunch(parts, launch, [], signal);
     if (made.length === 0) throw error;
     return made;
   }
 }
 
-/** Machines of a launch as far as the lists show them; `launchedAtMs`: wall time of the oldest. */
-async function findLaunch(send: Send, { id, cluster }: Launch, signal?: AbortSignal) {
+/** Machines of a launch as far as the lists show them. */
+async function findLaunch(send: Send, { id, cluster }: Launch, signal?: AbortSignal): Promise<AwsMachine[]> {
   const Filters = [
     { Name: `tag:${launchTag}`, Values: [id] },
     { Name: `tag:${clusterTag}`, Values: [cluster] },
@@ -66,19 +64,23 @@ async function findLaunch(send: Send, { id, cluster }: Launch, signal?: AbortSig
     (NextToken) => send("ec2", new DescribeInstancesCommand({ Filters, MaxResults: 1_000, NextToken }), { signal }),
     ({ Reservations = [] }) => Reservations.flatMap(({ Instances = [] }) => Instances),
   );
-  const machines = instances.flatMap((instance) => machineOf(instance) ?? []).sort((a, b) => a.slot - b.slot);
-  const times = instances.flatMap(({ LaunchTime }) => LaunchTime?.getTime() ?? []);
-  return { machines, launchedAtMs: Math.min(...times) };
+  return instances.flatMap((instance) => machineOf(instance) ?? []).sort((a, b) => a.slot - b.slot);
 }
 
 /** What a call that was made before has given, once all of it is in the lists. */
-async function awaitLaunch({ send, clock }: LaunchParts, launch: Launch, signal?: AbortSignal): Promise<AwsMachine[]> {
+async function awaitLaunch(
+  { send, clock }: LaunchParts,
+  launch: Launch,
+  first: AwsMachine[],
+  signal?: AbortSignal,
+): Promise<AwsMachine[]> {
   const untilMs = clock.monotonicMs() + visibleAfterMs;
-  for (;;) {
-    const { machines } = await findLaunch(send, launch, signal);
-    if (machines.length >= launch.slots.length || clock.monotonicMs() >= untilMs) return machines;
+  let found = first;
+  while (found.length < launch.slots.length && clock.monotonicMs() < untilMs) {
     await clock.sleep(freshAgainMs, signal);
+    found = await findLaunch(send, launch, signal);
   }
+  return found;
 }
 
 async function run(parts: LaunchParts, launch: Launch, signal?: AbortSignal): Promise<readonly Instance[]> {
@@ -131,15 +133,9 @@ async function runInput(parts: LaunchParts, launch: Launch, signal?: AbortSignal
     MaxCount: slots.length,
     InstanceType: placement.type as RunInstancesCommandInput["InstanceType"],
     LaunchTemplate: { LaunchTemplateName: templateName, Version: "$Default" },
-    NetworkInterfaces: [
-      {
-        DeviceIndex: 0,
-        SubnetId: subnet.id,
-        Groups: groupIds,
-        DeleteOnTermination: true,
-        ...(publicAddresses !== undefined && { AssociatePublicIpAddress: publicAddresses }),
-      },
-    ],
+    ...(publicAddresses === undefined
+      ? { SubnetId: subnet.id, SecurityGroupIds: groupIds }
+      : { NetworkInterfaces: [interfaceOf(subnet.id, groupIds, publicAddresses)] }),
     // Said in the launch template too; here for providers that take over only a part of it.
     MetadataOptions: metadataOptions,
     InstanceInitiatedShutdownBehavior: "terminate",
@@ -153,6 +149,15 @@ async function runInput(parts: LaunchParts, launch: Launch, signal?: AbortSignal
     TagSpecifications: tagged.map((ResourceType) => ({ ResourceType, Tags: tags })),
   };
 }
+
+/** Only an interface that is spelled out can be given or refused a public address. */
+const interfaceOf = (SubnetId: string, Groups: string[], AssociatePublicIpAddress: boolean) => ({
+  DeviceIndex: 0,
+  SubnetId,
+  Groups,
+  AssociatePublicIpAddress,
+  DeleteOnTermination: true,
+});
 
 /** The answer of a launch tells its machines whether or not it repeats their tags. */
 function inOrder(launch: Launch, instances: readonly Instance[]): AwsMachine[] {

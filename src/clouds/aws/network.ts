@@ -25,7 +25,7 @@ export type Subnet = {
   id: string;
   zone: string;
   freeAddresses: number;
-  /** Its route table leads to an internet gateway. */
+  /** Its route table leads to an internet gateway, or it gives out public addresses. */
   isPublic: boolean;
   /** Machines in it get a public address without being asked to. */
   givesPublicAddresses: boolean;
@@ -137,12 +137,14 @@ function subnetOf(row: SubnetRow, tables: readonly RouteTable[]): Subnet {
   const has = ({ Associations = [] }: RouteTable) => Associations.some(({ SubnetId }) => SubnetId === row.SubnetId);
   const main = ({ Associations = [] }: RouteTable) => Associations.some(({ Main }) => Main === true);
   const table = tables.find(has) ?? tables.find(main);
+  const givesPublicAddresses = row.MapPublicIpOnLaunch ?? false;
+  const leadsOut = (table?.Routes ?? []).some(({ GatewayId }) => GatewayId?.startsWith("igw-"));
   return {
     id: row.SubnetId ?? "",
     zone: row.AvailabilityZone ?? "",
     freeAddresses: row.AvailableIpAddressCount ?? 0,
-    isPublic: (table?.Routes ?? []).some(({ GatewayId }) => GatewayId?.startsWith("igw-")),
-    givesPublicAddresses: row.MapPublicIpOnLaunch ?? false,
+    isPublic: leadsOut || givesPublicAddresses,
+    givesPublicAddresses,
     tags: tagsOf(row.Tags),
   };
 }

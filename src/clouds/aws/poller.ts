@@ -16,6 +16,8 @@ export type PollerOptions = {
 export type Poller = {
   /** Never older than two seconds while something is under way, and than ten seconds a page at rest. */
   observe(signal?: AbortSignal): Promise<View>;
+  /** What was last seen, those just launched included. */
+  known(): readonly AwsMachine[];
   /** These were launched just now, and may not be in the lists yet. */
   launched(machines: readonly AwsMachine[]): void;
   /** Something was asked for that will change machines. */
@@ -97,6 +99,7 @@ export function openPoller(send: Send, clock: Clock, { cluster, onWarning }: Pol
       });
       return underWay;
     },
+    known: () => [...(last?.view.machines ?? []), ...[...unseen.values()].map(({ machine }) => machine)],
     launched(machines) {
       stirredAtMs = clock.monotonicMs();
       const coming = machines.filter(({ state }) => state === "pending");
