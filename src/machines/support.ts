@@ -43,9 +43,8 @@ const isSize = ({ key }: Found): boolean => sizes.includes(key);
 
 const ownHost = "kubernetes.io/hostname";
 type Term = { topologyKey?: string };
-/** One Pod a machine is the only way drover has: this affinity is always kept. */
-const onlyApart = ({ value }: Found): boolean =>
-  Array.isArray(value) && value.every(({ topologyKey }: Term) => topologyKey === ownHost);
+const neverByHost = ({ value }: Found): boolean =>
+  Array.isArray(value) && value.every(({ topologyKey }: Term) => topologyKey !== ownHost);
 
 type Users = { securityContext?: { runAsUser?: number } };
 /** Only a user that the manifest names is known before the image is there. */
@@ -161,36 +160,48 @@ export const podFields: readonly FieldSupport[] = [
   ignored("each container sees its own processes only", "hostPID shareProcessNamespace", { except: [false] }),
   ignored("the machine is the wall; users in it are the machine's own", "hostUsers", { except: [true] }),
   ignored("images are pulled without credentials", "imagePullSecrets"),
-  honoured("labels of the machine offers: architecture, zone, instance type, capacity type", "nodeSelector"),
-  honoured("by labels, as for `nodeSelector`", "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"),
-  ignored(
+  honoured(
+    "labels of the machine offers: architecture, zone, instance type, capacity type, and the cloud's own (on AWS " +
+      "Karpenter's of instance types); a new machine can't be chosen by host name",
+    "nodeSelector",
+  ),
+  honoured(
+    "by labels, as for `nodeSelector`, all operators; preferences count before the price",
+    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution " +
+      "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+  ),
+  refused(
     "machines are chosen by their labels, before they have a name",
     "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchFields",
   ),
-  ignored(
-    "amounts are not compared, it is read as In",
-    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchExpressions[].operator",
-    { except: ["In", "NotIn", "Exists", "DoesNotExist"] },
+  honoured(
+    "by zone and every other label of the offers",
+    "affinity.podAffinity affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution " +
+      "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution",
   ),
-  ignored(
-    "the cheapest machine that fits is taken",
-    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+  refused(
+    "every Pod has a machine of its own, so none is on that of another",
+    "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution",
+    { unless: neverByHost, exception: `when no \`topologyKey\` is \`${ownHost}\`` },
   ),
-  ignored("every Pod has a machine of its own; zones of equal price are filled evenly", "affinity.podAffinity"),
-  ignored(
-    "machines are spread over zones of equal price, nothing else is promised",
-    "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution topologySpreadConstraints",
-    { unless: onlyApart, exception: `when every \`topologyKey\` is \`${ownHost}\`, which is always kept` },
+  honoured(
+    "by zone and every other label of the offers; by host name it is always so. Without any, machines of one owner are " +
+      "spread over zones that cost up to a tenth more",
+    "topologySpreadConstraints",
   ),
-  ignored(
-    "machines are spread over zones of equal price, nothing else is promised",
-    "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution",
-  ),
+  ignored("only machines that the Pod may have are counted", "topologySpreadConstraints[].nodeAffinityPolicy", {
+    except: ["Honor"],
+  }),
+  ignored("a new machine has no taints", "topologySpreadConstraints[].nodeTaintsPolicy", { except: ["Ignore"] }),
   honoured("a Pod that names its Node is left to it: drover makes no machine for it", "nodeName"),
   honoured("Pods of other schedulers are left to them", "schedulerName schedulingGates"),
-  honoured("nothing to tolerate: a new machine has no taints", "tolerations"),
+  honoured(
+    "a new machine has no taints, but spot ones are as if they had `karpenter.sh/capacity-type=spot`: who tolerates " +
+      "that key by name may get one",
+    "tolerations",
+  ),
   ignored("no Pod gives its machine to another", "priorityClassName"),
-  honoured("follows `priorityClassName`; nothing is ever preempted", "priority preemptionPolicy"),
+  honoured("the higher gets its machine first; nothing is ever preempted", "priority preemptionPolicy"),
   ignored("there is one runtime, podman", "runtimeClassName"),
   ignored("the machine's own overhead is counted already", "overhead"),
   ignored("machines run Linux", "os.name", { except: ["linux"] }),

@@ -106,7 +106,19 @@ const cases: readonly Case[] = [
           },
         },
       }),
-    "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution",
+    undefined,
+  ],
+  [
+    "Pods that want to be on the machine of another",
+    () =>
+      pod({
+        affinity: {
+          podAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: "kubernetes.io/hostname" }],
+          },
+        },
+      }),
+    "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution",
   ],
   ["a Node", () => pod({ nodeName: "n" }), undefined],
   ["a Service", () => service({ selector: { a: "b" }, ports: [{ port: 80 }] }), undefined],
