@@ -19,6 +19,8 @@ type VolumeState = "creating" | "available" | "attaching" | "attached" | "detach
 
 export type Volume = {
   id: string;
+  /** As it was ensured: `namespace/name` of the claim. */
+  name: string;
   /** The provider's own name: `vol-…`, a file. */
   handle: string;
   zone: string;

@@ -7,8 +7,10 @@ import { DroverError, isCode } from "../base/errors.ts";
 import type { Binding, Boxes } from "../clouds/box.ts";
 import type { Cloud, Launch } from "../clouds/cloud.ts";
 import type { Client } from "../registry/client.ts";
+import { actOnDisk } from "./act-disks.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import { openBatch } from "./batch.ts";
+import type { DiskPoll } from "./disk-poll.ts";
 import { tell } from "./events.ts";
 import type { Memory } from "./memory.ts";
 import type { Poll } from "./poll.ts";
@@ -24,6 +26,7 @@ export type ActOptions = {
   poll: Poll;
   book: BalancerBook;
   memory: Memory;
+  disks: DiskPoll;
   /** What a machine is told of its Pod. @throws DroverError */
   bindingOf: (pod: Pod, machineId: string, address: string) => Promise<Binding>;
 };
@@ -85,6 +88,12 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
         call.done();
         return poll.kick();
       }
+      case "provision":
+      case "growDisk":
+      case "attachDisk":
+      case "detachDisk":
+      case "removeDisk":
+        return actOnDisk(options, action, signal);
       case "changeNames":
         await cloud.names.change(action.records, signal);
         for (const record of action.records) memory.namesWritten.set(record.name, JSON.stringify(record));

@@ -4,6 +4,7 @@ import { assert } from "../base/assert.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { type Random, suffix } from "../base/random.ts";
 import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
+import { claimNames, claimObstacle, zonesOf } from "../machines/disks.ts";
 import type { LaunchRecord, View } from "../registry/view.ts";
 import { type Claimable, type Claims, ownerOf } from "./claims.ts";
 import { poolOf, type Underway } from "./ledger.ts";
@@ -74,6 +75,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
     watches: {
       pods: (object) => (roster.isWaiting(object.metadata.uid ?? "") ? [launcherKey] : []),
       "launches.drover.dev": () => [launcherKey],
+      persistentvolumeclaims: (object) => (isWaitedFor(object, options) ? [launcherKey] : []),
     },
     observe() {
       const { claims, pods } = sorted([...roster.waiting()], options);
@@ -90,7 +92,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
         cluster,
         claims,
         gatherLeftMs,
-        ...demandsOf(ready, options.templateOf),
+        ...demandsOf(ready, options),
         surroundings: surroundings(ready, view, roster),
         offers: poll.offers(),
         records: view.list("launches.drover.dev"),
@@ -103,19 +105,32 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
   };
 }
 
+/** A Pod that waits for a machine waits for its claims too. */
+const isWaitedFor = ({ metadata }: KubeObject, { roster }: LauncherOptions): boolean =>
+  [...roster.waiting()].some(
+    (pod) => pod.metadata.namespace === metadata.namespace && [...claimNames(pod).values()].includes(metadata.name),
+  );
+
 /** Bare Pods that are specified alike share calls, and fail together. */
 function bareOwner(pod: Pod): string {
   const { namespace, name } = ownerOf(pod);
   return `${namespace}/${name}`;
 }
 
-function demandsOf(pods: readonly Pod[], templateOf: (pod: Pod) => MachineTemplate) {
+function demandsOf(pods: readonly Pod[], { templateOf, view }: Pick<LauncherOptions, "templateOf" | "view">) {
   const waiting: Demand[] = [];
   const broken: { pod: Pod; message: string }[] = [];
   for (const pod of pods) {
+    const message = claimObstacle(view, pod);
+    if (message !== undefined) {
+      broken.push({ pod, message });
+      continue;
+    }
     try {
       const template = templateOf(pod);
-      waiting.push({ pod, owner: controllerOf(pod.metadata)?.uid ?? bareOwner(pod), template });
+      const zones = zonesOf(view, pod);
+      const owner = controllerOf(pod.metadata)?.uid ?? bareOwner(pod);
+      waiting.push({ pod, owner, template, ...(zones && { zones }) });
     } catch (error) {
       broken.push({ pod, message: error instanceof Error ? error.message : String(error) });
     }
@@ -124,10 +139,11 @@ function demandsOf(pods: readonly Pod[], templateOf: (pod: Pod) => MachineTempla
 }
 
 /** Pods that have a machine already but for its record, and those that need one. */
-function sorted(waiting: readonly Pod[], { claims, templateOf }: LauncherOptions) {
+function sorted(waiting: readonly Pod[], options: LauncherOptions) {
+  const { claims } = options;
   const claimed = waiting.flatMap((pod) => {
     const machine = claims.machineOf(pod);
-    const [demand] = machine ? demandsOf([pod], templateOf).waiting : [];
+    const [demand] = machine ? demandsOf([pod], options).waiting : [];
     return machine && demand ? [{ demand, machine }] : [];
   });
   const uids = new Set(claimed.map(({ demand }) => demand.pod.metadata.uid));

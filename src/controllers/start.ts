@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Boxes } from "../clouds/box.ts";
 import type { MachineTemplate } from "../clouds/cloud.ts";
+import { volumeName } from "../machines/disks.ts";
 import { machineTemplate, type TemplateOptions } from "../machines/template.ts";
 import type { View } from "../registry/view.ts";
 import { openAct } from "./act.ts";
@@ -13,6 +14,7 @@ import { type BalancerBook, openBalancerBook } from "./balancer-book.ts";
 import { type BindingOptions, openBindings } from "./bindings.ts";
 import { type Claims, openClaims } from "./claims.ts";
 import { deploymentReconciler } from "./deployments.ts";
+import { type DiskPoll, openDiskPoll } from "./disk-poll.ts";
 import { disruptionReconciler } from "./disruption.ts";
 import { endpointsReconciler } from "./endpoints.ts";
 import { expiryKey, expiryReconciler } from "./expiry.ts";
@@ -26,6 +28,7 @@ import { namespaceReconciler } from "./namespaces.ts";
 import { nodeReconciler } from "./nodes.ts";
 import { keyOf } from "./owned.ts";
 import { type OwnerIndex, openOwnerIndex } from "./owner-index.ts";
+import { persistentVolumeReconciler } from "./persistent-volumes.ts";
 import { podOn, podReconciler } from "./pods.ts";
 import { openPoll, type Poll, type PollChange } from "./poll.ts";
 import type { Reconciler } from "./reconciler.ts";
@@ -34,6 +37,7 @@ import { openRoster, type Roster } from "./roster.ts";
 import { anyResource, type Log, type Runner, runReconciler } from "./run.ts";
 import { serviceReconciler } from "./services.ts";
 import { strangersKey, strangersReconciler } from "./strangers.ts";
+import { volumeClaimReconciler } from "./volume-claims.ts";
 
 export type ControllerOptions = {
   boxes: Boxes;
@@ -86,7 +90,17 @@ export function startControllers(options: ControllerOptions): Controllers {
     expected: roster.machineIds,
     onChange: (change) => route.polled(change),
   });
-  const act = openAct({ client, cloud, boxes, clock, log, poll, book, memory, bindingOf: openBindings(options) });
+  const disks = openDiskPoll({
+    clock,
+    volumes: cloud.volumes,
+    log,
+    signal,
+    needed: () => ["persistentvolumeclaims", "persistentvolumes"].some((each) => client.view.list(each).length > 0),
+    busy: () => roster.isBusy() || disks.disks().some(({ state }) => !["available", "attached"].includes(state)),
+    onChange: (ids) => route.seenDisks(ids),
+  });
+  const bindingOf = openBindings(options);
+  const act = openAct({ client, cloud, boxes, clock, log, poll, book, memory, disks, bindingOf });
   const run: Run = (reconciler, concurrency, pauseMs = 0) => {
     const runner = runReconciler(reconciler, { client, clock, log, signal, act, concurrency, pauseMs });
     runners.push(runner);
@@ -95,7 +109,7 @@ export function startControllers(options: ControllerOptions): Controllers {
   const templateOf = (pod: Pod) => machineTemplate(pod, options);
   const claims = openClaims({ poll, book, roster, view: client.view, templateOf, clock });
   const unidentify = client.identifyWith(claims.identify);
-  const parts = { ...options, view: client.view, book, memory, roster, owners, poll, claims, templateOf };
+  const parts = { ...options, view: client.view, book, memory, roster, owners, poll, disks, claims, templateOf };
   const route = openRoutes(parts, startAll(parts, run));
   const unlisten = boxes.onChange(route.heard);
   const unsubscribe = client.subscribe(({ key, before, after }) => {
@@ -110,6 +124,7 @@ export function startControllers(options: ControllerOptions): Controllers {
     }
   }
   poll.start();
+  disks.start();
   return {
     idle: () => runners.every((runner) => runner.idle()),
     async stop() {
@@ -134,6 +149,7 @@ type Parts = ControllerOptions & {
   roster: Roster;
   owners: OwnerIndex;
   poll: Poll;
+  disks: DiskPoll;
   claims: Claims;
   templateOf: (pod: Pod) => MachineTemplate;
 };
@@ -149,6 +165,7 @@ function startAll(parts: Parts, run: Run) {
   const { poll } = parts;
   // The store may be one that was lost: machines are looked for before Pods are made.
   const unseen = () => !poll.complete();
+  const zones = () => [...new Set(poll.offers()?.list.map(({ zone }) => zone))];
   run(namespaceReconciler(view, parts.rootCertificate ?? ""), 4);
   run(garbageReconciler(view, parts.owners), 16);
   run(apiServiceReconciler(view, parts.apiAddress), 1);
@@ -162,6 +179,8 @@ function startAll(parts: Parts, run: Run) {
     nodes: run(nodeReconciler(parts), 16),
     services: run(serviceReconciler(parts), 8, countingPauseMs),
     strangers: run(strangersReconciler(parts), 1),
+    volumeClaims: run(volumeClaimReconciler({ ...parts, zones }), 8),
+    persistentVolumes: run(persistentVolumeReconciler(parts), 8),
     names: run(namesReconciler(parts), 4, endpointsPauseMs),
     launcher: run(launcherReconciler({ ...parts, machinesMax, monotonicMs }), 1),
     launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8, countingPauseMs),
@@ -169,7 +188,7 @@ function startAll(parts: Parts, run: Run) {
 }
 
 /** What news from the provider and the machines queues. */
-function openRoutes({ view, roster, poll, boxes, memory, clock }: Parts, to: ReturnType<typeof startAll>) {
+function openRoutes({ view, roster, poll, disks, boxes, memory, clock }: Parts, to: ReturnType<typeof startAll>) {
   const nodeKey = (name: string) => ({ resource: "nodes", namespace: "", name });
 
   function sighted(machineId: string): void {
@@ -177,15 +196,31 @@ function openRoutes({ view, roster, poll, boxes, memory, clock }: Parts, to: Ret
     const uid = roster.podUidOf(machineId) ?? "";
     const name = roster.seatOf(uid)?.recordName ?? poll.sight(machineId).machine?.launchId;
     if (name) to.launches.add({ resource: "launches.drover.dev", namespace: "", name });
+    seenDisksOf(machineId);
     const pod = roster.podByUid(uid);
     if (!pod) return;
     to.pods.add(keyOf("pods", pod));
     to.services.changed("pods", pod);
   }
 
+  function seenDisk(id: string): void {
+    to.persistentVolumes.add({ resource: "persistentvolumes", namespace: "", name: id });
+    for (const claim of view.list("persistentvolumeclaims")) {
+      if (volumeName(claim.metadata.uid ?? "") === id) to.volumeClaims.add(keyOf("persistentvolumeclaims", claim));
+    }
+  }
+  const seenDisksOf = (machineId: string) => {
+    for (const disk of disks.disks()) if (disk.machineId === machineId) seenDisk(disk.id);
+  };
+
   return {
+    seenDisks(ids: readonly string[]): void {
+      for (const id of ids) seenDisk(id);
+      if (ids.length === 0) for (const { metadata } of view.list("persistentvolumes")) seenDisk(metadata.name);
+    },
     /** A machine's inside has changed. */
     heard(machineId: string): void {
+      seenDisksOf(machineId);
       for (const key of podOn(roster, machineId)) to.pods.add(key);
       to.nodes.add(nodeKey(machineId));
     },

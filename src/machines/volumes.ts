@@ -1,6 +1,7 @@
 import { bytes } from "../api/quantity.ts";
 import type { DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection } from "../api/types.gen.ts";
 import type { BoundFile, BoundVolume } from "../clouds/box.ts";
+import { attachedAnnotation, claimNames, deviceAnnotation, volumeOf } from "./disks.ts";
 import { fieldValue, resourceValue } from "./fields.ts";
 import { type BindingWorld, contentsOf, NotReadyToBind } from "./world.ts";
 
@@ -30,12 +31,33 @@ export const volumesFor = (world: BindingWorld): BoundVolume[] =>
 
 function resolveVolume(world: BindingWorld, volume: Volume): BoundVolume {
   const { name, emptyDir, hostPath } = volume;
+  const claim = claimNames(world.pod).get(name);
+  if (claim !== undefined) return disk(world, volume, claim);
   if (hostPath) return { name, kind: "host", path: hostPath.path };
   if (emptyDir) {
     const medium = emptyDir.medium === "Memory" ? "memory" : "disk";
     return { name, kind: "empty", medium, ...(emptyDir.sizeLimit && { sizeBytes: bytes(emptyDir.sizeLimit) }) };
   }
   return { name, kind: "files", files: volumeFiles(world, volume) };
+}
+
+/** The disk of a claim, once it is attached to this machine. */
+function disk({ view, pod, node }: BindingWorld, volume: Volume, claimName: string): BoundVolume {
+  const claim = view.get("persistentvolumeclaims", pod.metadata.namespace ?? "default", claimName);
+  if (!claim) throw new NotReadyToBind(`persistentvolumeclaim "${claimName}" not found`);
+  const bound = volumeOf(view, claim);
+  const { [attachedAnnotation]: machineId, [deviceAnnotation]: device } = bound?.metadata.annotations ?? {};
+  if (machineId !== node || device === undefined) {
+    throw new NotReadyToBind(`the disk of persistentvolumeclaim "${claimName}" is not attached to ${node} yet`);
+  }
+  return {
+    name: volume.name,
+    kind: "disk",
+    device,
+    fsType: bound?.spec.csi?.fsType === "xfs" ? "xfs" : "ext4",
+    readOnly: volume.persistentVolumeClaim?.readOnly ?? false,
+    ...(claim.spec.volumeMode === "Block" && { block: true }),
+  };
 }
 
 function volumeFiles(world: BindingWorld, { name, configMap, secret, downwardAPI, projected }: Volume): BoundFile[] {

@@ -7,11 +7,14 @@ import type {
   Lease,
   Namespace,
   Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
   Pod,
   ReplicaSet,
   Secret,
   Service,
   ServiceAccount,
+  StorageClass,
 } from "../api/types.gen.ts";
 import type { Launch, Machine } from "../clouds/cloud.ts";
 
@@ -35,6 +38,9 @@ type Shapes = {
   namespaces: Namespace;
   serviceaccounts: ServiceAccount;
   nodes: Node;
+  persistentvolumes: PersistentVolume;
+  persistentvolumeclaims: PersistentVolumeClaim;
+  "storageclasses.storage.k8s.io": StorageClass;
   events: Event;
   "deployments.apps": Deployment;
   "replicasets.apps": ReplicaSet;

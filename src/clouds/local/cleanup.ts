@@ -17,6 +17,7 @@ export async function localCleanup(home: string, cluster: string): Promise<strin
   const published = await endPublisher(home, cluster);
   // The rules were made with drover's own nft, which is in the cache as long as they are there.
   const roads = existsSync(join(folder, "egress.json")) ? await endEgress(home, cluster, await openTools()) : [];
-  for (const name of ["machines", "lb", "names.json"]) rmSync(join(folder, name), { recursive: true, force: true });
+  for (const name of ["machines", "volumes", "lb", "names.json"])
+    rmSync(join(folder, name), { recursive: true, force: true });
   return [...ended, ...published, ...roads].map((what) => `ended ${what.replace(":", " ")}`);
 }

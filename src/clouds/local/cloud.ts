@@ -14,6 +14,7 @@ import { findAccelerator } from "./qemu.ts";
 import { ensureRegistry, registryMirror } from "./registry.ts";
 import { openSavedMachines } from "./saved-machines.ts";
 import { openTools } from "./tools.ts";
+import { openVolumes } from "./volumes.ts";
 
 export type LocalCloudOptions = {
   /** The folder of everything that drover keeps on this computer. */
@@ -54,9 +55,11 @@ export async function openLocalCloud({
   await ensureRegistry({ home, folder, holder, tools, clock });
   const saved = openSavedMachines({ holder, image, clock, log, registryMirror });
   const machines = await openMachines({ folder, holder, image, accelerator, saved, cold, clock, log });
+  const machine = async (id: string) => (await machines.observe()).machines.find((each) => each.id === id);
   return {
     machines,
     balancers: openBalancers({ folder, holder, publisher, tools, clock, log }),
+    volumes: openVolumes({ folder, clock, machine }),
     names: openNames({ folder, domain, holder }),
     surroundings: async () => ({ nameservers: [gatewayAddress], registryMirror }),
     reach: { kind: "unix", path: holder.dialPath },

@@ -79,7 +79,10 @@ export class SimBox {
 
   bind(binding: Binding): void {
     if (this.#binding !== undefined) {
-      if (this.#binding.uid === binding.uid) return;
+      if (this.#binding.uid === binding.uid) {
+        this.#bindAgain(binding);
+        return;
+      }
       throw new DroverError("BOX_TAKEN", `the machine is bound to Pod ${this.#binding.uid}`, {
         uid: this.#binding.uid,
       });
@@ -88,6 +91,11 @@ export class SimBox {
     this.#populate(binding);
     this.#start();
     this.#changed();
+  }
+
+  #bindAgain(binding: Binding): void {
+    this.#binding = binding;
+    for (const spec of [...binding.initContainers, ...binding.containers]) this.container(spec.name)?.renew(spec);
   }
 
   /** preStop and SIGTERM: a simulated process ends after half a second, or at its grace if that is sooner. */

@@ -18,9 +18,10 @@ const backoffMs = (restarts: number): number => Math.min(300_000, 10_000 * 2 ** 
 
 /** One simulated container: Kubernetes' own status object, changed as its life goes on. */
 export class SimContainer {
-  readonly spec: BoundContainer;
+  spec: BoundContainer;
   readonly status: ContainerStatus;
   readonly #host: ContainerHost;
+  #renewed: () => void = () => {};
 
   constructor(spec: BoundContainer, host: ContainerHost, saved?: ContainerStatus) {
     this.spec = spec;
@@ -37,6 +38,12 @@ export class SimContainer {
     };
   }
 
+  /** The Pod was bound again: what was missing may be there now. */
+  renew(spec: BoundContainer): void {
+    this.spec = spec;
+    this.#renewed();
+  }
+
   /** Runs until it has ended for good, or `stop` / the end of the machine. Resolves with its last exit code. */
   async live(signal: AbortSignal): Promise<number> {
     for (;;) {
@@ -51,10 +58,25 @@ export class SimContainer {
     }
   }
 
+  /** Waits until it is bound again. */
+  async #lack(configError: string, signal: AbortSignal): Promise<void> {
+    const [reason = "", ...message] = configError.split(": ");
+    this.status.state = { waiting: { reason, message: message.join(": ") } };
+    this.#host.changed();
+    await new Promise<void>((resolve, reject) => {
+      this.#renewed = resolve;
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+  }
+
   /** False when the image is not to be had: the caller tries again. */
   async #start(signal: AbortSignal): Promise<boolean> {
     const { world, event, changed } = this.#host;
-    const { name, image } = this.spec;
+    const { name, image, configError } = this.spec;
+    if (configError !== undefined) {
+      await this.#lack(configError, signal);
+      return false;
+    }
     event("Normal", "Pulling", `Pulling image "${image}"`, name);
     await world.clock.sleep(world.drawMs(world.latencies.pull), signal);
     if (imageMissing(image)) {

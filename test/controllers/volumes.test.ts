@@ -1,0 +1,225 @@
+import { expect, onTestFinished, test } from "vitest";
+import type { KubeObject } from "../../src/api/object.ts";
+import type { Pod } from "../../src/api/types.gen.ts";
+import { manager, openCluster } from "./cluster.ts";
+
+type Cluster = Awaited<ReturnType<typeof openCluster>>;
+
+async function openTestCluster() {
+  const cluster = await openCluster();
+  onTestFinished(cluster.close);
+  return cluster;
+}
+const create = (cluster: Cluster, resource: string, object: KubeObject) =>
+  cluster.client.create(resource, object as never, manager);
+
+const storageClass = (more: object = {}): KubeObject =>
+  ({
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: { name: "gp3", namespace: "" },
+    provisioner: "ebs.csi.aws.com",
+    volumeBindingMode: "WaitForFirstConsumer",
+    parameters: { type: "gp3", "csi.storage.k8s.io/fstype": "xfs" },
+    ...more,
+  }) as unknown as KubeObject;
+const claim = (more: object = {}): KubeObject => ({
+  apiVersion: "v1",
+  kind: "PersistentVolumeClaim",
+  metadata: { name: "data", namespace: "default" },
+  spec: {
+    accessModes: ["ReadWriteOnce"],
+    storageClassName: "gp3",
+    resources: { requests: { storage: "1Gi" } },
+    ...more,
+  },
+});
+const database = (name: string): KubeObject => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name, namespace: "default" },
+  spec: {
+    containers: [{ name: "db", image: "db:1", volumeMounts: [{ name: "data", mountPath: "/data" }] }],
+    volumes: [{ name: "data", persistentVolumeClaim: { claimName: "data" } }],
+  },
+});
+const isReady = (pod: Pod | undefined) =>
+  pod?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+const podOf = (cluster: Cluster, name: string) => cluster.view.get("pods", "default", name);
+const claimOf = (cluster: Cluster) => cluster.view.get("persistentvolumeclaims", "default", "data");
+const [volumes, disks] = [
+  (cluster: Cluster) => cluster.view.list("persistentvolumes"),
+  (cluster: Cluster) => [...cluster.world.disks.values()],
+];
+const remove = (cluster: Cluster, resource: string, name: string, namespace = "default") =>
+  cluster.client.delete({ resource, namespace, name }, {});
+
+async function serving() {
+  const cluster = await openTestCluster();
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass());
+  await create(cluster, "persistentvolumeclaims", claim());
+  await cluster.clock.advance(20_000);
+  expect(claimOf(cluster)?.status?.phase).toBe("Pending");
+  expect(disks(cluster)).toEqual([]);
+  await create(cluster, "pods", database("one"));
+  await cluster.until("it serves", () => isReady(podOf(cluster, "one")));
+  return cluster;
+}
+
+test("a disk is made where its first Pod goes, attached and told to the machine", async () => {
+  const cluster = await serving();
+  expect(cluster.events("WaitForFirstConsumer").length).toBe(1);
+  const [volume] = volumes(cluster);
+  const pod = podOf(cluster, "one");
+  const machine = cluster.world.machines.get(pod?.spec.nodeName ?? "");
+  expect(claimOf(cluster)).toMatchObject({
+    spec: { volumeName: volume?.metadata.name },
+    status: { phase: "Bound", capacity: { storage: "1Gi" } },
+  });
+  expect(volume).toMatchObject({
+    spec: { persistentVolumeReclaimPolicy: "Delete", csi: { driver: "ebs.csi.aws.com", fsType: "xfs" } },
+    status: { phase: "Bound" },
+  });
+  expect(disks(cluster)).toMatchObject([
+    { spec: { zone: machine?.placement.zone, sizeBytes: 2 ** 30, parameters: { type: "gp3" } } },
+  ]);
+  expect(disks(cluster)[0]?.place?.machineId).toBe(machine?.id);
+});
+
+test("the next Pod gets the same disk, in its zone, after the first has let go of it", async () => {
+  const cluster = await serving();
+  const zone = disks(cluster)[0]?.spec.zone;
+  await create(cluster, "pods", database("two"));
+  await cluster.until("two has a machine", () => podOf(cluster, "two")?.spec.nodeName !== undefined);
+  expect(cluster.view.get("nodes", "", podOf(cluster, "two")?.spec.nodeName ?? "")?.metadata.labels).toMatchObject({
+    "topology.kubernetes.io/zone": zone,
+  });
+  await cluster.clock.advance(60_000);
+  expect(isReady(podOf(cluster, "two"))).toBe(false);
+  expect(isReady(podOf(cluster, "one"))).toBe(true);
+  await remove(cluster, "pods", "one");
+  await cluster.until("two serves", () => isReady(podOf(cluster, "two")));
+  expect(disks(cluster).length).toBe(1);
+  expect(disks(cluster)[0]?.place?.machineId).toBe(podOf(cluster, "two")?.spec.nodeName);
+});
+
+test("a claim in use stays until its Pod is gone; then the disk goes with it", async () => {
+  const cluster = await serving();
+  await remove(cluster, "persistentvolumeclaims", "data");
+  await cluster.clock.advance(60_000);
+  expect(claimOf(cluster)?.metadata.deletionTimestamp).toBeDefined();
+  expect(disks(cluster).length).toBe(1);
+  await remove(cluster, "pods", "one");
+  await cluster.until("all is gone", () => disks(cluster).length === 0 && volumes(cluster).length === 0);
+  expect(claimOf(cluster)).toBeUndefined();
+});
+
+test("a volume that is to be retained is released and keeps its disk", async () => {
+  const cluster = await openTestCluster();
+  await create(
+    cluster,
+    "storageclasses.storage.k8s.io",
+    storageClass({ reclaimPolicy: "Retain", volumeBindingMode: "Immediate" }),
+  );
+  await create(cluster, "pods", { ...database("other"), spec: { containers: [{ name: "c", image: "c" }] } });
+  await cluster.until("offers are known", () => isReady(podOf(cluster, "other")));
+  await create(cluster, "persistentvolumeclaims", claim());
+  await cluster.until("it is bound", () => claimOf(cluster)?.status?.phase === "Bound");
+  await remove(cluster, "persistentvolumeclaims", "data");
+  await cluster.until("it is released", () => volumes(cluster)[0]?.status?.phase === "Released");
+  await cluster.clock.advance(120_000);
+  expect(disks(cluster).length).toBe(1);
+  await remove(cluster, "persistentvolumes", volumes(cluster)[0]?.metadata.name ?? "", "");
+  await cluster.until("the volume is gone", () => volumes(cluster).length === 0);
+  expect(disks(cluster).length, "the disk is the user's").toBe(1);
+});
+
+test("a claim grows with its disk", async () => {
+  const cluster = await openTestCluster();
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass({ allowVolumeExpansion: true }));
+  await create(cluster, "persistentvolumeclaims", claim());
+  await create(cluster, "pods", database("one"));
+  await cluster.until("it serves", () => isReady(podOf(cluster, "one")));
+  await cluster.client.update(
+    { resource: "persistentvolumeclaims", namespace: "default", name: "data" },
+    (current) => ({ ...current, spec: { ...current.spec, resources: { requests: { storage: "3Gi" } } } }),
+    manager,
+  );
+  await cluster.until("it has grown", () => claimOf(cluster)?.status?.capacity?.["storage"] === "3Gi");
+  expect(disks(cluster)[0]?.spec.sizeBytes).toBe(3 * 2 ** 30);
+});
+
+test.for<[string, KubeObject[], KubeObject, string, RegExp]>([
+  ["no such class", [], claim(), "ProvisioningFailed", /storageclass.storage.k8s.io "gp3" not found/],
+  ["no class at all", [], claim({ storageClassName: "" }), "FailedBinding", /no storage class is set/],
+  [
+    "a disk for many machines",
+    [storageClass()],
+    claim({ accessModes: ["ReadWriteMany"] }),
+    "ProvisioningFailed",
+    /spec.accessModes: ReadWriteMany is not possible/,
+  ],
+  [
+    "a provisioner of others",
+    [storageClass({ provisioner: "nfs.example.org" })],
+    claim(),
+    "ExternalProvisioning",
+    /nfs.example.org/,
+  ],
+])("%s is said on the claim", async ([, classes, wanted, reason, message]) => {
+  const cluster = await openTestCluster();
+  for (const each of classes) await create(cluster, "storageclasses.storage.k8s.io", each);
+  await create(cluster, "persistentvolumeclaims", wanted);
+  await create(cluster, "pods", database("one"));
+  await cluster.clock.advance(60_000);
+  expect(cluster.events(reason).join()).toMatch(message);
+  expect(disks(cluster)).toEqual([]);
+});
+
+test("a Pod whose claim is missing says so and launches nothing", async () => {
+  const cluster = await openTestCluster();
+  await create(cluster, "pods", database("one"));
+  await cluster.clock.advance(30_000);
+  expect(cluster.events("FailedScheduling")).toEqual(['persistentvolumeclaim "data" not found']);
+  expect(cluster.machines()).toEqual([]);
+});
+
+test("a volume of the user's own is bound to the claim that fits it best", async () => {
+  const cluster = await openTestCluster();
+  const own = (name: string, storage: string): KubeObject => ({
+    apiVersion: "v1",
+    kind: "PersistentVolume",
+    metadata: { name, namespace: "" },
+    spec: {
+      capacity: { storage },
+      accessModes: ["ReadWriteOnce"],
+      storageClassName: "manual",
+      hostPath: { path: "/srv/data" },
+    },
+  });
+  for (const [name, size] of [
+    ["large", "10Gi"],
+    ["small", "500Mi"],
+    ["right", "2Gi"],
+  ] as const)
+    await create(cluster, "persistentvolumes", own(name, size));
+  await create(cluster, "persistentvolumeclaims", claim({ storageClassName: "manual" }));
+  await cluster.until("it is bound", () => claimOf(cluster)?.status?.phase === "Bound");
+  expect(claimOf(cluster)?.spec.volumeName).toBe("right");
+});
+
+test("lost replies and a restart in between make no second disk", async () => {
+  const cluster = await openTestCluster();
+  let lost = 2;
+  cluster.world.faults = {
+    ...cluster.world.faults,
+    loseReply: (name) => (name === "ensureVolume" || name === "attachVolume") && lost-- > 0,
+  };
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass());
+  await create(cluster, "persistentvolumeclaims", claim());
+  await create(cluster, "pods", database("one"));
+  await cluster.until("the disk is made", () => disks(cluster).length > 0);
+  await cluster.restart();
+  await cluster.until("it serves", () => isReady(podOf(cluster, "one")));
+  expect(disks(cluster).length).toBe(1);
+});
