@@ -1,6 +1,13 @@
 import { getCallerIdentity, getParameter, getProducts, getServiceQuota } from "./account.ts";
 import type { Service } from "./calls.ts";
 import { getConsoleOutput } from "./console.ts";
+import {
+  describeLoadBalancerAttributes,
+  describeTargetGroupAttributes,
+  modifyLoadBalancerAttributes,
+  modifyTargetGroupAttributes,
+} from "./elb-attributes.ts";
+import { addTags, describeTags as describeElbTags, removeTags } from "./elb-tags.ts";
 import { describeImages } from "./images.ts";
 import { describeInstanceTypeOfferings, describeInstanceTypes, describeSpotPriceHistory } from "./instance-types.ts";
 import { describeInstances, terminateInstances } from "./instances.ts";
@@ -12,8 +19,23 @@ import {
   describeLaunchTemplateVersions,
   modifyLaunchTemplate,
 } from "./launch-templates.ts";
+import {
+  addListenerCertificates,
+  describeListenerCertificates,
+  removeListenerCertificates,
+} from "./listener-certificates.ts";
+import { createListener, deleteListener, describeListeners, modifyListener } from "./listeners.ts";
+import {
+  createLoadBalancer,
+  deleteLoadBalancer,
+  describeLoadBalancers,
+  setIpAddressType,
+  setSecurityGroups,
+  setSubnets,
+} from "./load-balancers.ts";
 import { describeAvailabilityZones, describeRouteTables, describeSubnets, describeVpcs } from "./networks.ts";
 import { createTags, deleteTags, describeTags } from "./resource-tags.ts";
+import { createRule, deleteRule, describeRules, modifyRule, setRulePriorities } from "./rules.ts";
 import { runInstances } from "./run-instances.ts";
 import {
   authorizeEgress,
@@ -25,6 +47,8 @@ import {
   revokeEgress,
   revokeIngress,
 } from "./security-groups.ts";
+import { createTargetGroup, deleteTargetGroup, describeTargetGroups, modifyTargetGroup } from "./target-groups.ts";
+import { deregisterTargets, describeTargetHealth, registerTargets } from "./target-health.ts";
 import type { AwsWorld } from "./world.ts";
 
 /** The work of one command, done in no time. Reads show the world as it was at `seenAtMs`. */
@@ -63,7 +87,40 @@ export const handlers: Readonly<Record<Service, Readonly<Record<string, Handler>
     RunInstances: runInstances,
     TerminateInstances: terminateInstances,
   },
-  elb: {},
+  elb: {
+    AddListenerCertificates: addListenerCertificates,
+    AddTags: addTags,
+    CreateListener: createListener,
+    CreateLoadBalancer: createLoadBalancer,
+    CreateRule: createRule,
+    CreateTargetGroup: createTargetGroup,
+    DeleteListener: deleteListener,
+    DeleteLoadBalancer: deleteLoadBalancer,
+    DeleteRule: deleteRule,
+    DeleteTargetGroup: deleteTargetGroup,
+    DeregisterTargets: deregisterTargets,
+    DescribeListenerCertificates: describeListenerCertificates,
+    DescribeListeners: describeListeners,
+    DescribeLoadBalancerAttributes: describeLoadBalancerAttributes,
+    DescribeLoadBalancers: describeLoadBalancers,
+    DescribeRules: describeRules,
+    DescribeTags: describeElbTags,
+    DescribeTargetGroupAttributes: describeTargetGroupAttributes,
+    DescribeTargetGroups: describeTargetGroups,
+    DescribeTargetHealth: describeTargetHealth,
+    ModifyListener: modifyListener,
+    ModifyLoadBalancerAttributes: modifyLoadBalancerAttributes,
+    ModifyRule: modifyRule,
+    ModifyTargetGroup: modifyTargetGroup,
+    ModifyTargetGroupAttributes: modifyTargetGroupAttributes,
+    RegisterTargets: registerTargets,
+    RemoveListenerCertificates: removeListenerCertificates,
+    RemoveTags: removeTags,
+    SetIpAddressType: setIpAddressType,
+    SetRulePriorities: setRulePriorities,
+    SetSecurityGroups: setSecurityGroups,
+    SetSubnets: setSubnets,
+  },
   route53: {},
   ssm: { GetParameter: getParameter },
   pricing: { GetProducts: getProducts },

@@ -33,7 +33,7 @@ export type Subnet = Resource & {
 /** A /20 less the five addresses that AWS keeps. */
 const hostsMax = 4_091;
 
-/** Private addresses in use in a subnet: those of living instances and of load balancers' interfaces. */
+/** Private addresses of living instances in a subnet. */
 function takenIn(world: AwsWorld, subnet: Subnet): Set<string> {
   const nowMs = world.nowMs();
   const living = [...world.instances.values()].filter(
@@ -42,8 +42,13 @@ function takenIn(world: AwsWorld, subnet: Subnet): Set<string> {
   return new Set(living.map(({ privateIp }) => privateIp));
 }
 
-export const freeAddresses = (world: AwsWorld, subnet: Subnet): number =>
-  Math.max(0, hostsMax - subnet.reserved - takenIn(world, subnet).size);
+export function freeAddresses(world: AwsWorld, subnet: Subnet): number {
+  const nowMs = world.nowMs();
+  const interfaces = [...world.interfaces.values()].filter(
+    ({ subnetId, goneAtMs }) => subnetId === subnet.id && nowMs < goneAtMs,
+  );
+  return Math.max(0, hostsMax - subnet.reserved - interfaces.length - takenIn(world, subnet).size);
+}
 
 /** The next `count` free addresses; there must be as many. */
 export function takeAddresses(world: AwsWorld, subnet: Subnet, count: number): string[] {

@@ -30,10 +30,10 @@ export type FakeClients = Record<Service, FakeClient>;
 const emptyBodies = (world: AwsWorld): Bodies => ({
   launched: () => {},
   ending: () => {},
-  servingSinceMs: ({ runningAtMs, shuttingDownAtMs }) => {
-    const nowMs = world.nowMs();
-    return runningAtMs <= nowMs && nowMs < shuttingDownAtMs ? runningAtMs : undefined;
-  },
+  serving: ({ runningAtMs, shuttingDownAtMs }) =>
+    world.nowMs() < shuttingDownAtMs
+      ? { serves: world.nowMs() >= runningAtMs, sinceMs: runningAtMs }
+      : { serves: false, sinceMs: shuttingDownAtMs },
   console: ({ id, runningAtMs }, atMs) => (atMs < runningAtMs ? "" : consoleText(id)),
 });
 

@@ -8,9 +8,12 @@ import type { Instance } from "./instances.ts";
 import type { AwsLatencies } from "./latencies.ts";
 import { draw } from "./latencies.ts";
 import type { LaunchTemplate } from "./launch-templates.ts";
+import type { Listener } from "./listeners.ts";
+import type { LoadBalancer } from "./load-balancers.ts";
 import type { Subnet, Vpc } from "./networks.ts";
 import type { Pools, Quotas } from "./pools.ts";
 import type { SecurityGroup } from "./security-groups.ts";
+import type { TargetGroup } from "./target-groups.ts";
 import type { Volume } from "./volumes.ts";
 
 /** What every resource has: its place in lists, and when others see it. */
@@ -25,8 +28,8 @@ export type Bodies = {
   launched(instance: Instance): void;
   /** It begins to shut down. */
   ending(instance: Instance): void;
-  /** Whether something on it answers at a port, and since when on the monotonic scale; undefined: it doesn't. */
-  servingSinceMs(instance: Instance, port: number): number | undefined;
+  /** Whether something on it answers at a port, and since when that is so, on the monotonic scale. */
+  serving(instance: Instance, port: number): { serves: boolean; sinceMs: number };
   console(instance: Instance, atMs: number): string;
 };
 
@@ -47,7 +50,8 @@ type WorldParts = {
 export class AwsWorld {
   readonly clock: Clock;
   readonly random: Random;
-  readonly latencies: AwsLatencies;
+  /** Another one takes effect from the next draw on. */
+  latencies: AwsLatencies;
   readonly account: Account;
   readonly pools: Pools;
   readonly quotas: Quotas;
@@ -73,6 +77,12 @@ export class AwsWorld {
   readonly volumes = new Map<string, Volume>();
   /** Network interfaces that aren't instances' own: load balancers'. */
   readonly interfaces = new Map<string, { groupIds: readonly string[]; subnetId: string; goneAtMs: number }>();
+  /** Load balancers, target groups and listeners by ARN. */
+  readonly loadBalancers = new Map<string, LoadBalancer>();
+  readonly targetGroups = new Map<string, TargetGroup>();
+  readonly listeners = new Map<string, Listener>();
+  /** ARNs of the certificates that the account has. */
+  readonly certificates = new Set<string>();
   /** Types that a zone doesn't have: `TYPE ZONE`. */
   readonly notOffered = new Set<string>();
   /** Instance profiles by name, and from when on EC2 knows them. */
