@@ -49,3 +49,16 @@ export function machineSize(spec: PodSpec): Size {
   const together = spec.containers.map(requests).reduce(add, sidecars);
   return add(orElse(larger(peak, together), sizeWithoutRequests), machineOverhead);
 }
+
+/** The resource that counts graphics processors. */
+export const gpuResource = "nvidia.com/gpu";
+
+/** Graphics processors of a Pod's machine: those of its containers together, or its hungriest init container's. */
+export function gpusOf(spec: PodSpec): number {
+  const count = ({ resources }: Container) =>
+    bytes(resources?.limits?.[gpuResource] ?? resources?.requests?.[gpuResource]);
+  const sum = (containers: readonly Container[]) => containers.reduce((total, each) => total + count(each), 0);
+  const inits = spec.initContainers ?? [];
+  const together = sum([...spec.containers, ...inits.filter(({ restartPolicy }) => restartPolicy === "Always")]);
+  return Math.max(together, ...inits.map(count));
+}

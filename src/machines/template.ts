@@ -1,54 +1,120 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import type { Pod } from "../api/types.gen.ts";
+import type { Pod, PodSpec } from "../api/types.gen.ts";
 import { DroverError } from "../base/errors.ts";
-import type { Architecture, MachineTemplate } from "../clouds/cloud.ts";
-import { machineSize } from "./sizing.ts";
+import type { Architecture, MachineImage, MachineTemplate } from "../clouds/cloud.ts";
+import { type Installation, imagesOf, installationOf } from "./catalog.ts";
+import { gpusOf, machineSize } from "./sizing.ts";
 import { renderUserData, type UserDataContext } from "./userdata.ts";
 
 export type TemplateOptions = {
   /** The operator's SSH public key, in OpenSSH's form. */
   authorizedKey: string;
-  /** Where the Pod's annotation `drover.dev/engine` says nothing. Default: `oci`. */
+  /** Where neither the Pod's annotation `drover.dev/engine` nor its images say. Default: `oci`. */
   engine?: string;
   /** A folder with templates of the user's own, which stand in for drover's of the same name. */
   templatesDir?: string;
-  /** Machine image. Default: `debian-12`. */
-  image?: string;
+  /** Machine image as the cloud has looked it up; `imageReference` says of what. Default: Debian 12. */
+  image?: MachineImage;
   /** Where the Pod's node selector says nothing. Default: `amd64`. */
   architecture?: Architecture;
+  /** Annotations of the Pod's ServiceAccount, which name what its machine may do at the provider. */
+  serviceAccount?: Readonly<Record<string, string>>;
 };
 
 /** EC2's limit, counted before base64. */
 const userDataBytesMax = 16_384;
 
+const defaultImage = { id: "debian-12", family: "debian" } as const;
+
 /**
  * What a Pod's machine is made of. Pods that differ only in name, UID, ConfigMaps and the like get equal templates.
- * @throws TEMPLATE_INVALID, USER_DATA_TOO_LARGE
+ * @throws TEMPLATE_INVALID, USER_DATA_TOO_LARGE, CLOUD_INVALID (an image that the engine has no use for, by its field)
  */
 export function machineTemplate(pod: Pod, options: TemplateOptions): MachineTemplate {
-  const annotations = pod.metadata.annotations ?? {};
-  const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
-  const images = [...new Set(containers.flatMap(({ image }) => (image === undefined ? [] : [image])))];
+  const { metadata, spec } = pod;
+  const annotations = metadata.annotations ?? {};
+  const engine = engineOf(pod, options.engine);
+  const { id, family } =
+    engine === "ami" ? { id: imageReference(pod) ?? "", family: "other" as const } : (options.image ?? defaultImage);
+  const pulls = engine !== "native" && engine !== "ami";
+  const images = pulls ? [...new Set(imagesOf(spec).flatMap(({ image }) => image || []))] : [];
   const context: UserDataContext = {
-    engine: annotations["drover.dev/engine"] ?? options.engine ?? "oci",
+    engine,
+    family,
+    dnf: family === "amazon-linux",
+    ...(engine === "native" ? installationOf(spec, family, options.templatesDir) : nothingInstalled),
     authorizedKey: options.authorizedKey,
-    namespace: pod.metadata.namespace ?? "default",
-    labels: pod.metadata.labels ?? {},
+    namespace: metadata.namespace ?? "default",
+    labels: metadata.labels ?? {},
     annotations,
     images,
   };
   const userData = render(annotations["drover.dev/template"] ?? "base", context, options.templatesDir);
-  const selected = pod.spec.nodeSelector?.["kubernetes.io/arch"];
+  const ports = declaredPorts(spec);
+  const profile = profileOf(options.serviceAccount ?? {});
+  const gpus = gpusOf(spec);
   const made = {
-    image: options.image ?? "debian-12",
+    image: id,
     userData,
-    architecture: selected === "amd64" || selected === "arm64" ? selected : (options.architecture ?? "amd64"),
-    ...machineSize(pod.spec),
+    architecture: architectureOf(pod, options.architecture),
+    ...machineSize(spec),
+    ...(gpus > 0 && { gpus }),
+    ...(ports.length > 0 && { ports }),
+    ...(profile !== undefined && { profile }),
   };
   const hash = createHash("sha256").update(JSON.stringify(made)).digest("hex").slice(0, 16);
   return { hash, ...made, prefetch: images };
 }
+
+const nothingInstalled: Installation = { services: [], packages: [], setup: "", catalog: "{}" };
+
+/** The architecture that the Pod's machine has: what its node selector says, or else `otherwise`. */
+export function architectureOf(pod: Pod, otherwise: Architecture = "amd64"): Architecture {
+  const selected = pod.spec.nodeSelector?.["kubernetes.io/arch"];
+  return selected === "amd64" || selected === "arm64" ? selected : otherwise;
+}
+
+const isMachineImage = (image: string): boolean => /^ami-[0-9a-f]+$/.test(image);
+
+/** The machine image that the Pod itself asks for: its container image, where that is one, or its annotation. */
+export function imageReference({ metadata, spec }: Pod): string | undefined {
+  return imagesOf(spec).find(({ image }) => isMachineImage(image))?.image ?? metadata.annotations?.["drover.dev/image"];
+}
+
+/** @throws CLOUD_INVALID: a machine image beside another image, or an engine that can't run the image */
+function engineOf({ metadata, spec }: Pod, otherwise = "oci"): string {
+  const asked = metadata.annotations?.["drover.dev/engine"];
+  const images = imagesOf(spec);
+  const machine = images.find(({ image }) => isMachineImage(image));
+  const engine = asked ?? (machine ? "ami" : otherwise);
+  if (engine !== "ami" && !machine) return engine;
+  const odd = engine === "ami" ? images.find(({ image }) => image !== machine?.image) : machine;
+  if (!odd) return engine;
+  const why =
+    engine === "ami"
+      ? `all containers of a Pod on a machine image have that image${machine ? `, ${machine.image}` : " (ami-…)"}`
+      : `the engine ${engine} runs no machine image; leave the annotation drover.dev/engine out`;
+  throw new DroverError("CLOUD_INVALID", `${odd.path}: "${odd.image}" is not possible here: ${why}.`, {
+    field: odd.path,
+  });
+}
+
+/** Ports that containers declare and that stay open, by number. */
+function declaredPorts({ containers, initContainers = [] }: PodSpec): NonNullable<MachineTemplate["ports"]> {
+  const lasting = [...containers, ...initContainers.filter(({ restartPolicy }) => restartPolicy === "Always")];
+  const ports = lasting.flatMap(({ ports: declared = [] }) =>
+    declared.flatMap(({ containerPort: port, protocol = "TCP" }) =>
+      protocol === "TCP" || protocol === "UDP" ? [{ port, protocol } as const] : [],
+    ),
+  );
+  const unique = [...new Map(ports.map((each) => [`${each.port}/${each.protocol}`, each])).values()];
+  return unique.sort((a, b) => a.port - b.port || (a.protocol < b.protocol ? -1 : 1));
+}
+
+/** An instance profile's name or ARN. A role's is taken to have the role's name, as the AWS console makes it. */
+const profileOf = (annotations: Readonly<Record<string, string>>): string | undefined =>
+  annotations["drover.dev/instance-profile"] ?? annotations["eks.amazonaws.com/role-arn"]?.replace(/^.*\//, "");
 
 const rendered = new Map<string, string>();
 const renderedMax = 200;

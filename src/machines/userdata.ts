@@ -2,11 +2,23 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import Handlebars from "handlebars";
 import { DroverError } from "../base/errors.ts";
+import type { ImageFamily } from "../clouds/cloud.ts";
+import { agentParts, agentProgram } from "./agent.ts";
 import { shellWord, systemdValue, yamlBlock, yamlScalar } from "./escape.ts";
 
 /** What a template may name. Everything in it is equal for all Pods of a revision; nothing in it is secret. */
 export type UserDataContext = {
   engine: string;
+  /** Of the machine image: decides what installs packages, and which. */
+  family: ImageFamily;
+  /** Packages come by dnf, from the region's own source. */
+  dnf: boolean;
+  /** Of the engine `native`: units that may not start by themselves, packages to install, a script for sh that is run
+   * after that, and what the agent is to run, in its own form. */
+  services: readonly string[];
+  packages: readonly string[];
+  setup: string;
+  catalog: string;
   /** The operator's public key in OpenSSH's form. */
   authorizedKey: string;
   namespace: string;
@@ -32,7 +44,10 @@ export function renderUserData(name: string, context: UserDataContext, templates
 
 const suffix = ".yaml.hbs";
 
-/** Sources by name; `engine/oci` for the partials. What the user's folder holds stands in for drover's own. */
+/**
+ * Sources by name; `engine/oci` for the partials, `engine/oci.amazon-linux` where a family needs one of its own. What the
+ * user's folder holds stands in for drover's own.
+ */
 function readSources(folder: string): Map<string, string> {
   const sources = new Map<string, string>();
   for (const [prefix, below] of [
@@ -66,7 +81,6 @@ const helpers: Record<string, (text: string, options: Handlebars.HelperOptions) 
 
 function load(folder: string): Templates {
   const sources = readSources(folder);
-  const agent = compactPython(readFileSync(`${ownFolder}/agent.py`, "utf8"));
   const engine = Handlebars.create();
   for (const [name, helper] of Object.entries(helpers)) {
     engine.registerHelper(name, (value: unknown, options: Handlebars.HelperOptions) => {
@@ -90,8 +104,10 @@ function load(folder: string): Templates {
           `There is no template "${name}"; there are ${[...compiled.keys()].join(", ")}.`,
         );
       }
-      const partial = compiled.get(`engine/${context.engine}`);
-      if (!partial) throw new DroverError("TEMPLATE_INVALID", `There is no engine "${context.engine}".`);
+      const { engine: engineName, family } = context;
+      const partial = compiled.get(`engine/${engineName}.${family}`) ?? compiled.get(`engine/${engineName}`);
+      if (!partial) throw new DroverError("TEMPLATE_INVALID", `There is no engine "${engineName}".`);
+      const agent = agentProgram(agentParts(engineName, family));
       try {
         return template({ ...context, agent }, { partials: { engine: partial } });
       } catch (error) {
@@ -123,15 +139,3 @@ function checkHelpers(name: string, source: string): void {
     throw new DroverError("TEMPLATE_INVALID", `Template ${name}: ${messageOf(error)}.`, { template: name }, error);
   }
 }
-
-/**
- * A Python file without its comments, doc strings and empty lines and with narrow indentation, for user data is short.
- * Three quotes begin doc strings only, and code is indented by fours; both hold for the agent.
- */
-export const compactPython = (source: string): string =>
-  source
-    .replace(/^ *"""[\s\S]*?"""\n/gm, "")
-    .split("\n")
-    .filter((line, index) => index === 0 || !/^\s*(#|$)/.test(line))
-    .map((line) => line.replace(/^ +/, (spaces) => " ".repeat(spaces.length >> 2)))
-    .join("\n");

@@ -1,13 +1,24 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import type { Binding, BoundContainer, BoundProbe, BoundVolume, Report } from "../../src/clouds/box.ts";
+import type { ImageFamily } from "../../src/clouds/cloud.ts";
+import { agentParts, agentProgram, boundParts } from "../../src/machines/agent.ts";
 
 /** The real agent below a root of its own, with a podman that runs plain processes. */
 export type TestAgent = {
@@ -32,8 +43,20 @@ export type TestAgent = {
 };
 
 const tools = fileURLToPath(new URL("./bin", import.meta.url));
-const templates = fileURLToPath(new URL("../../templates", import.meta.url));
 const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const runtimeOf: Record<ImageFamily, string> = {
+  debian: "podman",
+  ubuntu: "podman",
+  "amazon-linux": "docker",
+  other: "nerdctl",
+};
+
+/** Parts whose waits are short. */
+const hastened = (parts: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(parts).map(([name, source]) => [name, source.replace(/^((?:NOTICE|DEVICE)_SECONDS)=5$/m, "$1=.2")]),
+  );
 
 /** Images that the stand-in for a registry holds, by their whole names. */
 const registry = {
@@ -47,11 +70,36 @@ const registry = {
   "mirror.test:5000/docker.io/library/mirrored:1": { id: "c".repeat(64), cmd: ["sleep", "1000"] },
 };
 
+export type TestAgentOptions = {
+  engine?: string;
+  family?: ImageFamily;
+  env?: Record<string, string>;
+  /** Below the agent's root, before it starts. */
+  files?: Record<string, string>;
+};
+
 /** `patch`: Python that changes the agent's constants before it starts. */
-export async function startAgent(patch = ""): Promise<TestAgent> {
+export async function startAgent(patch = "", options: TestAgentOptions = {}): Promise<TestAgent> {
+  const { engine = "oci", family = "debian", files: given = {} } = options;
   const root = mkdtempSync(join(tmpdir(), "box-"));
   const podman = join(root, "podman");
-  const env = { DROVER_ROOT: root, FAKE_PODMAN: podman, PATH: `${tools}:/usr/local/bin:/usr/bin:/bin` };
+  const env = {
+    DROVER_ROOT: root,
+    FAKE_PODMAN: podman,
+    PATH: `${root}/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
+    ...options.env,
+  };
+  // One of the runtimes, as on a machine of this family; the rest is there everywhere.
+  mkdirSync(join(root, "bin"));
+  for (const tool of readdirSync(tools)) symlinkSync(join(tools, tool), join(root, "bin", tool));
+  for (const other of ["podman", "docker", "nerdctl"]) {
+    if (other !== runtimeOf[family]) rmSync(join(root, "bin", other), { force: true });
+  }
+  for (const [path, text] of Object.entries(given)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  writeFileSync(join(root, "agent.py"), agentProgram(agentParts(engine, family)));
   for (const folder of ["registry", "images", "containers"]) mkdirSync(join(podman, folder), { recursive: true });
   for (const [name, image] of Object.entries(registry)) {
     writeFileSync(join(podman, "registry", name.replaceAll("/", "%")), JSON.stringify(image));
@@ -66,7 +114,7 @@ export async function startAgent(patch = ""): Promise<TestAgent> {
 
   const start = async () => {
     latest = undefined;
-    const script = `import sys\nsys.dont_write_bytecode = True\nsys.path.insert(0, ${JSON.stringify(templates)})\nimport agent\n${patch}\nagent.main()`;
+    const script = `import sys\nsys.dont_write_bytecode = True\nsys.path.insert(0, ${JSON.stringify(root)})\nimport agent\n${patch}\nagent.main()`;
     child = spawn("/usr/bin/python3", ["-S", "-E", "-c", script], {
       env,
       detached: true,
@@ -117,7 +165,7 @@ export async function startAgent(patch = ""): Promise<TestAgent> {
       return text.slice(text.indexOf("\n") + 1);
     },
     async bind(binding) {
-      const { error } = await agent.ask({ op: "bind", binding });
+      const { error } = await agent.ask({ op: "bind", binding, parts: hastened(boundParts(binding)) });
       if (error) throw new Error(error.message);
     },
     report: () => latest ?? ({} as Report),

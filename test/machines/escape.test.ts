@@ -137,6 +137,12 @@ test("no value of a manifest leaves its place in a rendered document (300 seeds)
     const value = word(seed);
     const context: UserDataContext = {
       engine: "oci",
+      family: "debian",
+      dnf: false,
+      services: [],
+      packages: [],
+      setup: "",
+      catalog: "{}",
       authorizedKey: "k",
       namespace: "n",
       labels: {},

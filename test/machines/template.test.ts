@@ -8,14 +8,15 @@ import { expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import type { Pod } from "../../src/api/types.gen.ts";
 import { seededRandom } from "../../src/base/random.ts";
+import type { ImageFamily, MachineImage } from "../../src/clouds/cloud.ts";
 import { asTreeOwner, buildRootfs } from "../../src/clouds/local/rootfs.ts";
 import { runTool } from "../../src/clouds/local/run-tool.ts";
-import { machineTemplate } from "../../src/machines/template.ts";
-import { compactPython } from "../../src/machines/userdata.ts";
+import { agentParts, agentProgram, agentSource } from "../../src/machines/agent.ts";
+import { imageReference, machineTemplate } from "../../src/machines/template.ts";
 
 const authorizedKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvbyBiYXIgYmF6IHF1eCBxdXV4IGNvcmdlIGdyYXVs drover";
 const golden = fileURLToPath(new URL("../golden/", import.meta.url));
-const agent = fileURLToPath(new URL("../../templates/agent.py", import.meta.url));
+const agentFolder = fileURLToPath(new URL("../../templates/agent/", import.meta.url));
 
 const podWith = (spec: Partial<Pod["spec"]>, annotations: Record<string, string> = {}): Pod => ({
   apiVersion: "v1",
@@ -38,12 +39,25 @@ function folderWith(files: Record<string, string>): string {
   return folder;
 }
 
+const family = (name: string): ImageFamily =>
+  (["ubuntu", "amazon-linux", "other"] as const).find((each) => name.endsWith(`.${each}`)) ?? "debian";
+const imageOf = (name: string): MachineImage => ({
+  id: "ami-0123456789abcdef0",
+  family: family(name),
+  architecture: "amd64",
+  diskBytesMin: 0,
+});
+/** One an engine and family; `web` is what the local cloud boots. */
 const cases = readdirSync(golden).flatMap((file) =>
   file.endsWith(".in.yaml") ? [file.slice(0, -".in.yaml".length)] : [],
 );
-test.for(cases)("user data of %s is as reviewed", async (name) => {
+const madeOf = (name: string) => {
   const pod: Pod = parse(readFileSync(join(golden, `${name}.in.yaml`), "utf8"));
-  const { userData } = machineTemplate(pod, { authorizedKey });
+  return machineTemplate(pod, { authorizedKey, ...(name !== "web" && { image: imageOf(name) }) });
+};
+
+test.for(cases)("user data of %s is as reviewed", async (name) => {
+  const { userData } = madeOf(name);
   await expect(userData).toMatchFileSnapshot(join(golden, `${name}.user-data.yaml`));
   const document = parse(userData);
   expect(document.ssh_authorized_keys).toEqual([authorizedKey]);
@@ -51,7 +65,15 @@ test.for(cases)("user data of %s is as reviewed", async (name) => {
   const paths = document.write_files.map((file: { path: string }) => file.path);
   expect(new Set(paths).size).toBe(paths.length);
   const written = document.write_files.find((file: { path: string }) => file.path === "/opt/drover/agent.py");
-  expect(written.content.trimEnd()).toBe(compactPython(readFileSync(agent, "utf8")).trimEnd());
+  const engine = name.split(".")[0] === "web" ? "oci" : (name.split(".")[0] ?? "");
+  const parts = agentParts(engine, engine === "ami" ? "other" : family(name));
+  expect(written.content.trimEnd()).toBe(agentProgram(parts).trimEnd());
+});
+
+test("every engine has user data for every family that it runs on", () => {
+  const families = ["debian", "ubuntu", "amazon-linux"];
+  const wanted = [...families, "other"].map((each) => `oci.${each}`);
+  expect(cases).toEqual(["web", "ami", ...wanted, ...families.map((each) => `native.${each}`)].sort());
 });
 
 // cloud-init would enable itself on the computer that it is installed on, so it lives in a tree of its own.
@@ -72,10 +94,11 @@ test("the compacted agent is the same program", () => {
     "  b=getattr(n,'body',None)\n" +
     "  if isinstance(b,list) and isinstance(n,(ast.Module,ast.FunctionDef,ast.ClassDef)) and ast.get_docstring(n,False) is not None: n.body=b[1:]\n" +
     "print(ast.dump(t))";
-  const source = readFileSync(agent, "utf8");
   const dump = (input: string) =>
     execFileSync("python3", ["-c", normal], { input, encoding: "utf8", maxBuffer: 2 ** 26 });
-  expect(dump(compactPython(source))).toBe(dump(source));
+  const all = readdirSync(agentFolder).map((file) => file.slice(0, -".py".length));
+  expect(all.length).toBeGreaterThan(10);
+  expect(dump(agentProgram(all))).toBe(dump(agentSource(all)));
 });
 
 test.for([
@@ -150,4 +173,104 @@ test("user data over the limit is refused with its size", () => {
   expect(() => machineTemplate(pod, { authorizedKey, templatesDir })).toThrow(
     expect.objectContaining({ code: "USER_DATA_TOO_LARGE" }),
   );
+});
+
+test.for([
+  [
+    "an image of a machine beside another",
+    ["ami-0a", "nginx"],
+    {},
+    /spec\.containers\[1\]\.image: "nginx" is not possible/,
+  ],
+  ["two machine images", ["ami-0a", "ami-0b"], {}, /spec\.containers\[1\]\.image: "ami-0b"/],
+  ["the engine ami without one", ["nginx"], { "drover.dev/engine": "ami" }, /spec\.containers\[0\]\.image: "nginx"/],
+  ["a machine image in a container", ["ami-0a"], { "drover.dev/engine": "oci" }, /leave the annotation/],
+  [
+    "native without a package",
+    ["nginx", "mine:1"],
+    { "drover.dev/engine": "native" },
+    /spec\.containers\[1\]\.image.*mine:1.*nginx/,
+  ],
+] as const)("refuses %s, by its field", ([_name, images, annotations, message]) => {
+  const containers = images.map((image, index) => ({ name: `c${index}`, image }));
+  const make = () => machineTemplate(podWith({ containers }, annotations), { authorizedKey });
+  expect(make).toThrow(expect.objectContaining({ code: "CLOUD_INVALID", message: expect.stringMatching(message) }));
+});
+
+test("a machine image as container image is the template's machine image", () => {
+  const containers = [1, 2].map((index) => ({ name: `c${index}`, image: "ami-0a1b2c3d" }));
+  const made = machineTemplate(podWith({ containers }), { authorizedKey });
+  expect(made).toMatchObject({ image: "ami-0a1b2c3d", prefetch: [] });
+  expect(imageReference(podWith({ containers }))).toBe("ami-0a1b2c3d");
+  expect(imageReference(podWith({}, { "drover.dev/image": "al2023" }))).toBe("al2023");
+  expect(imageReference(podWith({}))).toBeUndefined();
+});
+
+test("ports, GPUs and the instance profile are the template's, and absent where there are none", () => {
+  const plain = machineTemplate(podWith({}), { authorizedKey });
+  for (const name of ["ports", "gpus", "profile"]) expect(plain).not.toHaveProperty(name);
+  const port = (containerPort: number, protocol?: string) => ({ containerPort, ...(protocol && { protocol }) });
+  const made = machineTemplate(
+    podWith({
+      containers: [
+        { name: "a", image: "i", ports: [port(443), port(53, "UDP"), port(53, "TCP"), port(9, "SCTP")] },
+        { name: "b", image: "i", ports: [port(443)], resources: { limits: { "nvidia.com/gpu": "2" } } },
+      ],
+      initContainers: [
+        { name: "s", image: "i", ports: [port(80)], restartPolicy: "Always" },
+        { name: "i", image: "i", ports: [port(81)] },
+      ],
+    }),
+    { authorizedKey, serviceAccount: { "eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/path/web" } },
+  );
+  expect(made).toMatchObject({ gpus: 2, profile: "web" });
+  expect(made.ports).toEqual([
+    { port: 53, protocol: "TCP" },
+    { port: 53, protocol: "UDP" },
+    { port: 80, protocol: "TCP" },
+    { port: 443, protocol: "TCP" },
+  ]);
+  expect(made.hash).not.toBe(plain.hash);
+  const own = { "drover.dev/instance-profile": "mine", "eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/web" };
+  expect(machineTemplate(podWith({}), { authorizedKey, serviceAccount: own }).profile).toBe("mine");
+});
+
+test("a catalog of the user's own comes before drover's", () => {
+  const catalog = { nginx: { packages: ["nginx-full"], command: ["nginx"] } };
+  const templatesDir = folderWith({ "catalog.json": JSON.stringify(catalog) });
+  const pod = podWith({}, { "drover.dev/engine": "native" });
+  expect(machineTemplate(pod, { authorizedKey, templatesDir }).userData).toContain('"nginx-full"');
+  const broken = folderWith({ "catalog.json": '{"nginx": {"command": []}}' });
+  expect(() => machineTemplate(pod, { authorizedKey, templatesDir: broken })).toThrow(/catalog.*packages/s);
+});
+
+// What a machine's user data holds can be read by every process on it, and by all who may describe it.
+test("no secret and no private key is in user data", () => {
+  const random = seededRandom(7);
+  const secret = () => `s3cret-${Math.floor(random.next() * 2 ** 40).toString(36)}`;
+  const texts = cases.map((name) => readFileSync(join(golden, `${name}.user-data.yaml`), "utf8"));
+  for (let round = 0; round < 50; round++) {
+    const name = cases[round % cases.length] ?? "";
+    const hidden = [secret(), secret(), secret(), secret()];
+    const pod = podWith(
+      {
+        containers: [
+          {
+            name: "c",
+            image: "nginx",
+            command: ["run", hidden[0] ?? ""],
+            args: [hidden[1] ?? ""],
+            env: [{ name: "PASSWORD", value: hidden[2] ?? "" }],
+            envFrom: [{ secretRef: { name: "credentials" } }],
+          },
+        ],
+        volumes: [{ name: "v", secret: { secretName: "credentials" } }],
+      },
+      { "example.com/token": hidden[3] ?? "", "drover.dev/engine": name.startsWith("native") ? "native" : "oci" },
+    );
+    const { userData } = machineTemplate(pod, { authorizedKey, image: imageOf(name) });
+    for (const text of hidden) expect(userData).not.toContain(text);
+    texts.push(userData);
+  }
+  for (const text of texts) expect(text).not.toMatch(/PRIVATE KEY|aws_secret|AKIA|s3cret|rsa_private|ed25519_private/);
 });

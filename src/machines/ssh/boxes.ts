@@ -5,6 +5,7 @@ import { type Clock, parseTimeMs, rfc3339Micro } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
 import type { Boxes, Contact, ExecRequest, LogRequest } from "../../clouds/box.ts";
 import type { Machine } from "../../clouds/cloud.ts";
+import { boundParts } from "../agent.ts";
 import { execCommand, openSession } from "./exec.ts";
 import { consoleReader, type HostKeys } from "./host-keys.ts";
 import { portStream } from "./port-stream.ts";
@@ -65,7 +66,7 @@ export function sshBoxes(options: SshBoxesOptions): Boxes & ApiRoad {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    bind: (machineId, binding, signal) => ask(machineId, { op: "bind", binding }, signal),
+    bind: (machineId, binding, signal) => ask(machineId, { op: "bind", binding, parts: boundParts(binding) }, signal),
     update: (machineId, update, signal) => ask(machineId, { op: "update", ...update }, signal),
     stop: (machineId, graceSeconds, signal) => ask(machineId, { op: "stop", graceSeconds }, signal),
     async logs(machineId, request, signal) {

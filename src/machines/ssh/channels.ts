@@ -3,6 +3,7 @@ import { pipeline } from "node:stream/promises";
 import type { Client, ClientChannel } from "ssh2";
 import { systemClock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
+import { quoteForShell } from "../escape.ts";
 import { lost, readLine } from "./line.ts";
 import type { ExecControl, ExecEnd, ShellCommand, Task } from "./messages.ts";
 import { portStream } from "./port-stream.ts";
@@ -47,7 +48,7 @@ async function ask(client: Client, line: string): Promise<Answer> {
   return await request(channel, line).finally(() => channel.close());
 }
 
-type Answer = { error?: { code: string; message: string }; file?: string; id?: string };
+type Answer = { error?: { code: string; message: string }; file?: string; command?: unknown };
 
 /** Sends one line, reads the one that answers it, and leaves what follows in the channel. */
 export async function request(channel: Duplex, line: string): Promise<Answer> {
@@ -92,16 +93,19 @@ async function join(channel: ClientChannel, far: Duplex): Promise<void> {
   far.destroy();
 }
 
-/** The agent's own way to run the command where it has one: its file says what, and goes when that has ended. */
-async function quickest(client: Client, { command, prepare, stdin }: ShellCommand): Promise<string> {
-  const { file = "", id = "" } = prepare === undefined ? {} : await ask(client, prepare);
-  if (!/^[\w./-]+$/.test(file) || !/^[0-9a-f]+$/.test(id)) return command;
-  return `crun exec --process=${file} ${id}${stdin ? "" : " </dev/null"}; ended=$?; rm -f ${file}; exit $ended`;
+/** The agent's way to run the command, as a line for the machine's shell; its file goes when that has ended. */
+async function lineFor(client: Client, { prepare, stdin, tty }: ShellCommand): Promise<string> {
+  const { file = "", command } = await ask(client, prepare);
+  const words = Array.isArray(command) ? command.filter((word) => typeof word === "string") : [];
+  if (words.length === 0) throw new DroverError("BOX_REFUSED", "The machine's agent knows no way to run the command.");
+  const line = words.map(quoteForShell).join(" ");
+  const input = stdin || tty ? "" : " </dev/null";
+  return file === "" ? `exec ${line}${input}` : `${line}${input}; ended=$?; rm -f ${quoteForShell(file)}; exit $ended`;
 }
 
 async function execute(client: Client, task: Task & { kind: "exec" }): Promise<void> {
   const options = task.tty ? { pty: { term: "xterm-256color", rows: 24, cols: 80 } } : {};
-  const command = await quickest(client, task);
+  const command = await lineFor(client, task);
   const channel = await new Promise<ClientChannel>((resolve, reject) => {
     client.exec(command, options, (error, opened) => {
       if (error) reject(lost(`The machine runs no command: ${error.message}.`, error));

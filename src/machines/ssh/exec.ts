@@ -3,21 +3,14 @@ import { pipeline } from "node:stream/promises";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { DroverError } from "../../base/errors.ts";
 import type { ExecRequest, ExecSession } from "../../clouds/box.ts";
-import { quoteForShell } from "../escape.ts";
 import type { ExecControl, ExecEnd, ShellCommand, Task } from "./messages.ts";
 import { portStream } from "./port-stream.ts";
 
-/** What runs `request` inside its container, or attaches to the container's main process. */
+/** Asks the agent for what runs `request` inside its container, or attaches to the container's main process. */
 export function execCommand({ container, command, stdin, tty }: ExecRequest): ShellCommand {
-  const name = `c-${container}`;
-  const words =
-    command.length === 0
-      ? ["attach", "--sig-proxy=false", "--detach-keys=", ...(stdin ? [] : ["--no-stdin"]), name]
-      : ["exec", ...(stdin ? ["--interactive"] : []), ...(tty ? ["--tty"] : []), name, ...command];
-  if (words.some((word) => word.includes("\0"))) throw new DroverError("BOX_REFUSED", "A command may not hold a NUL.");
-  const podman = ["exec", "podman", ...words.map(quoteForShell)].join(" ");
-  const quicker = command.length > 0 && !tty && { prepare: JSON.stringify({ op: "exec", container, command }) };
-  return { command: podman, tty, stdin, ...quicker };
+  if (command.some((word) => word.includes("\0")))
+    throw new DroverError("BOX_REFUSED", "A command may not hold a NUL.");
+  return { prepare: JSON.stringify({ op: "exec", container, command, stdin, tty }), tty, stdin };
 }
 
 /** Starts a command and resolves once it runs. @throws what `perform` throws */

@@ -15,11 +15,8 @@ export type ThreadSettings = {
 /** A machine to keep in touch with, once it has an address. */
 export type Followed = { id: string; address: string };
 
-/**
- * `prepare`: a line to the agent first, which may know a quicker way to run the same; only without a terminal and, as
- * the command itself would, reading its standard input only with `stdin`.
- */
-export type ShellCommand = { command: string; tty: boolean; stdin: boolean; prepare?: string };
+/** `prepare`: the line that asks the agent for the command; without `stdin` that reads nothing, except from a terminal. */
+export type ShellCommand = { prepare: string; tty: boolean; stdin: boolean };
 
 /** Something to do on a machine over its connection. */
 export type Task =
