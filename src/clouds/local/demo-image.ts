@@ -18,6 +18,9 @@ const variants = [
 /** `/slow` sends this much at 1 KiB a second, the first KiB at once. */
 const slowBytes = 8 * 1024;
 
+/** Goes up when the same inputs give another image. */
+const layoutVersion = 1;
+
 const config = fileURLToPath(new URL("../../../templates/local/demo/nginx.conf", import.meta.url));
 
 /**
@@ -27,7 +30,7 @@ const config = fileURLToPath(new URL("../../../templates/local/demo/nginx.conf",
  */
 export async function buildDemoImages(o: Watching = {}): Promise<readonly DemoImage[]> {
   const nginxConf = await readFile(config, "utf8");
-  const path = join(cacheDirectory(), "image", `demo-${inputsHash([nginxConf, variants, slowBytes])}`);
+  const path = join(cacheDirectory(), "image", `demo-${inputsHash([layoutVersion, nginxConf, variants, slowBytes])}`);
   const directory = await buildOnce(path, o, async (partial) => {
     const packages = ["nginx-light", "busybox-static"];
     const debian = await buildRootfs({ name: "demo", packages, variant: "extract", ...o });
@@ -62,7 +65,8 @@ const runSettings = {
 async function pickFiles(debian: string, tree: string, nginxConf: string): Promise<void> {
   const library = "lib/x86_64-linux-gnu";
   const paths = `${join(debian, library)}:${join(debian, "usr", library)}`;
-  const loader = "lib64/ld-linux-x86-64.so.2";
+  // The name that programs ask for is an absolute link, which outside of the tree leads to the computer's own loader.
+  const loader = join(library, "ld-linux-x86-64.so.2");
   const nginx = "usr/sbin/nginx";
   const listed = await runTool([join(debian, loader), "--library-path", paths, "--list", join(debian, nginx)]);
   const libraries = [...listed.matchAll(/=> (\S+\/([^/\s]+)) /g)].filter(([, from = ""]) => from.startsWith(debian));
@@ -70,8 +74,9 @@ async function pickFiles(debian: string, tree: string, nginxConf: string): Promi
     await mkdir(dirname(join(tree, to)), { recursive: true });
     await cp(from, join(tree, to), { dereference: true });
   };
+  await copy(join(debian, loader), "lib64/ld-linux-x86-64.so.2");
   for (const [, from = "", name = ""] of libraries) await copy(from, join("usr", library, name));
-  for (const name of [nginx, loader, "bin/busybox"]) await copy(join(debian, name), name);
+  for (const name of [nginx, "bin/busybox"]) await copy(join(debian, name), name);
   await runTool(["ln", "-s", join("usr", "lib"), join(tree, "lib")]);
   for (const name of commands) await runTool(["ln", "-s", "busybox", join(tree, "bin", name)]);
   await place(join(tree, "etc/nginx/nginx.conf"), nginxConf);
