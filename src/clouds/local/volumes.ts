@@ -22,7 +22,7 @@ export type LocalVolumesOptions = {
 type Note = {
   version: 1;
   spec: VolumeSpec;
-  phase: "available" | "attaching" | "attached" | "detaching";
+  phase: "creating" | "available" | "attaching" | "attached" | "detaching";
   machineId?: string;
 };
 
@@ -30,19 +30,10 @@ const connectMs = 5_000;
 const detachPollMs = 200;
 const detachMs = 20_000;
 
-/** Disks as files of this computer, plugged into running machines. What is on them outlives machines and drover. */
-export function openVolumes({ folder, clock, machine }: LocalVolumesOptions): Volumes {
+/** The notes of all disks of a cluster. */
+function openNotes({ folder, machine }: LocalVolumesOptions) {
   const directory = join(folder, "volumes");
   const noteFile = (id: string) => join(directory, `${id}.json`);
-  const diskFile = (id: string) => join(directory, `${id}.qcow2`);
-
-  async function readNote(id: string): Promise<Note | undefined> {
-    try {
-      return JSON.parse(await readFile(noteFile(id), "utf8")) as Note;
-    } catch {
-      return undefined;
-    }
-  }
 
   async function put(note: Note): Promise<Note> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -53,18 +44,37 @@ export function openVolumes({ folder, clock, machine }: LocalVolumesOptions): Vo
 
   /** The note as it is by now: a machine that has ended has no disks. */
   async function current(id: string): Promise<Note | undefined> {
-    const note = await readNote(id);
-    if (note?.machineId === undefined) return note;
+    const text = await readFile(noteFile(id), "utf8").catch(() => undefined);
+    if (text === undefined) return undefined;
+    const note = JSON.parse(text) as Note; // Written above.
+    if (note.machineId === undefined) return note;
     const has = await machine(note.machineId);
     return has === undefined || has.state === "gone" ? put({ version: 1, spec: note.spec, phase: "available" }) : note;
   }
 
-  async function found(id: string): Promise<Note> {
-    const note = await current(id);
-    if (!note) throw new DroverError("CLOUD_INVALID", `There is no disk ${id} on this computer.`);
-    return note;
-  }
+  return {
+    put,
+    current,
+    diskFile: (id: string) => join(directory, `${id}.qcow2`),
+    async all(): Promise<Note[]> {
+      const names = await readdir(directory).catch(() => [] as string[]);
+      const ids = names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length));
+      return (await Promise.all(ids.map(current))).flatMap((note) => note ?? []);
+    },
+    async found(id: string): Promise<Note> {
+      const note = await current(id);
+      if (!note) throw new DroverError("CLOUD_INVALID", `There is no disk ${id} on this computer.`);
+      return note;
+    },
+    async forget(id: string): Promise<void> {
+      await rm(join(directory, `${id}.qcow2`), { force: true });
+      await rm(noteFile(id), { force: true });
+    },
+  };
+}
 
+/** Plugs disks into the QEMU of a machine and takes them out again. */
+function openSockets({ folder, clock }: LocalVolumesOptions) {
   async function withMonitor<T>(machineId: string, work: (monitor: Monitor) => Promise<T>): Promise<T> {
     const monitor = await openMonitor(join(machineDirectory(folder, machineId), machineFiles.monitor), connectMs);
     try {
@@ -73,79 +83,81 @@ export function openVolumes({ folder, clock, machine }: LocalVolumesOptions): Vo
       monitor.close();
     }
   }
-
-  async function unplug({ spec, machineId = "" }: Note): Promise<void> {
-    const name = deviceName(spec.id);
-    await withMonitor(machineId, async (monitor) => {
-      await monitor.execute("device_del", { id: name }).catch(unlessMissing);
-      const limitMs = clock.monotonicMs() + detachMs;
-      for (;;) {
-        const gone = await monitor.execute("blockdev-del", { "node-name": name }).then(() => true, isMissing);
-        if (gone) return;
-        if (clock.monotonicMs() > limitMs)
-          throw new DroverError("CLOUD_UNAVAILABLE", `Machine ${machineId} does not let go of disk ${spec.id}.`);
-        await clock.sleep(detachPollMs);
-      }
-    });
-  }
-
   return {
+    plug: (id: string, machineId: string, filename: string) =>
+      withMonitor(machineId, async (monitor) => {
+        const name = deviceName(id);
+        const disk = { driver: "qcow2", "node-name": name, discard: "unmap", file: { driver: "file", filename } };
+        await monitor.execute("blockdev-add", disk).catch(unlessThere);
+        const device = { driver: "virtio-blk-pci", id: name, drive: name, serial: serialOf(id) };
+        await monitor.execute("device_add", device).catch(unlessThere);
+      }),
+    unplug: (id: string, machineId: string) =>
+      withMonitor(machineId, async (monitor) => {
+        const name = deviceName(id);
+        await monitor.execute("device_del", { id: name }).catch(unlessMissing);
+        const limitMs = clock.monotonicMs() + detachMs;
+        while (!(await monitor.execute("blockdev-del", { "node-name": name }).then(() => true, isMissing))) {
+          if (clock.monotonicMs() > limitMs)
+            throw new DroverError("CLOUD_UNAVAILABLE", `Machine ${machineId} does not let go of disk ${id}.`);
+          await clock.sleep(detachPollMs);
+        }
+      }),
+    grow: (id: string, machineId: string, size: number) =>
+      withMonitor(machineId, (monitor) => monitor.execute("block_resize", { "node-name": deviceName(id), size })),
+  };
+}
+
+/** Disks as files of this computer, plugged into running machines. What is on them outlives machines and drover. */
+export function openVolumes(options: LocalVolumesOptions): Volumes {
+  const { put, current, found, forget, all, diskFile } = openNotes(options);
+  const { plug, unplug, grow } = openSockets(options);
+  const volumes: Volumes = {
     async ensure(spec) {
       const known = await current(spec.id);
-      const size = `${Math.ceil(spec.sizeBytes / 512) * 512}`;
+      const bytes = Math.ceil(spec.sizeBytes / 512) * 512;
       if (!known) {
-        await mkdir(directory, { recursive: true, mode: 0o700 });
-        await runTool(["qemu-img", "create", "-q", "-f", "qcow2", diskFile(spec.id), size]);
+        await put({ version: 1, spec, phase: "creating" });
+        await runTool(["qemu-img", "create", "-q", "-f", "qcow2", diskFile(spec.id), `${bytes}`]);
         return shown(await put({ version: 1, spec, phase: "available" }));
       }
+      if (known.phase === "creating") {
+        await forget(spec.id);
+        return volumes.ensure(spec);
+      }
       if (spec.sizeBytes <= known.spec.sizeBytes) return shown(known);
-      if (known.machineId === undefined) await runTool(["qemu-img", "resize", "-q", diskFile(spec.id), size]);
-      else
-        await withMonitor(known.machineId, (monitor) =>
-          monitor.execute("block_resize", { "node-name": deviceName(spec.id), size: Number(size) }),
-        );
+      if (known.machineId === undefined) await runTool(["qemu-img", "resize", "-q", diskFile(spec.id), `${bytes}`]);
+      else await grow(spec.id, known.machineId, bytes);
       return shown(await put({ ...known, spec: { ...known.spec, sizeBytes: spec.sizeBytes } }));
     },
     async attach(id, machineId) {
       const note = await found(id);
       if (note.machineId === machineId && note.phase === "attached") return;
-      if (note.machineId !== undefined && note.machineId !== machineId)
-        throw new DroverError("CLOUD_INVALID", `Disk ${id} is attached to machine ${note.machineId}.`);
+      if (note.machineId !== machineId) refuseAttached(note);
       await put({ ...note, machineId, phase: "attaching" });
-      const name = deviceName(id);
-      await withMonitor(machineId, async (monitor) => {
-        const file = { driver: "file", filename: diskFile(id) };
-        await monitor
-          .execute("blockdev-add", { driver: "qcow2", "node-name": name, discard: "unmap", file })
-          .catch(unlessThere);
-        await monitor
-          .execute("device_add", { driver: "virtio-blk-pci", id: name, drive: name, serial: serialOf(id) })
-          .catch(unlessThere);
-      });
+      await plug(id, machineId, diskFile(id));
       await put({ ...note, machineId, phase: "attached" });
     },
     async detach(id) {
       const note = await found(id);
       if (note.machineId === undefined) return;
       await put({ ...note, phase: "detaching" });
-      await unplug(note);
+      await unplug(id, note.machineId);
       await put({ version: 1, spec: note.spec, phase: "available" });
     },
     async remove(id) {
       const note = await current(id);
-      if (!note) return;
-      if (note.machineId !== undefined)
-        throw new DroverError("CLOUD_INVALID", `Disk ${id} is attached to machine ${note.machineId}.`);
-      await rm(diskFile(id), { force: true });
-      await rm(noteFile(id), { force: true });
+      if (note) refuseAttached(note);
+      await forget(id);
     },
-    async observe() {
-      const names = await readdir(directory).catch(() => [] as string[]);
-      const ids = names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length));
-      const notes = await Promise.all(ids.map(current));
-      return { volumes: notes.flatMap((note) => (note ? [shown(note)] : [])), complete: true };
-    },
+    observe: async () => ({ volumes: (await all()).map(shown), complete: true }),
   };
+  return volumes;
+}
+
+function refuseAttached({ spec, machineId }: Note): void {
+  if (machineId === undefined) return;
+  throw new DroverError("CLOUD_INVALID", `Disk ${spec.id} is attached to machine ${machineId}.`);
 }
 
 /** What the guest sees of a disk: at most 20 characters. */

@@ -2,7 +2,7 @@ import { seededRandom } from "../../../src/base/random.ts";
 import { VirtualClock } from "../../../src/base/virtual.ts";
 import type { Launch } from "../../../src/clouds/cloud.ts";
 import { openSimCloud } from "../../../src/clouds/sim/open.ts";
-import type { Volumes } from "../../../src/clouds/volume.ts";
+import { passing } from "../../contract/passing.ts";
 import { volumesContract } from "../../contract/volumes.ts";
 
 const launch: Launch = {
@@ -23,26 +23,6 @@ const launch: Launch = {
   owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
   names: ["web-1", "web-2"],
 };
-
-/** The methods, each with the time that it takes. */
-function passing(volumes: Volumes, clock: VirtualClock): Volumes {
-  const call = async <T>(work: Promise<T>): Promise<T> => {
-    let isDone = false;
-    const done = () => {
-      isDone = true;
-    };
-    work.then(done, done);
-    while (!isDone) await clock.advance(10);
-    return work;
-  };
-  return {
-    ensure: (spec) => call(volumes.ensure(spec)),
-    attach: (id, machineId) => call(volumes.attach(id, machineId)),
-    detach: (id) => call(volumes.detach(id)),
-    remove: (id) => call(volumes.remove(id)),
-    observe: () => call(volumes.observe()),
-  };
-}
 
 volumesContract(async () => {
   const clock = new VirtualClock();

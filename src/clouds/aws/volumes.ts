@@ -1,0 +1,178 @@
+import {
+  AttachVolumeCommand,
+  CreateVolumeCommand,
+  DeleteVolumeCommand,
+  DescribeVolumesCommand,
+  DetachVolumeCommand,
+  type Volume as EbsVolume,
+  ModifyVolumeCommand,
+} from "@aws-sdk/client-ec2";
+import { DroverError } from "../../base/errors.ts";
+import type { Volume, VolumeSpec, Volumes } from "../volume.ts";
+import type { Send } from "./api.ts";
+import { isKind } from "./errors.ts";
+import { allPages } from "./pages.ts";
+import { clusterTag, type Tags, tagList, tagsOf } from "./tags.ts";
+import { diskRequest } from "./volume-parameters.ts";
+
+const volumeTag = "drover.dev/volume";
+const claimTag = "drover.dev/claim";
+const GiB = 2 ** 30;
+/** Names that Linux instances may give further disks, by AWS' recommendation. */
+const deviceNames = [..."fghijklmnop"].map((letter) => `/dev/sd${letter}`);
+const pageSize = 500;
+
+/** EBS volumes of one cluster. */
+function openFinder(send: Send, cluster: string) {
+  const describe = (filters: Record<string, string[]>, signal?: AbortSignal): Promise<EbsVolume[]> =>
+    allPages(
+      (NextToken) =>
+        send(
+          "ec2",
+          new DescribeVolumesCommand({
+            Filters: Object.entries(filters).map(([Name, Values]) => ({ Name, Values })),
+            MaxResults: pageSize,
+            ...(NextToken !== undefined && { NextToken }),
+          }),
+          { signal },
+        ),
+      ({ Volumes: volumes }) => volumes,
+    );
+  const ours = { [`tag:${clusterTag}`]: [cluster] };
+  return {
+    all: (signal?: AbortSignal) => describe({ ...ours, "tag-key": [volumeTag] }, signal),
+    on: (machineId: string, signal?: AbortSignal) => describe({ "attachment.instance-id": [machineId] }, signal),
+    async find(id: string, signal?: AbortSignal): Promise<EbsVolume | undefined> {
+      const found = await describe({ ...ours, [`tag:${volumeTag}`]: [id] }, signal);
+      return found.find(({ State }) => State !== "deleting" && State !== "deleted");
+    },
+  };
+}
+
+/** PersistentVolumes as EBS volumes, known by their tags alone. */
+export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {}): Volumes {
+  const { all, on, find } = openFinder(send, cluster);
+
+  async function create(spec: VolumeSpec, signal?: AbortSignal): Promise<Volume> {
+    const gib = Math.ceil(spec.sizeBytes / GiB);
+    const { tags, ...request } = diskRequest(spec.parameters, gib);
+    const own = { Name: spec.name, [clusterTag]: cluster, [volumeTag]: spec.id, [claimTag]: spec.name };
+    const made = await send(
+      "ec2",
+      new CreateVolumeCommand({
+        AvailabilityZone: spec.zone,
+        Size: gib,
+        ...request,
+        ClientToken: spec.id,
+        TagSpecifications: [{ ResourceType: "volume", Tags: tagList({ ...userTags, ...tags, ...own }) }],
+      }),
+      { signal },
+    );
+    return shown({ ...made, Tags: tagList(own) });
+  }
+
+  async function grow(known: EbsVolume, spec: VolumeSpec, signal?: AbortSignal): Promise<Volume> {
+    const Size = Math.ceil(spec.sizeBytes / GiB);
+    if (Size <= (known.Size ?? 0)) return shown(known);
+    await send("ec2", new ModifyVolumeCommand({ VolumeId: known.VolumeId, Size }), { signal });
+    return shown({ ...known, Size });
+  }
+
+  async function needed(id: string, signal?: AbortSignal): Promise<EbsVolume> {
+    const volume = await find(id, signal);
+    if (!volume) throw new DroverError("CLOUD_INVALID", `There is no EBS volume for ${id}.`);
+    return volume;
+  }
+
+  /** Names are per instance; two volumes that are attached at once may want the same one, which AWS refuses. */
+  async function freeDevice(machineId: string, id: string, signal?: AbortSignal): Promise<string> {
+    const present = await on(machineId, signal);
+    const taken = new Set(present.flatMap(({ Attachments }) => Attachments?.map(({ Device }) => Device) ?? []));
+    const free = deviceNames.filter((name) => !taken.has(name));
+    const [last = "0"] = /[0-9a-f]$/.exec(id) ?? [];
+    const name = free[Number.parseInt(last, 16) % Math.max(1, free.length)];
+    if (name) return name;
+    throw new DroverError("CLOUD_QUOTA", `Machine ${machineId} has ${deviceNames.length} further disks, which is all.`);
+  }
+
+  return {
+    async ensure(spec, signal) {
+      const known = await find(spec.id, signal);
+      return known ? await grow(known, spec, signal) : await create(spec, signal);
+    },
+    async attach(id, machineId, signal) {
+      const volume = await needed(id, signal);
+      if (placeOf(volume)?.InstanceId === machineId) return;
+      refuseAttached(id, volume);
+      const Device = await freeDevice(machineId, id, signal);
+      const { VolumeId } = volume;
+      await send("ec2", new AttachVolumeCommand({ VolumeId, InstanceId: machineId, Device }), { signal });
+    },
+    async detach(id, signal) {
+      const volume = await find(id, signal);
+      const place = volume && placeOf(volume);
+      if (!place || place.State === "detaching") return;
+      const { VolumeId, InstanceId } = place;
+      await send("ec2", new DetachVolumeCommand({ VolumeId, InstanceId }), { signal }).catch(unlessDetached);
+    },
+    async remove(id, signal) {
+      const volume = await find(id, signal);
+      if (!volume) return;
+      refuseAttached(id, volume);
+      await send("ec2", new DeleteVolumeCommand({ VolumeId: volume.VolumeId }), { signal }).catch(unlessAbsent);
+    },
+    async observe(signal) {
+      return { volumes: (await all(signal)).map(shown), complete: true };
+    },
+  };
+}
+
+const placeOf = ({ Attachments = [] }: EbsVolume) => Attachments.find(({ State }) => State !== "detached");
+
+function refuseAttached(id: string, volume: EbsVolume): void {
+  const holder = placeOf(volume)?.InstanceId;
+  if (holder === undefined) return;
+  throw new DroverError("CLOUD_INVALID", `The EBS volume of ${id} is attached to machine ${holder}.`);
+}
+
+function unlessAbsent(error: unknown): void {
+  if (!isKind(error, "absent")) throw error;
+}
+
+/** AWS calls a volume that is attached nowhere "IncorrectState". */
+function unlessDetached(error: unknown): void {
+  if (!(error instanceof DroverError) || error.details["awsCode"] !== "IncorrectState") throw error;
+}
+
+const placeStates = {
+  attaching: "attaching",
+  attached: "attached",
+  detaching: "detaching",
+  busy: "detaching",
+} as const;
+
+function stateOf(volume: EbsVolume): Volume["state"] {
+  if (volume.State === "creating") return "creating";
+  if (volume.State === "deleting" || volume.State === "deleted" || volume.State === "error") return "gone";
+  const place = placeOf(volume)?.State;
+  return place === undefined || place === "detached" ? "available" : placeStates[place];
+}
+
+function shown(volume: EbsVolume): Volume {
+  const { VolumeId = "", AvailabilityZone = "", Size = 0 } = volume;
+  const tags = tagsOf(volume.Tags);
+  const machineId = placeOf(volume)?.InstanceId;
+  const state = stateOf(volume);
+  // A Nitro instance shows the volume's id without its dash as the disk's serial number.
+  const device = `/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${VolumeId.replace("-", "")}`;
+  return {
+    id: tags[volumeTag] ?? "",
+    name: tags[claimTag] ?? "",
+    handle: VolumeId,
+    zone: AvailabilityZone,
+    sizeBytes: Size * GiB,
+    state,
+    ...(machineId !== undefined && { machineId }),
+    ...(state === "attached" && { device }),
+  };
+}

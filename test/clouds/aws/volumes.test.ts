@@ -1,0 +1,66 @@
+import { CreateLaunchTemplateCommand, RunInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
+import { expect, test } from "vitest";
+import { openSend } from "../../../src/clouds/aws/call.ts";
+import { openAwsVolumes } from "../../../src/clouds/aws/volumes.ts";
+import { passing } from "../../contract/passing.ts";
+import { volumesContract } from "../../contract/volumes.ts";
+import { openFake } from "../sim/aws/setup.ts";
+
+async function open() {
+  const fake = openFake();
+  const [image] = fake.world.images.keys();
+  await fake.ec2(
+    new CreateLaunchTemplateCommand({
+      LaunchTemplateName: "test",
+      LaunchTemplateData: { ImageId: image ?? "", InstanceType: "t3.micro" },
+    }),
+  );
+  const [subnet] = [...fake.world.subnets.values()];
+  const { Instances = [] } = await fake.ec2(
+    new RunInstancesCommand({
+      LaunchTemplate: { LaunchTemplateName: "test" },
+      SubnetId: subnet?.id ?? "",
+      MinCount: 2,
+      MaxCount: 2,
+    }),
+  );
+  await fake.clock.advance(60_000);
+  const [one = "", two = ""] = Instances.map(({ InstanceId = "" }) => InstanceId);
+  const volumes = openAwsVolumes(openSend(fake.clients, fake.clock), "test", { team: "web" });
+  return { fake, zone: subnet?.zone ?? "", machineIds: [one, two] as const, volumes: passing(volumes, fake.clock) };
+}
+
+volumesContract(async () => {
+  const { fake, ...under } = await open();
+  return {
+    ...under,
+    async endMachine(id) {
+      await fake.ec2(new TerminateInstancesCommand({ InstanceIds: [id] }));
+    },
+    pause: () => fake.clock.advance(5_000),
+  };
+});
+
+test("a volume carries the user's tags, is encrypted, and is made once though the reply is lost", async () => {
+  const { fake, zone, volumes } = await open();
+  const spec = {
+    id: "pvc-1",
+    cluster: "test",
+    name: "default/data",
+    zone,
+    sizeBytes: 1.5 * 2 ** 30,
+    parameters: { tagSpecification_1: "cost=a" },
+  };
+  await volumes.ensure(spec);
+  const before = fake.world.volumes.size;
+  await volumes.ensure(spec);
+  expect(fake.world.volumes.size).toBe(before);
+  const made = [...fake.world.volumes.values()].at(-1);
+  expect(made).toMatchObject({ gib: 2, type: "gp3", encrypted: true, zone });
+  expect(Object.fromEntries(made?.tags ?? [])).toMatchObject({
+    team: "web",
+    cost: "a",
+    "drover.dev/cluster": "test",
+    "drover.dev/volume": "pvc-1",
+  });
+});
