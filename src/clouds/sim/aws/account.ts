@@ -1,5 +1,11 @@
 import type { GetProductsRequest, GetProductsResponse } from "@aws-sdk/client-pricing";
-import type { GetServiceQuotaRequest, GetServiceQuotaResponse } from "@aws-sdk/client-service-quotas";
+import type {
+  GetServiceQuotaRequest,
+  GetServiceQuotaResponse,
+  ListServiceQuotasRequest,
+  ListServiceQuotasResponse,
+  ServiceQuota,
+} from "@aws-sdk/client-service-quotas";
 import type { GetParameterRequest, GetParameterResult } from "@aws-sdk/client-ssm";
 import type { GetCallerIdentityResponse } from "@aws-sdk/client-sts";
 import { dateOf } from "../../../base/clock.ts";
@@ -32,25 +38,31 @@ export const getCallerIdentity = ({ account }: AwsWorld): GetCallerIdentityRespo
 });
 
 /** Load balancers' quotas are another service's. */
-const serviceOf = (code: string, name: string): string =>
-  /Balancer|Target Group/.test(name) ? "elasticloadbalancing" : code === "" ? "" : "ec2";
+const serviceOf = (name: string): string => (/Balancer|Target Group/.test(name) ? "elasticloadbalancing" : "ec2");
+
+const shownQuota = (code: string, { name, value }: { name: string; value: number }): ServiceQuota => ({
+  ServiceCode: serviceOf(name),
+  QuotaCode: code,
+  QuotaName: name,
+  Value: value,
+  Unit: "None",
+  Adjustable: true,
+  GlobalQuota: false,
+});
 
 export function getServiceQuota(world: AwsWorld, input: GetServiceQuotaRequest): GetServiceQuotaResponse {
   const { ServiceCode: service = "", QuotaCode: code = "" } = input;
   const quota = world.quotas.values.get(code);
-  if (quota === undefined || serviceOf(code, quota.name) !== service)
+  if (quota === undefined || serviceOf(quota.name) !== service)
     throw new AwsError("NoSuchResourceException", "The request failed because the specified quota does not exist.");
-  return {
-    Quota: {
-      ServiceCode: service,
-      QuotaCode: code,
-      QuotaName: quota.name,
-      Value: quota.value,
-      Unit: "None",
-      Adjustable: true,
-      GlobalQuota: false,
-    },
-  };
+  return { Quota: shownQuota(code, quota) };
+}
+
+export function listServiceQuotas(world: AwsWorld, input: ListServiceQuotasRequest): ListServiceQuotasResponse {
+  const rows = [...world.quotas.values].map(([code, quota], serial) => ({ serial, shown: shownQuota(code, quota) }));
+  const ofService = rows.filter(({ shown }) => shown.ServiceCode === input.ServiceCode);
+  const { page, next } = pageOf(ofService, Math.min(100, input.MaxResults ?? 100), input.NextToken);
+  return { Quotas: page.map(({ shown }) => shown), NextToken: next };
 }
 
 const attributesOf = ({ name, vcpus, memoryMib }: InstanceType, regionCode: string) => ({

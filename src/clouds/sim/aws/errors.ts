@@ -4,6 +4,7 @@ const statuses: Readonly<Record<string, number>> = {
   AccessDeniedException: 400,
   DryRunOperation: 412,
   ExpiredToken: 403,
+  HostedZoneAlreadyExists: 409,
   InsufficientInstanceCapacity: 500,
   InternalError: 500,
   InternalFailure: 500,

@@ -1,3 +1,4 @@
+import { dotted, makeZone } from "./hosted-zones.ts";
 import { publicImages } from "./images.ts";
 import { makeGroup } from "./security-groups.ts";
 import type { AwsWorld, Resource } from "./world.ts";
@@ -6,11 +7,16 @@ import type { AwsWorld, Resource } from "./world.ts";
 export type Furniture = {
   /** Private subnets beside the default public ones. Default: none. */
   privateSubnets?: boolean;
+  /** Private hosted zones of the default network. Default: none. */
+  hostedZones?: readonly string[];
   /** False: the account has deleted its default network. */
   defaultVpc?: boolean;
 };
 
-export function furnish(world: AwsWorld, { privateSubnets = false, defaultVpc = true }: Furniture): void {
+export function furnish(
+  world: AwsWorld,
+  { privateSubnets = false, hostedZones = [], defaultVpc = true }: Furniture,
+): void {
   for (const architecture of ["x86_64", "arm64"] as const) addImages(world, architecture);
   if (!defaultVpc) return;
   const vpc = { ...old(world), id: world.id("vpc"), cidr: "172.31.0.0/16", isDefault: true, tags: new Map() };
@@ -21,6 +27,7 @@ export function furnish(world: AwsWorld, { privateSubnets = false, defaultVpc = 
     vpcId: vpc.id,
     tags: new Map(),
   }).visibleAtMs = Number.NEGATIVE_INFINITY;
+  for (const name of hostedZones) makeZone(world, { name: dotted(name), vpcId: vpc.id, callerReference: name });
   for (const isPublic of privateSubnets ? [true, false] : [true]) addSubnets(world, vpc.id, isPublic);
 }
 

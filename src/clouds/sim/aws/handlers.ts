@@ -1,4 +1,4 @@
-import { getCallerIdentity, getParameter, getProducts, getServiceQuota } from "./account.ts";
+import { getCallerIdentity, getParameter, getProducts, getServiceQuota, listServiceQuotas } from "./account.ts";
 import type { Service } from "./calls.ts";
 import { getConsoleOutput } from "./console.ts";
 import {
@@ -8,6 +8,14 @@ import {
   modifyTargetGroupAttributes,
 } from "./elb-attributes.ts";
 import { addTags, describeTags as describeElbTags, removeTags } from "./elb-tags.ts";
+import {
+  changeTagsForResource,
+  createHostedZone,
+  deleteHostedZone,
+  getHostedZone,
+  listHostedZonesByVpc,
+  listTagsForResource,
+} from "./hosted-zones.ts";
 import { describeImages } from "./images.ts";
 import { describeInstanceTypeOfferings, describeInstanceTypes, describeSpotPriceHistory } from "./instance-types.ts";
 import { describeInstances, terminateInstances } from "./instances.ts";
@@ -34,6 +42,7 @@ import {
   setSubnets,
 } from "./load-balancers.ts";
 import { describeAvailabilityZones, describeRouteTables, describeSubnets, describeVpcs } from "./networks.ts";
+import { changeRecords, getChange, listRecords } from "./records.ts";
 import { createTags, deleteTags, describeTags } from "./resource-tags.ts";
 import { createRule, deleteRule, describeRules, modifyRule, setRulePriorities } from "./rules.ts";
 import { runInstances } from "./run-instances.ts";
@@ -121,9 +130,19 @@ export const handlers: Readonly<Record<Service, Readonly<Record<string, Handler>
     SetSecurityGroups: setSecurityGroups,
     SetSubnets: setSubnets,
   },
-  route53: {},
+  route53: {
+    ChangeResourceRecordSets: changeRecords,
+    ChangeTagsForResource: changeTagsForResource,
+    CreateHostedZone: createHostedZone,
+    DeleteHostedZone: deleteHostedZone,
+    GetChange: getChange,
+    GetHostedZone: getHostedZone,
+    ListHostedZonesByVPC: listHostedZonesByVpc,
+    ListResourceRecordSets: listRecords,
+    ListTagsForResource: listTagsForResource,
+  },
   ssm: { GetParameter: getParameter },
   pricing: { GetProducts: getProducts },
-  quotas: { GetServiceQuota: getServiceQuota },
+  quotas: { GetServiceQuota: getServiceQuota, ListServiceQuotas: listServiceQuotas },
   sts: { GetCallerIdentity: getCallerIdentity },
 };

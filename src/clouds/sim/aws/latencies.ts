@@ -28,6 +28,8 @@ export type AwsLatencies = {
   deregister: Latency;
   /** How long network interfaces of a deleted load balancer hold their security groups. */
   interfacesLinger: Latency;
+  /** While a zone's change is being taken in, no other one is. */
+  changeTaken: Latency;
   changeInSync: Latency;
 };
 
@@ -55,6 +57,7 @@ export const ec2Latencies: AwsLatencies = {
   applicationTargetHealthy: of(20_000, 60_000),
   deregister: of(15_000, 90_000),
   interfacesLinger: of(60_000, 240_000),
+  changeTaken: of(300, 2_000),
   changeInSync: of(20_000, 60_000),
 };
 
@@ -79,6 +82,7 @@ export const noLatencies: AwsLatencies = {
   applicationTargetHealthy: none,
   deregister: none,
   interfacesLinger: none,
+  changeTaken: none,
   changeInSync: none,
 };
 

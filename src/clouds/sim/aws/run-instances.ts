@@ -28,28 +28,30 @@ type Plan = {
   publicIp: boolean;
   profileArn?: string;
   tags: Tags;
-  settings: RequestLaunchTemplateData;
+  settings: Settings;
 };
 
+type Settings = RequestLaunchTemplateData & { SubnetId?: string };
+
 /** The request's own parameters stand before the launch template's; tags of both are put together. */
-function settingsOf(world: AwsWorld, input: RunInstancesRequest, atMs: number): RequestLaunchTemplateData {
-  const { LaunchTemplate: reference, MinCount, MaxCount, ClientToken, DryRun, SubnetId, ...given } = input;
+function settingsOf(world: AwsWorld, input: RunInstancesRequest, atMs: number): Settings {
+  const { LaunchTemplate: reference, MinCount, MaxCount, ClientToken, DryRun, ...given } = input;
   const base = reference === undefined ? {} : templateData(world, reference, atMs).data;
   const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const subnet = SubnetId === undefined ? {} : { NetworkInterfaces: withSubnet(base, input, SubnetId) };
   const tags = mergedTags(base.TagSpecifications, input.TagSpecifications);
-  return { ...base, ...own, ...subnet, TagSpecifications: tags } as RequestLaunchTemplateData;
+  const settings = { ...base, ...own, TagSpecifications: tags } as Settings;
+  if (settings.NetworkInterfaces !== undefined) checkInterfaces(settings);
+  return settings;
 }
 
-function withSubnet(base: RequestLaunchTemplateData, input: RunInstancesRequest, subnetId: string) {
-  if (input.NetworkInterfaces !== undefined) {
-    throw new AwsError(
-      "InvalidParameterCombination",
-      "Network interfaces and an instance-level subnet ID may not be specified on the same request",
-    );
-  }
-  const [first = { DeviceIndex: 0 }, ...others] = base.NetworkInterfaces ?? [];
-  return [{ ...first, SubnetId: subnetId }, ...others];
+/** An interface that is spelled out has its own subnet and groups, also where it comes from the launch template. */
+function checkInterfaces({ SubnetId, SecurityGroupIds }: Settings): void {
+  const other = SubnetId !== undefined ? "subnet ID" : SecurityGroupIds !== undefined ? "security groups" : undefined;
+  if (other === undefined) return;
+  throw new AwsError(
+    "InvalidParameterCombination",
+    `Network interfaces and an instance-level ${other} may not be specified on the same request`,
+  );
 }
 
 function mergedTags(
@@ -115,8 +117,8 @@ function checkOffered(world: AwsWorld, { name }: InstanceType, { zone }: Subnet)
   );
 }
 
-function subnetOf(world: AwsWorld, settings: RequestLaunchTemplateData): Subnet {
-  const id = settings.NetworkInterfaces?.[0]?.SubnetId;
+function subnetOf(world: AwsWorld, settings: Settings): Subnet {
+  const id = settings.NetworkInterfaces?.[0]?.SubnetId ?? settings.SubnetId;
   if (id !== undefined) return subnetNamed(world, id);
   const zone = settings.Placement?.AvailabilityZone;
   const found = [...world.subnets.values()].find((one) => one.isDefault && (zone === undefined || one.zone === zone));

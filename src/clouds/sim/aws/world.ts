@@ -3,6 +3,7 @@ import type { Random } from "../../../base/random.ts";
 import { Buckets } from "./buckets.ts";
 import type { CallFaults, CallRecord, Hooks } from "./calls.ts";
 import { Conditions } from "./conditions.ts";
+import type { HostedZone, ZoneChange } from "./hosted-zones.ts";
 import type { Image } from "./images.ts";
 import type { Instance } from "./instances.ts";
 import type { AwsLatencies } from "./latencies.ts";
@@ -83,6 +84,9 @@ export class AwsWorld {
   readonly listeners = new Map<string, Listener>();
   /** ARNs of the certificates that the account has. */
   readonly certificates = new Set<string>();
+  /** Private hosted zones by id, and changes to them. */
+  readonly hostedZones = new Map<string, HostedZone>();
+  readonly zoneChanges = new Map<string, ZoneChange>();
   /** Types that a zone doesn't have: `TYPE ZONE`. */
   readonly notOffered = new Set<string>();
   /** Instance profiles by name, and from when on EC2 knows them. */

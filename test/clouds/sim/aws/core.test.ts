@@ -45,7 +45,7 @@ test("the clients are those that the aws cloud takes, and one launch lives from 
           ImageId: Parameter?.Value ?? "",
           InstanceType: "t3.micro",
           UserData: Buffer.from("#cloud-config\n").toString("base64"),
-          NetworkInterfaces: [{ DeviceIndex: 0, Groups: [GroupId ?? ""] }],
+          SecurityGroupIds: [GroupId ?? ""],
         },
       }),
     ),
