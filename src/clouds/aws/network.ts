@@ -169,13 +169,17 @@ export function balancerSubnets(network: Network, scheme: "internal" | "internet
   return onePerZone(found);
 }
 
+/** Zones that machines may be in, in order. */
+export const zonesOf = ({ subnets }: Network): string[] => [...new Set(subnets.map(({ zone }) => zone))].sort();
+
 /** The subnet of a zone that new machines go to. @throws CLOUD_INVALID: the network has none there */
-export function machineSubnet({ vpcId, subnets }: Network, zone: string, publicAddress: boolean): Subnet {
+export function machineSubnet(network: Network, zone: string, publicAddress: boolean): Subnet {
+  const { vpcId, subnets } = network;
   const inZone = subnets.filter((subnet) => subnet.zone === zone);
   const fit = publicAddress ? inZone.filter(({ isPublic }) => isPublic) : inZone;
   const [subnet] = onePerZone(fit);
   if (subnet) return subnet;
-  const zones = [...new Set(subnets.map((each) => each.zone))].join(", ");
+  const zones = zonesOf(network).join(", ");
   throw invalid(
     `The VPC ${vpcId} has no ${publicAddress ? "public " : ""}subnet in ${zone} (its zones: ${zones}; ${named}).`,
   );
