@@ -7,6 +7,7 @@
 export type Target = {
   machineId: string;
   address: string;
+  /** 1 to 65,535; 0 only of a draining target that another process registered: wherever the group has it. */
   port: number;
   /** No new connections; the ones that are open may end by themselves. */
   draining: boolean;

@@ -1,3 +1,6 @@
+import type { Balancers } from "./balancer.ts";
+import type { Volumes } from "./volume.ts";
+
 /**
  * The ports between drover and a provider of machines. Every method is idempotent, may be repeated after a crash, and
  * throws only the catalogue's CLOUD_* errors. `signal` ends the waiting, not what the provider has already begun.
@@ -119,56 +122,6 @@ export interface Machines {
   console(id: string, signal?: AbortSignal): Promise<string>;
 }
 
-export type Listener = { port: number; protocol: "TCP" | "UDP" };
-
-/** One machine behind a balancer. `ports[i]` serves `listeners[i]`; 0 where the machine does not serve that one. */
-export type Target = {
-  machineId: string;
-  address: string;
-  ports: readonly number[];
-  /** No new connections; the ones that are open may end by themselves. */
-  draining: boolean;
-};
-
-/** All that a balancer should be; `ensure` makes the present one equal to it. */
-export type BalancerSpec = {
-  /** Stable over repeats and restarts: at most 63 characters, unique in the cluster. */
-  id: string;
-  cluster: string;
-  /** `namespace/name` of the Service, for people. */
-  name: string;
-  scheme: "internal" | "internet-facing";
-  /** The Service's own address where the cloud can listen on it (local). */
-  clusterAddress?: string;
-  listeners: readonly Listener[];
-  targets: readonly Target[];
-};
-
-/** Where clients reach the balancer: an IPv4 address or a host name. */
-export type BalancerAddress = { ip?: string; hostname?: string };
-
-/** initial: registered, not yet checked; drained: no connection is open any more, it may be left out and ended. */
-export type TargetState = "initial" | "healthy" | "unhealthy" | "draining" | "drained";
-
-/** The balancer's own view. A target that is absent is deregistered and drained. */
-export type BalancerState = {
-  id: string;
-  /** As it was ensured. */
-  name: string;
-  /** It accepts connections. */
-  ready: boolean;
-  addresses: readonly BalancerAddress[];
-  targets: readonly { machineId: string; state: TargetState }[];
-};
-
-/** Service and Ingress load balancers: desired targets in, the balancer's own view of each target out. */
-export interface Balancers {
-  ensure(spec: BalancerSpec, signal?: AbortSignal): Promise<void>;
-  /** Every balancer of the cluster; `complete` as for machines. */
-  observe(signal?: AbortSignal): Promise<{ balancers: readonly BalancerState[]; complete: boolean }>;
-  remove(id: string, signal?: AbortSignal): Promise<void>;
-}
-
 /** A name inside the machines' network. Without values the record is removed. */
 export type NameRecord = { name: string; type: "A" | "CNAME"; values: readonly string[]; ttlSeconds: number };
 
@@ -190,6 +143,7 @@ export type Surroundings = {
 export type Cloud = {
   machines: Machines;
   balancers: Balancers;
+  volumes: Volumes;
   names: Names;
   surroundings(): Promise<Surroundings>;
   /** Lets go of the provider; machines and balancers go on. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import type { BalancerSpec, BalancerState, TargetState } from "../clouds/cloud.ts";
+import type { BalancerSpec, BalancerState, TargetState } from "../clouds/balancer.ts";
 
 /**
  * What balancers were told and what they said since, so that a machine is ended only after no balancer can send it a
@@ -18,6 +18,10 @@ export type BalancerBook = {
   states(): readonly BalancerState[];
   /** Of one balancer: a target that was last told to drain, or was left out, is seen to be drained or absent. */
   releasedBy(id: string, machineId: string): boolean;
+  /** Of a machine that another group of the balancer still uses: its drain in this one is over by time. */
+  isCut(id: string, groupId: string, machineId: string): boolean;
+  /** The balancer was last told of this machine. */
+  mentions(id: string, machineId: string): boolean;
   /** By every balancer there is. */
   released(machineId: string): boolean;
   /** How long no balancer has been allowed to open connections to it; undefined while one still may. */
@@ -29,13 +33,35 @@ type Page = {
   maybeActive: Set<string>;
   carriedOut?: BalancerSpec;
   carriedOutMs: number;
-  /** Since when each target that is told to drain has been. */
+  /** Since when each target that is told to drain has been, by group and machine. */
   drainingSinceMs: Map<string, number>;
   state?: BalancerState;
 };
 
+type Place = { groupId: string; machineId: string; draining: boolean };
+
+const placesOf = (spec: BalancerSpec | undefined): Place[] =>
+  (spec?.groups ?? []).flatMap(({ id, targets }) =>
+    targets.map(({ machineId, draining }) => ({ groupId: id, machineId, draining })),
+  );
+
+const placeId = ({ groupId, machineId }: Omit<Place, "draining">): string => `${groupId} ${machineId}`;
+
 const stateOf = (page: Page, machineId: string): TargetState | undefined =>
   page.state?.targets.find((target) => target.machineId === machineId)?.state;
+
+/** Since when every group of the balancer has been told to drain the machine. */
+function drainingSince({ carriedOut, drainingSinceMs }: Page, machineId: string): number | undefined {
+  const places = placesOf(carriedOut).filter((place) => place.machineId === machineId);
+  const since = places.flatMap((place) => drainingSinceMs.get(placeId(place)) ?? []);
+  return places.length > 0 && since.length === places.length ? Math.max(...since) : undefined;
+}
+
+function isCut({ carriedOut, drainingSinceMs, maybeActive }: Page, place: Omit<Place, "draining">, nowMs: number) {
+  const since = drainingSinceMs.get(placeId(place));
+  const { drainSeconds = 0 } = carriedOut?.groups.find(({ id }) => id === place.groupId) ?? {};
+  return since !== undefined && maybeActive.has(place.machineId) && nowMs >= since + drainSeconds * 1_000;
+}
 
 export function openBalancerBook(clock: Clock): BalancerBook {
   const pages = new Map<string, Page>();
@@ -49,13 +75,15 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     return fresh;
   }
 
+  const mentions = (id: string, machineId: string): boolean =>
+    placesOf(pages.get(id)?.carriedOut).some((place) => place.machineId === machineId);
+
   function releasedBy(id: string, machineId: string): boolean {
     if (completeMs === undefined) return false;
     const known = pages.get(id);
     if (!known) return true;
     if (known.maybeActive.has(machineId)) return false;
-    const mentioned = known.carriedOut?.targets.some((target) => target.machineId === machineId) ?? false;
-    if (mentioned && completeMs < known.carriedOutMs) return false;
+    if (mentions(id, machineId) && completeMs < known.carriedOutMs) return false;
     const seen = stateOf(known, machineId);
     return seen === undefined || seen === "drained";
   }
@@ -63,7 +91,8 @@ export function openBalancerBook(clock: Clock): BalancerBook {
   return {
     ensuring(spec) {
       const entry = page(spec.id);
-      const active = spec.targets.filter(({ draining }) => !draining).map(({ machineId }) => machineId);
+      const places = placesOf(spec);
+      const active = places.filter(({ draining }) => !draining).map(({ machineId }) => machineId);
       for (const machineId of active) entry.maybeActive.add(machineId);
       return {
         done() {
@@ -71,8 +100,8 @@ export function openBalancerBook(clock: Clock): BalancerBook {
           entry.carriedOut = spec;
           entry.carriedOutMs = clock.monotonicMs();
           const since = new Map<string, number>();
-          for (const { machineId, draining } of spec.targets) {
-            if (draining) since.set(machineId, entry.drainingSinceMs.get(machineId) ?? entry.carriedOutMs);
+          for (const place of places.filter(({ draining }) => draining)) {
+            since.set(placeId(place), entry.drainingSinceMs.get(placeId(place)) ?? entry.carriedOutMs);
           }
           entry.drainingSinceMs = since;
         },
@@ -103,9 +132,11 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     state: (id) => pages.get(id)?.state,
     states: () => [...pages.values()].flatMap(({ state }) => (state ? [state] : [])),
     releasedBy,
+    mentions,
+    isCut: (id, groupId, machineId) => isCut(page(id), { groupId, machineId }, clock.monotonicMs()),
     drainingForMs(machineId) {
       const holding = [...pages].filter(([id]) => !releasedBy(id, machineId)).map(([, entry]) => entry);
-      const since = holding.flatMap((entry) => entry.drainingSinceMs.get(machineId) ?? []);
+      const since = holding.flatMap((entry) => drainingSince(entry, machineId) ?? []);
       const isTold = completeMs !== undefined && since.length === holding.length;
       return isTold && !holding.some(({ maybeActive }) => maybeActive.has(machineId))
         ? clock.monotonicMs() - Math.max(0, ...since)

@@ -3,6 +3,7 @@ import type { KubeObject } from "../api/object.ts";
 import type { Event } from "../api/types.gen.ts";
 import { type Clock, rfc3339, rfc3339Micro } from "../base/clock.ts";
 import type { Client } from "../registry/client.ts";
+import type { View } from "../registry/view.ts";
 import type { Notice } from "./reconciler.ts";
 
 const manager = { manager: "kube-controller-manager" };
@@ -63,6 +64,10 @@ function repeated(event: Event, { occurrence }: Notice, nowMs: number): Event | 
   }
   return { ...event, count: (event.count ?? 1) + 1, lastTimestamp: rfc3339(nowMs) };
 }
+
+/** The notice was written down before, and is still there. */
+export const isTold = (view: View, notice: Notice): boolean =>
+  view.get("events", namespaceOf(notice.about), eventName(notice)) !== undefined;
 
 /** Writes a notice down as an Event, or counts it when it was written before. */
 export async function tell(client: Client, clock: Clock, notice: Notice): Promise<void> {

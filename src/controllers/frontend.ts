@@ -1,16 +1,27 @@
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Service } from "../api/types.gen.ts";
-import type { BalancerSpec } from "../clouds/cloud.ts";
+import type { BalancerSpec, Listener } from "../clouds/balancer.ts";
 import type { View } from "../registry/view.ts";
+import type { FormerGroup } from "./targets.ts";
 
 /** Drover's own record of what it has made at the provider for a Service, written down before it is made. */
 export const frontendResource = "frontends.drover.dev";
 
+/** A balancer without what changes by the minute or must not be kept: no targets, no rules, no private keys. */
+export type BalancerRecord = Omit<BalancerSpec, "listeners" | "groups"> & {
+  listeners: readonly Pick<Listener, "port" | "protocol">[];
+  /** Absent in the records of earlier versions. */
+  groups?: readonly FormerGroup[];
+};
+
+/** The object that a record is for. */
+export type FrontendOwner = { namespace: string; name: string; uid: string };
+
 export type Frontend = KubeObject & {
   spec: {
-    service: { namespace: string; name: string; uid: string };
+    service: FrontendOwner;
     /** Absent: the Service has no balancer. */
-    balancer?: Omit<BalancerSpec, "targets">;
+    balancer?: BalancerRecord;
     /** Names in the machines' network. */
     names: readonly string[];
   };
@@ -24,7 +35,7 @@ export const frontendUid = (name: string): string | undefined =>
   name.startsWith("svc-") ? name.slice("svc-".length) : undefined;
 
 /** Queues the Service and its record together; the namespace of this key tells where the Service is. */
-export const frontendKey = ({ namespace, name, uid }: Frontend["spec"]["service"]): ObjectKey => ({
+export const frontendKey = ({ namespace, name, uid }: FrontendOwner): ObjectKey => ({
   resource: frontendResource,
   namespace: `${namespace}/${name}`,
   name: frontendName(uid),
@@ -46,8 +57,15 @@ export function findFrontend(view: View, key: ObjectKey): { service?: Service; r
 
 export const isFrontend = (object: KubeObject): object is Frontend => object.kind === "Frontend";
 
+/** What is written down of a balancer. */
+export const recordOf = ({ listeners, groups, ...rest }: BalancerSpec): BalancerRecord => ({
+  ...rest,
+  listeners: listeners.map(({ port, protocol }) => ({ port, protocol })),
+  groups: groups.map(({ targets: _, ...group }) => group),
+});
+
 /** A new record for a Service. */
-export function frontendRecord({ metadata }: Service, balancer?: Omit<BalancerSpec, "targets">): Frontend {
+export function frontendRecord({ metadata }: Service, balancer?: BalancerRecord): Frontend {
   const { namespace = "", name, uid = "" } = metadata;
   return {
     apiVersion: "drover.dev/v1",
@@ -56,3 +74,14 @@ export function frontendRecord({ metadata }: Service, balancer?: Omit<BalancerSp
     spec: { service: { namespace, name, uid }, ...(balancer && { balancer }), names: [] },
   };
 }
+
+const drainDefaultSeconds = 35;
+
+/** The groups that a recorded balancer may have; an earlier version had one a listener. */
+export const formerGroups = (record: Frontend | undefined): readonly FormerGroup[] =>
+  record?.spec.balancer?.groups ??
+  (record?.spec.balancer?.listeners ?? []).map(({ port, protocol }) => ({
+    id: `${port}-${protocol}`,
+    protocol: protocol === "UDP" ? "UDP" : "TCP",
+    drainSeconds: drainDefaultSeconds,
+  }));

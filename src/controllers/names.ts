@@ -1,7 +1,8 @@
 import { labelSelectorMatcher } from "../api/labels.ts";
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Pod, Service } from "../api/types.gen.ts";
-import type { BalancerState, NameRecord } from "../clouds/cloud.ts";
+import type { BalancerState } from "../clouds/balancer.ts";
+import type { NameRecord } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import {

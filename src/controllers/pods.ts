@@ -1,5 +1,5 @@
 import type { KubeObject, ObjectKey } from "../api/object.ts";
-import type { Pod } from "../api/types.gen.ts";
+import type { PersistentVolume, Pod } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Boxes } from "../clouds/box.ts";
 import type { View } from "../registry/view.ts";
@@ -8,7 +8,7 @@ import { gatedService } from "./gates.ts";
 import type { Memory } from "./memory.ts";
 import { controllerOf, isFinished, isSame, keyOf } from "./owned.ts";
 import { planEnd } from "./pod-end.ts";
-import { hasToken, sourcesText, usersOf } from "./pod-sources.ts";
+import { hasToken, podsOnDisk, sourcesText, usersOf } from "./pod-sources.ts";
 import { lostStatus, nextStatus, stageNotice } from "./pod-status.ts";
 import { type GateState, type PodWorld, planReported } from "./pod-world.ts";
 import type { Poll } from "./poll.ts";
@@ -35,6 +35,8 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
     services: (object) => gatedPods(options.view, object),
     configmaps: (object) => usersOf(options.view, "configmaps", object),
     secrets: (object) => usersOf(options.view, "secrets", object),
+    persistentvolumeclaims: (object) => usersOf(options.view, "persistentvolumeclaims", object),
+    persistentvolumes: (object) => podsOnDisk(options.view, object as unknown as PersistentVolume), // By its resource.
     "launches.drover.dev": (object) => seatedPods(options.roster, object),
   },
   observe(key) {
@@ -103,11 +105,13 @@ function gatesOf({ spec, metadata }: Pod, machineId: string, { view, book, balan
     const uid = gatedService(type);
     if (uid === undefined) return [];
     if (!services.has(uid)) return [{ type, open: true, reason: "NoService", message: "The Service is gone." }];
-    const state = book.state(balancerId(uid))?.targets.find((target) => target.machineId === machineId)?.state;
+    const target = book.state(balancerId(uid))?.targets.find((each) => each.machineId === machineId);
+    const state = target?.state;
     if (state === "healthy") return [{ type, open: true, reason: "Healthy", message: "The balancer sends requests." }];
     if (book.completeMs() === undefined) return [];
     const reason = state === undefined ? "NotRegistered" : `Target${state[0]?.toUpperCase()}${state.slice(1)}`;
-    return [{ type, open: false, reason, message: `The balancer's target is ${state ?? "not registered"}.` }];
+    const why = target?.reason === undefined ? "" : ` (${target.reason})`;
+    return [{ type, open: false, reason, message: `The balancer's target is ${state ?? "not registered"}${why}.` }];
   });
 }
 

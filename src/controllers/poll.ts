@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
-import type { BalancerState, Cloud, Machine, Offer } from "../clouds/cloud.ts";
+import type { BalancerState } from "../clouds/balancer.ts";
+import type { Cloud, Machine, Offer } from "../clouds/cloud.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import type { Log } from "./run.ts";
 import { openSightings, type Sight } from "./sightings.ts";
@@ -47,9 +48,11 @@ type BalancerChange = Pick<PollChange, "balancerIds" | "targetIds">;
 /** What each balancer says of each machine, and under no machine of itself. */
 function saidBy(states: readonly BalancerState[]): Map<string, [id: string, machineId: string, text: string]> {
   const said = new Map<string, [string, string, string]>();
-  for (const { id, ready, addresses, targets } of states) {
-    said.set(id, [id, "", JSON.stringify([ready, addresses])]);
-    for (const { machineId, state } of targets) said.set(`${id} ${machineId}`, [id, machineId, state]);
+  for (const { id, ready, addresses, targets, drift } of states) {
+    said.set(id, [id, "", JSON.stringify([ready, addresses, drift])]);
+    for (const { machineId, state, reason } of targets) {
+      said.set(`${id} ${machineId}`, [id, machineId, JSON.stringify([state, reason])]);
+    }
   }
   return said;
 }

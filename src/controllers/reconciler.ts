@@ -1,6 +1,9 @@
 import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
-import type { BalancerSpec, Launch, NameRecord } from "../clouds/cloud.ts";
+import type { BalancerSpec } from "../clouds/balancer.ts";
+import type { Launch, NameRecord } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
+import type { DiskAction } from "./act-disks.ts";
+import type { ImageLookup } from "./machine-images.ts";
 
 /** Something worth telling the reader of `kubectl describe`; becomes an Event, repeated ones are counted. */
 export type Notice = {
@@ -36,6 +39,8 @@ export type Action =
   /** Side by side; the first failure counts. Without `untilFailure` the others are tried all the same. */
   | { do: "together"; actions: readonly Action[]; untilFailure?: boolean }
   | { do: "refreshOffers" }
+  /** What waits for the answer, by its keys, is looked at again then. */
+  | { do: "lookUpImage"; lookup: ImageLookup; key: ObjectKey }
   /** Makes the call of the record and writes down what it gave. */
   | { do: "launch"; recordName: string; launch: Launch }
   | { do: "terminate"; machineId: string }
@@ -45,7 +50,8 @@ export type Action =
   | { do: "stop"; machineId: string; graceSeconds: number }
   | { do: "ensureBalancer"; spec: BalancerSpec }
   | { do: "removeBalancer"; id: string }
-  | { do: "changeNames"; records: readonly NameRecord[] };
+  | { do: "changeNames"; records: readonly NameRecord[] }
+  | DiskAction;
 
 /** `againInMs`: look again then, even if nothing changed. Actions are carried out in order; a failure ends the rest. */
 export type Plan = { actions: readonly Action[]; againInMs?: number };

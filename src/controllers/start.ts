@@ -106,7 +106,8 @@ export function startControllers(options: ControllerOptions): Controllers {
     runners.push(runner);
     return runner;
   };
-  const templateOf = (pod: Pod) => machineTemplate(pod, options);
+  const templateOf = (pod: Pod) =>
+    machineTemplate(pod, { ...options, serviceAccount: accountAnnotations(client.view, pod) });
   const claims = openClaims({ poll, book, roster, view: client.view, templateOf, clock });
   const unidentify = client.identifyWith(claims.identify);
   const parts = { ...options, view: client.view, book, memory, roster, owners, poll, disks, claims, templateOf };
@@ -153,6 +154,11 @@ type Parts = ControllerOptions & {
   claims: Claims;
   templateOf: (pod: Pod) => MachineTemplate;
 };
+
+/** They name what a Pod's machine may do at the provider. */
+const accountAnnotations = (view: View, { metadata, spec }: Pod): Record<string, string> =>
+  view.get("serviceaccounts", metadata.namespace ?? "default", spec.serviceAccountName ?? "default")?.metadata
+    .annotations ?? {};
 
 /** Changes that come within this time are one change for what counts Pods. */
 const countingPauseMs = 100;

@@ -1,5 +1,6 @@
-import type { Pod, Service, ServicePort } from "../api/types.gen.ts";
-import type { BalancerSpec, Listener, Machine, Target } from "../clouds/cloud.ts";
+import type { Pod, ServicePort } from "../api/types.gen.ts";
+import type { BalancerSpec, Target, TargetGroupSpec } from "../clouds/balancer.ts";
+import type { Machine } from "../clouds/cloud.ts";
 import { condition, isActive } from "./owned.ts";
 
 /** A port of a Service on one of its Pods; 0 where the Pod has none of that name. */
@@ -10,55 +11,66 @@ export function targetPort({ targetPort: wanted, port, protocol = "TCP" }: Servi
   return ports.find((each) => each.name === wanted && (each.protocol ?? "TCP") === protocol)?.containerPort ?? 0;
 }
 
-const balanced = ({ spec }: Service): readonly ServicePort[] =>
-  (spec.ports ?? []).filter(({ protocol = "TCP" }) => protocol === "TCP" || protocol === "UDP");
-
-const listenersOf = (service: Service): Listener[] =>
-  balanced(service).map(({ port, protocol }) => ({ port, protocol: protocol === "UDP" ? "UDP" : "TCP" }));
-
-/** A Pod that the Service selects, and its machine. */
+/** A Pod that a Service selects, and its machine. */
 export type Candidate = { pod: Pod; machine: Machine };
 
-/** A target that a balancer has now, and may send connections to. */
-export type Present = { machineId: string; address: string; ports: readonly number[] };
+/** A target that a group has now, and may send connections to. */
+export type Present = { groupId: string; machineId: string; address: string; port: number };
 
-export type TargetsWorld = {
-  service: Service;
-  candidates: readonly Candidate[];
-  /** Not yet drained. */
-  present: readonly Present[];
-};
-
-const serves = (service: Service, { pod, machine }: Candidate): boolean =>
+const serves = ({ pod, machine }: Candidate, takesUnready: boolean): boolean =>
   isActive(pod) &&
   machine.state === "running" &&
-  (service.spec.publishNotReadyAddresses === true || condition(pod, "ContainersReady")?.status === "True");
+  (takesUnready || condition(pod, "ContainersReady")?.status === "True");
 
-/** Machines that are to get connections, then those that keep the ones they have, each in order of id. */
-export function planTargets({ service, candidates, present }: TargetsWorld): Target[] {
-  const active = candidates.flatMap((candidate): Target[] => {
-    const { id, address } = candidate.machine;
-    const ports = balanced(service).map((port) => targetPort(port, candidate.pod));
-    if (address === undefined || !serves(service, candidate) || ports.every((port) => port === 0)) return [];
-    return [{ machineId: id, address, ports, draining: false }];
-  });
-  const taken = new Set(active.map(({ machineId }) => machineId));
-  const leaving = present.filter(({ machineId }) => !taken.has(machineId)).map((each) => ({ ...each, draining: true }));
-  const byId = (a: Target, b: Target) => (a.machineId < b.machineId ? -1 : 1);
-  return [...active.sort(byId), ...leaving.sort(byId)];
+const byId = (a: Target, b: Target): number => (a.machineId < b.machineId ? -1 : 1);
+
+/** Machines that are to get connections on the port that `portOf` tells, in order of id. */
+export const activeTargets = (
+  candidates: readonly Candidate[],
+  portOf: (pod: Pod) => number,
+  takesUnready: boolean,
+): Target[] =>
+  candidates
+    .flatMap((candidate): Target[] => {
+      const { id, address } = candidate.machine;
+      const port = portOf(candidate.pod);
+      if (address === undefined || port === 0 || !serves(candidate, takesUnready)) return [];
+      return [{ machineId: id, address, port, draining: false }];
+    })
+    .sort(byId);
+
+/**
+ * `wanted` with those that keep the connections they have after its active targets. A group that is no longer wanted
+ * stays, without a listener, until it has none left.
+ */
+export function withLeaving(wanted: BalancerSpec, present: readonly Present[], former: readonly FormerGroup[]) {
+  const leavingIn = (groupId: string, active: readonly Target[]): Target[] =>
+    present
+      .filter((each) => each.groupId === groupId && !active.some(({ machineId }) => machineId === each.machineId))
+      .map(({ machineId, address, port }) => ({ machineId, address, port, draining: true }))
+      .sort(byId);
+  const groups = wanted.groups.map((group) => ({
+    ...group,
+    targets: [...group.targets, ...leavingIn(group.id, group.targets)],
+  }));
+  const leaving = former
+    .filter(({ id }) => !wanted.groups.some((group) => group.id === id))
+    .map((group): TargetGroupSpec => ({ ...group, targets: leavingIn(group.id, []) }))
+    .filter(({ targets }) => targets.length > 0);
+  return { ...wanted, groups: [...groups, ...leaving] };
 }
 
-/** What the balancer of a Service should be, but for its targets. */
-export function balancerOf(service: Service, id: string, cluster: string): Omit<BalancerSpec, "targets"> {
-  const { namespace, name, annotations } = service.metadata;
-  const { type, clusterIP } = service.spec;
-  const isInternal = annotations?.["service.beta.kubernetes.io/aws-load-balancer-scheme"] === "internal";
-  return {
-    id,
-    cluster,
-    name: `${namespace}/${name}`,
-    scheme: type === "LoadBalancer" && !isInternal ? "internet-facing" : "internal",
-    ...(clusterIP && clusterIP !== "None" && { clusterAddress: clusterIP }),
-    listeners: listenersOf(service),
-  };
+/** A group that a balancer has or had. */
+export type FormerGroup = Omit<TargetGroupSpec, "targets">;
+
+const graceDefaultSeconds = 30;
+/** What a machine may take beyond its grace. */
+const slackSeconds = 5;
+const drainMaxSeconds = 3_600;
+
+/** How long the connections of a group may go on after its Pods were told to go. */
+export function drainSeconds(candidates: readonly Candidate[]): number {
+  const graces = candidates.map(({ pod }) => pod.spec.terminationGracePeriodSeconds ?? graceDefaultSeconds);
+  const longest = graces.length > 0 ? Math.max(...graces) : graceDefaultSeconds;
+  return Math.min(drainMaxSeconds, longest + slackSeconds);
 }

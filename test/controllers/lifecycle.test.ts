@@ -48,9 +48,8 @@ test("a Deployment behind a Service becomes available, rolls, is undone, shrinks
   expect(view.list("nodes").length).toBe(3);
   expect(view.get("services", "default", "web")?.status?.loadBalancer?.ingress?.length).toBe(1);
   const [balancer] = world.balancers.values();
-  expect(balancer?.spec.targets.map(({ ports, draining }) => [ports, draining])).toEqual(
-    Array(3).fill([[8080], false]),
-  );
+  const [group] = balancer?.spec.groups ?? [];
+  expect(group?.targets.map(({ port, draining }) => [port, draining])).toEqual(Array(3).fill([8080, false]));
 
   await setImage(cluster, "web:2");
   await until("rolled", isDone(cluster, 3));

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import type { KubeObject } from "../../src/api/object.ts";
+import { targetKey } from "../../src/clouds/sim/world.ts";
 import { manager, openCluster, webDeployment, webService } from "./cluster.ts";
 
 async function openTestCluster(options: Parameters<typeof openCluster>[0] = {}) {
@@ -179,7 +180,7 @@ test("a Pod that is removed at once still has its machine drained before it ends
   await deploy(cluster, 2);
   const [victim] = cluster.pods();
   const id = victim?.spec.nodeName ?? "";
-  const target = [...cluster.world.balancers.values()][0]?.targets.get(id);
+  const target = [...cluster.world.balancers.values()][0]?.targets.get(targetKey("80-TCP", id));
   if (target) target.connections = 1;
   const key = { resource: "pods", namespace: "default", name: victim?.metadata.name ?? "" };
   await cluster.client.delete(key, { gracePeriodSeconds: 0 });

@@ -1,12 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { Pod, Service } from "../../src/api/types.gen.ts";
 import { VirtualClock } from "../../src/base/virtual.ts";
-import type { BalancerSpec, BalancerState, Machine, TargetState } from "../../src/clouds/cloud.ts";
+import type { BalancerSpec, BalancerState, Target, TargetState } from "../../src/clouds/balancer.ts";
+import type { Machine } from "../../src/clouds/cloud.ts";
 import { openBalancerBook } from "../../src/controllers/balancer-book.ts";
-import { frontendRecord } from "../../src/controllers/frontend.ts";
+import { type Frontend, frontendRecord, recordOf } from "../../src/controllers/frontend.ts";
 import type { Action, Plan } from "../../src/controllers/reconciler.ts";
+import { serviceBalancer } from "../../src/controllers/service-balancer.ts";
 import { planService, type ServiceWorld } from "../../src/controllers/services.ts";
-import { balancerOf, type Candidate, targetPort } from "../../src/controllers/targets.ts";
+import { type Candidate, targetPort } from "../../src/controllers/targets.ts";
 
 const service = (more: Partial<Service["spec"]> = {}): Service => ({
   apiVersion: "v1",
@@ -45,31 +47,39 @@ const candidate = (letter: string, id: string): Candidate => {
 };
 const candidates = (word: string): Candidate[] => [...word].map((letter, index) => candidate(letter, `${index}`));
 const present = (...ids: string[]) =>
-  ids.map((machineId) => ({ machineId, address: `10.0.0.${machineId}`, ports: [8080] }));
-const world = (more: Partial<ServiceWorld> = {}): ServiceWorld => ({
-  cluster: "test",
+  ids.map((machineId) => ({ groupId: "80-TCP", machineId, address: `10.0.0.${machineId}`, port: 8080 }));
+const wantedOf = (of: Service, word = "") => serviceBalancer(of, candidates(word), { id: "svc-s", cluster: "test" });
+const record = (more: Partial<Frontend["spec"]> = {}): Frontend => {
+  const { spec, ...rest } = frontendRecord(service(), recordOf(wantedOf(service())));
+  return { ...rest, metadata: { name: "svc-s", uid: "r" }, spec: { ...spec, ...more } };
+};
+/** `pods`: those that the Service selects, see `candidate`. */
+type Given = Partial<ServiceWorld> & { pods?: string; changed?: Partial<Service["spec"]> };
+const world = ({ pods, changed, ...more }: Given = {}): ServiceWorld => ({
   id: "svc-s",
-  service: service(),
+  service: service(changed),
+  wanted: "service" in more ? undefined : wantedOf(service(changed), pods),
   isGone: false,
-  record: {
-    ...frontendRecord(service(), balancerOf(service(), "svc-s", "test")),
-    metadata: { name: "svc-s", uid: "r" },
-  },
-  candidates: [],
+  record: record(),
   present: [],
   known: true,
+  notices: [],
   ...more,
 });
 const one = (action: Action): string => {
   if (action.do !== "ensureBalancer") return action.do === "write" ? `write ${action.key.resource}` : action.do;
-  return `[${action.spec.targets.map(({ machineId, draining }) => machineId + (draining ? "d" : "")).join(" ")}]`;
+  const targets = action.spec.groups.map(({ id, targets: all }) => {
+    const shown = all.map(({ machineId, draining }) => machineId + (draining ? "d" : "")).join(" ");
+    return id === "80-TCP" ? shown : `${id}: ${shown}`;
+  });
+  return `[${targets.join("; ")}]`;
 };
 const told = ({ actions }: Plan): string => actions.map(one).join(", ");
-const specOf = (targets: BalancerSpec["targets"]): BalancerSpec => ({
-  ...balancerOf(service(), "svc-s", "test"),
-  targets,
-});
-const active = (id: string) => ({ machineId: id, address: `10.0.0.${id}`, ports: [8080], draining: false });
+const specOf = (targets: readonly Target[]): BalancerSpec => {
+  const { groups, ...rest } = wantedOf(service());
+  return { ...rest, groups: groups.map((group) => ({ ...group, targets })) };
+};
+const active = (id: string) => ({ machineId: id, address: `10.0.0.${id}`, port: 8080, draining: false });
 const state = (...targets: [string, TargetState][]): BalancerState => ({
   id: "svc-s",
   name: "default/web",
@@ -78,20 +88,51 @@ const state = (...targets: [string, TargetState][]): BalancerState => ({
   targets: targets.map(([machineId, is]) => ({ machineId, state: is })),
 });
 
-test.for<[string, Partial<ServiceWorld>, string]>([
+const onlyListeners = (): Frontend => {
+  const { groups: _, kind: _kind, annotations: _a, sourceRanges: _s, ...balancer } = recordOf(wantedOf(service()));
+  return record({ balancer: balancer as Frontend["spec"]["balancer"] & object }); // As earlier versions wrote it.
+};
+const warning = { about: service(), type: "Warning", reason: "R", message: "m", source: "s" } as const;
+
+test.for<[string, Given, string]>([
   ["is written down before it is made", { record: undefined }, "create"],
-  ["is changed in the record first", { service: service({ ports: [{ port: 81 }] }) }, "write frontends.drover.dev"],
-  ["changes nothing before everything was seen", { known: false, candidates: candidates("A") }, ""],
-  ["has the machines with ready containers", { candidates: candidates("AaA") }, "[0 2]"],
-  ["says so once", { candidates: candidates("A"), carriedOut: specOf([active("0")]) }, ""],
-  ["lets a Pod on its way out drain", { candidates: candidates("Ax"), present: present("1") }, "[0 1d]"],
-  ["lets a Pod that is not ready any more drain", { candidates: candidates("Aa"), present: present("1") }, "[0 1d]"],
-  ["lets a machine drain whose Pod is gone", { candidates: candidates("A"), present: present("7") }, "[0 7d]"],
-  ["forgets what is drained", { candidates: candidates("Ax"), carriedOut: specOf([]) }, "[0]"],
+  ["is changed in the record first", { changed: { ports: [{ port: 81 }] } }, "write frontends.drover.dev"],
+  ["of an earlier version is written down anew", { record: onlyListeners() }, "write frontends.drover.dev"],
+  ["changes nothing before everything was seen", { known: false, pods: "A" }, ""],
+  ["has the machines with ready containers", { pods: "AaA" }, "[0 2]"],
+  ["says so once", { pods: "A", carriedOut: specOf([active("0")]) }, ""],
+  ["lets a Pod on its way out drain", { pods: "Ax", present: present("1") }, "[0 1d]"],
+  ["lets a Pod that is not ready any more drain", { pods: "Aa", present: present("1") }, "[0 1d]"],
+  ["lets a machine drain whose Pod is gone", { pods: "A", present: present("7") }, "[0 7d]"],
+  ["forgets what is drained", { pods: "Ax", carriedOut: specOf([]) }, "[0]"],
+  ["tells what is wrong", { notices: [warning], carriedOut: specOf([]) }, "tell"],
+  [
+    "lets the machines of a port that is gone drain",
+    {
+      changed: { ports: [{ port: 81 }] },
+      pods: "A",
+      present: present("0"),
+      record: record({
+        balancer: {
+          ...recordOf(wantedOf(service({ ports: [{ port: 81 }] }))),
+          groups: [
+            ...(recordOf(wantedOf(service({ ports: [{ port: 81 }] }))).groups ?? []),
+            ...(recordOf(wantedOf(service())).groups ?? []),
+          ],
+        },
+      }),
+    },
+    "[81-TCP: 0; 0d]",
+  ],
   ["tells its address once it accepts connections", { state: state(), carriedOut: specOf([]) }, "write services"],
   [
     "of a Service that is gone drains first",
     { service: undefined, isGone: true, present: present("1"), state: state() },
+    "[1d]",
+  ],
+  [
+    "of a Service that is gone drains first, as an earlier version wrote it down",
+    { service: undefined, isGone: true, present: present("1"), record: onlyListeners() },
     "[1d]",
   ],
   ["is removed then", { service: undefined, isGone: true, state: state(["1", "drained"]) }, "removeBalancer"],
@@ -103,6 +144,68 @@ test.for<[string, Partial<ServiceWorld>, string]>([
   ],
 ])("a balancer %s", ([_name, more, want]) => {
   expect(told(planService(world(more)))).toBe(want);
+});
+
+describe("the balancer of a Service", () => {
+  const nlb = "service.beta.kubernetes.io/aws-load-balancer-";
+  const of = (annotations: Record<string, string>, spec: Partial<Service["spec"]> = {}) => {
+    const given = service(spec);
+    return wantedOf({ ...given, metadata: { ...given.metadata, annotations } });
+  };
+
+  test("has a listener and a group a port", () => {
+    const ports = [{ port: 80 }, { port: 53, protocol: "UDP" }, { port: 9, protocol: "SCTP" }];
+    const { listeners, groups, kind, name } = of({}, { ports });
+    expect([kind, name]).toEqual(["network", "default/web"]);
+    expect(listeners.map(({ port, protocol, forward }) => [port, protocol, forward[0]?.groupId])).toEqual([
+      [80, "TCP", "80-TCP"],
+      [53, "UDP", "53-UDP"],
+    ]);
+    expect(groups.map(({ id, protocol, healthCheck }) => [id, protocol, healthCheck])).toEqual([
+      ["80-TCP", "TCP", undefined],
+      ["53-UDP", "UDP", undefined],
+    ]);
+  });
+
+  test.for([
+    ["everybody's", {}, {}, "internet-facing "],
+    ["for some networks", {}, { loadBalancerSourceRanges: ["10.0.0.0/8"] }, "internet-facing 10.0.0.0/8"],
+    [
+      "for some networks by annotation",
+      { "service.beta.kubernetes.io/load-balancer-source-ranges": "10.0.0.0/8, 1.2.3.4/32" },
+      {},
+      "internet-facing 10.0.0.0/8 1.2.3.4/32",
+    ],
+    ["internal", { [`${nlb}scheme`]: "internal" }, {}, "internal "],
+    ["internal by the old word", { [`${nlb}internal`]: "true" }, {}, "internal "],
+    ["the machines' own", {}, { type: "ClusterIP", loadBalancerSourceRanges: ["10.0.0.0/8"] }, "internal "],
+  ] as const)("is %s", ([_name, annotations, spec, want]) => {
+    const { scheme, sourceRanges } = of(annotations, { ...spec } as Partial<Service["spec"]>);
+    expect(`${scheme} ${sourceRanges.join(" ")}`).toBe(want);
+  });
+
+  test("is told the annotations that are for balancers, and its group", () => {
+    const foreign = { "kubectl.kubernetes.io/last-applied-configuration": "{}" };
+    const own = { [`${nlb}subnets`]: "a", "alb.ingress.kubernetes.io/tags": "b", "drover.dev/balancer-group": "g" };
+    expect(of({ ...foreign, ...own })).toMatchObject({ annotations: own, group: "g" });
+    expect(Object.keys(of({ ...foreign, ...own }).annotations)).toHaveLength(3);
+  });
+
+  test.for([
+    [[], 35],
+    [[10], 15],
+    [[10, 120], 125],
+    [[undefined], 35],
+    [[7_200], 3_600],
+  ] as const)("drains as long as the longest grace of %j lasts: %i s", ([graces, seconds]) => {
+    const pods = graces.map((grace, index) => {
+      const given = candidate("A", `${index}`);
+      const spec = { ...given.pod.spec, ...(grace !== undefined && { terminationGracePeriodSeconds: grace }) };
+      return { ...given, pod: { ...given.pod, spec } };
+    });
+    const { groups } = serviceBalancer(service(), pods, { id: "svc-s", cluster: "test" });
+    expect(groups.map(({ drainSeconds }) => drainSeconds)).toEqual([seconds]);
+  });
 });
 
 test.for([

@@ -114,7 +114,7 @@ export const bugs: Readonly<Record<string, Bug>> = {
         ...ports.cloud.balancers,
         ensure: async (spec, signal) => {
           await ports.cloud.balancers.ensure(spec, signal);
-          for (const { machineId, draining } of spec.targets) {
+          for (const { machineId, draining } of spec.groups.flatMap(({ targets }) => targets)) {
             if (draining) void world.machines.get(machineId)?.box.stop(0);
           }
         },

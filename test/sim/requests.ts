@@ -1,4 +1,5 @@
 import type { Random } from "../../src/base/random.ts";
+import { openPlaces } from "../../src/clouds/sim/balancers.ts";
 import type { SimMachine, World } from "../../src/clouds/sim/world.ts";
 
 type Open = { machine: SimMachine; target: { connections: number }; untilMs: number };
@@ -30,10 +31,9 @@ export class Requests {
       return false;
     });
     for (const balancer of this.#world.balancers.values()) {
-      const choices = balancer.spec.targets.flatMap(({ machineId, draining }) => {
+      const choices = openPlaces(balancer).flatMap(({ machineId, target }) => {
         const machine = this.#world.machines.get(machineId);
-        const target = balancer.targets.get(machineId);
-        return machine && target && !draining && nowMs >= target.healthyAtMs ? [{ machine, target }] : [];
+        return machine && nowMs >= target.healthyAtMs ? [{ machine, target }] : [];
       });
       const chosen = choices[Math.floor(this.#random.next() * choices.length)];
       if (!chosen) continue;

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { BalancerSpec } from "../cloud.ts";
+import type { BalancerSpec } from "../balancer.ts";
 import type { ProcessState } from "./children.ts";
 
-/** What is noted of a Service on disk, so that another drover goes on where this one stopped. */
+/** What is noted of a Service on disk, private keys included, so that another drover goes on where this one stopped. */
 export type BalancerNote = {
   spec: BalancerSpec;
   /** Which process serves: it is followed by another one whenever the listeners change. 0: none has been started. */
@@ -34,10 +34,29 @@ export function newestRunning(processes: readonly ProcessState[], id: string): n
 
 export function readNote(folder: string): BalancerNote | undefined {
   try {
-    return JSON.parse(readFileSync(join(folder, "note.json"), "utf8")) as BalancerNote;
+    const note = JSON.parse(readFileSync(join(folder, "note.json"), "utf8")) as BalancerNote;
+    return "groups" in note.spec ? note : { ...note, spec: upgraded(note.spec) };
   } catch {
     return undefined;
   }
+}
+
+/** As earlier versions noted it: a target served listener `i` on `ports[i]`. */
+type FormerSpec = Omit<BalancerSpec, "listeners" | "groups"> & {
+  listeners: readonly { port: number; protocol: "TCP" | "UDP" }[];
+  targets: readonly { machineId: string; address: string; ports: readonly number[]; draining: boolean }[];
+};
+
+function upgraded({ targets, ...spec }: FormerSpec): BalancerSpec {
+  const idOf = ({ port, protocol }: FormerSpec["listeners"][number]) => `${port}-${protocol}`;
+  const groups = spec.listeners.map((listener, index) => ({
+    id: idOf(listener),
+    protocol: listener.protocol,
+    targets: targets.flatMap(({ ports, ...target }) => (ports[index] ? [{ ...target, port: ports[index] }] : [])),
+    drainSeconds: 0,
+  }));
+  const listeners = spec.listeners.map((one) => ({ ...one, forward: [{ groupId: idOf(one), weight: 1 }] }));
+  return { ...spec, kind: "network", listeners, groups, sourceRanges: [], annotations: {} };
 }
 
 export const writeNote = (folder: string, note: BalancerNote): void =>

@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import type { BalancerSpec, BalancerState, Balancers, TargetState } from "../cloud.ts";
+import type { BalancerSpec, BalancerState, Balancers, Target, TargetState } from "../balancer.ts";
 import { allNotes, balancerFolder, processesOf, processOf } from "./balancer-note.ts";
 import type { ClusterParts } from "./cluster-parts.ts";
 import { type PresentServer, presentServers } from "./haproxy-admin.ts";
-import { tcpListeners, wantedServers } from "./haproxy-config.ts";
+import { isPublished, servedListeners, type WantedServer, wantedServers } from "./haproxy-config.ts";
 
 /** A haproxy that is silent for so long is said to serve nobody; before that nothing is said about its targets. */
 const silenceMs = 5_000;
@@ -21,7 +21,7 @@ export async function observeBalancers(
       const serves = own.find((one) => one.id === processOf(spec.id, generation));
       const admin = join(balancerFolder(around.folder, spec.id), "admin.sock");
       const present = serves === undefined ? undefined : await presentServers(admin).catch(() => undefined);
-      const answers = present !== undefined || tcpListeners(spec).length === 0;
+      const answers = present !== undefined || servedListeners(spec).length === 0;
       const nowMs = around.clock.monotonicMs();
       const since = silent.get(spec.id) ?? nowMs;
       if (answers) silent.delete(spec.id);
@@ -46,23 +46,49 @@ export function stateOf(
   lingering: readonly string[],
   publishedAddress: string | undefined,
 ): BalancerState {
-  const targets = spec.targets.map(({ machineId, draining }) => {
-    const wanted = wantedServers(spec).filter(({ name }) => name === machineId);
-    const servers = present.filter(({ name }) => name === machineId);
-    const isIdle =
-      servers.every(({ sessions, admin }) => sessions === 0 && admin !== "ready") &&
-      !wanted.some(({ address, port }) => lingering.includes(`${address}:${port}`));
-    const isKnown = servers.length >= wanted.length && !servers.some(({ unchecked }) => unchecked);
-    const serving: TargetState = !isKnown ? "initial" : servers.every(({ up }) => up) ? "healthy" : "unhealthy";
-    const state: TargetState = !draining ? serving : isIdle ? "drained" : "draining";
-    return { machineId, state };
-  });
-  const address = spec.scheme === "internal" ? spec.clusterAddress : publishedAddress;
+  const wanted = wantedServers(spec);
+  const states = new Map<string, TargetState[]>();
+  for (const { id: groupId, targets } of spec.groups) {
+    for (const target of targets) {
+      const { machineId } = target;
+      const own = wanted.filter((each) => each.groupId === groupId && each.machineId === machineId);
+      const state = targetState(target, own, present, lingering);
+      states.set(machineId, [...(states.get(machineId) ?? []), state]);
+    }
+  }
+  const address = isPublished(spec) ? publishedAddress : spec.clusterAddress;
   return {
     id: spec.id,
     name: spec.name,
     ready: address !== undefined,
     addresses: address === undefined ? [] : [{ ip: address }],
-    targets,
+    targets: [...states].map(([machineId, all]) => ({
+      machineId,
+      state: order.find((state) => all.includes(state)) ?? "initial",
+    })),
   };
+}
+
+/** From the least far. */
+const order: readonly TargetState[] = ["unhealthy", "initial", "draining", "healthy", "drained"];
+
+function targetState(
+  { address, port, draining }: Target,
+  /** Its servers in every backend. */
+  wanted: readonly WantedServer[],
+  present: readonly PresentServer[],
+  lingering: readonly string[],
+): TargetState {
+  const servers = present.filter((one) =>
+    wanted.some((want) => want.backend === one.backend && want.name === one.name),
+  );
+  if (draining) {
+    const isIdle = servers.every(({ sessions, admin }) => sessions === 0 && admin !== "ready");
+    const lingers = lingering.some((far) =>
+      port === 0 ? far.startsWith(`${address}:`) : far === `${address}:${port}`,
+    );
+    return isIdle && !lingers ? "drained" : "draining";
+  }
+  const isKnown = servers.length >= wanted.length && !servers.some(({ unchecked }) => unchecked);
+  return !isKnown ? "initial" : servers.every(({ up }) => up) ? "healthy" : "unhealthy";
 }

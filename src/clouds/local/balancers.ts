@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DroverError, isCode } from "../../base/errors.ts";
-import type { BalancerSpec, Balancers } from "../cloud.ts";
+import type { BalancerSpec, Balancers } from "../balancer.ts";
 import {
   allNotes,
   type BalancerNote,
@@ -19,9 +19,11 @@ import { ask, planServers, presentServers } from "./haproxy-admin.ts";
 import {
   assertBalancer,
   boundTo,
+  certificateFiles,
   haproxyConfig,
+  isPublished,
   listenerSocket,
-  tcpListeners,
+  servedListeners,
   wantedServers,
 } from "./haproxy-config.ts";
 
@@ -76,11 +78,11 @@ async function ensure(around: ClusterParts, spec: BalancerSpec): Promise<void> {
     ...(before?.unpublished === undefined ? {} : { unpublished: before.unpublished }),
   };
   if (before === undefined) writeNote(folder, { ...kept, generation: 0 });
-  if (!keeps && tcpListeners(spec).length > 0) await replace(around, kept, runs);
+  if (!keeps && servedListeners(spec).length > 0) await replace(around, kept, runs);
   writeNote(folder, kept);
   // Whatever starts this haproxy again after a crash finds the targets that there are now.
   writeWhole(join(folder, "haproxy.cfg"), haproxyConfig(spec, folder, wantedServers(spec)));
-  if (tcpListeners(spec).length > 0) await converge(around, folder, spec);
+  if (servedListeners(spec).length > 0) await converge(around, folder, spec);
   await publish(around, folder, kept);
 }
 
@@ -92,8 +94,9 @@ async function replace(around: ClusterParts, kept: BalancerNote, runs: number | 
   const config = join(folder, "haproxy.cfg");
   const healthy = runs === undefined ? [] : (await presentServers(admin)).filter((one) => one.up && !one.unchecked);
   const carried = wantedServers(spec).filter((want) =>
-    healthy.some((one) => one.backend === want.backend && one.name === want.name && one.port === want.port),
+    healthy.some((one) => one.address === want.address && one.port === want.port),
   );
+  for (const [path, content] of certificateFiles(spec, folder)) writeWhole(path, content);
   writeWhole(config, haproxyConfig(spec, folder, carried));
   const again = around.tools.command("haproxy", "-db", "-f", config);
   const old = (await around.holder.processes()).find(({ id }) => id === processOf(spec.id, runs ?? 0));
@@ -143,15 +146,16 @@ async function converge({ clock, log }: ClusterParts, folder: string, spec: Bala
  */
 async function publish({ publisher, log }: ClusterParts, folder: string, kept: BalancerNote): Promise<void> {
   const { spec, unpublished, ...before } = kept;
-  if (spec.scheme === "internal") {
+  if (!isPublished(spec)) {
     if (kept.publishedAddress !== undefined) await publisher.withdraw(spec.id);
     return;
   }
-  const listeners = tcpListeners(spec).map(({ port }) => ({ port, socketPath: listenerSocket(folder, port) }));
+  const listeners = servedListeners(spec).map(({ port }) => ({ port, socketPath: listenerSocket(folder, port) }));
   const preferred = kept.publishedAddress === undefined ? {} : { preferred: kept.publishedAddress };
+  const { id, sourceRanges } = spec;
   const note = (more: Partial<BalancerNote>) => writeNote(folder, { ...before, spec, ...more });
   try {
-    const { address } = await publisher.publish({ id: spec.id, listeners, ...preferred });
+    const { address } = await publisher.publish({ id, listeners, sourceRanges, ...preferred });
     if (address !== kept.publishedAddress || unpublished !== undefined) note({ publishedAddress: address });
   } catch (error) {
     if (!isCode(error, "CLOUD_INVALID") && !isCode(error, "SETUP_MISSING")) throw error;
@@ -184,7 +188,7 @@ async function revive(around: ClusterParts, inTurn: InTurn): Promise<void> {
   const processes = await around.holder.processes();
   const lost = allNotes(around.folder).filter(
     ({ spec, unpublished }) =>
-      tcpListeners(spec).length > 0 && (unpublished !== undefined || processesOf(processes, spec.id).length === 0),
+      servedListeners(spec).length > 0 && (unpublished !== undefined || processesOf(processes, spec.id).length === 0),
   );
   const again = async (id: string) => {
     // It may have been removed or changed since.

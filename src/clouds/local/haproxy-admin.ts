@@ -9,12 +9,15 @@ export type PresentServer = {
   address: string;
   port: number;
   admin: "ready" | "drain" | "maint";
+  weight: number;
   /** Connections that are open or wait for it. */
   sessions: number;
   up: boolean;
   /** The first check has not ended yet. */
   unchecked: boolean;
 };
+
+type Server = Omit<WantedServer, "groupId" | "machineId">;
 
 const answerTimeoutMs = 5_000;
 
@@ -58,6 +61,7 @@ export function parseServers(states: string, statistics: string): PresentServer[
         address: row["srv_addr"] ?? "",
         port: Number(row["srv_port"]),
         admin: admin & 0x01 ? ("maint" as const) : admin & 0x08 ? ("drain" as const) : ("ready" as const),
+        weight: Number(row["srv_uweight"]),
         sessions: Number(stat["scur"]) + Number(stat["qcur"]),
         up: /^(UP|DRAIN|no check)/.test(stat["status"] ?? ""),
         unchecked: /INI/.test(stat["check_status"] ?? ""),
@@ -84,16 +88,17 @@ function rows(text: string, divider: string): Record<string, string>[] {
  * only after its first successful check; one that drains keeps the connections it has; one that is no longer wanted
  * loses them.
  */
-export function planServers(present: readonly PresentServer[], wanted: readonly WantedServer[]): string[] {
+export function planServers(present: readonly PresentServer[], wanted: readonly Server[]): string[] {
   const commands = wanted.flatMap((want) => {
     const at = `${want.backend}/${want.name}`;
     const is = present.find((one) => one.backend === want.backend && one.name === want.name);
     if (is === undefined) return want.draining ? [] : [added(at, want)];
+    if (want.draining) return is.admin === "drain" ? [] : [`set server ${at} state drain`];
     const moved = is.address !== want.address || is.port !== want.port;
-    const state = want.draining ? "drain" : "ready";
     return [
       ...(moved ? [`set server ${at} addr ${want.address} port ${want.port}`] : []),
-      ...(is.admin === state ? [] : [`set server ${at} state ${state}`]),
+      ...(is.admin === "ready" ? [] : [`set server ${at} state ready`]),
+      ...(is.weight === want.weight ? [] : [`set server ${at} weight ${want.weight}`]),
     ];
   });
   const gone = present.filter(({ backend, name }) => !wanted.some((w) => w.backend === backend && w.name === name));
@@ -107,12 +112,12 @@ export function planServers(present: readonly PresentServer[], wanted: readonly 
 }
 
 /** Without weight while it is not known to be down, so that leaving maintenance can't draw a connection. */
-const added = (at: string, { address, port }: WantedServer): string =>
+const added = (at: string, { address, port, weight }: Server): string =>
   [
     `add server ${at} ${address}:${port} ${checking}`,
     `set server ${at} weight 0`,
     `enable health ${at}`,
     `set server ${at} state ready`,
     `set server ${at} health down`,
-    `set server ${at} weight 1`,
+    `set server ${at} weight ${weight}`,
   ].join("; ");

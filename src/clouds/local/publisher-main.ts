@@ -7,7 +7,7 @@ import { DroverError } from "../../base/errors.ts";
 import { Children, type Spawn } from "./children.ts";
 import { connectTo, serveCommands } from "./command-socket.ts";
 import { identify } from "./identity.ts";
-import { type Publication, type Published, publicationAddresses } from "./publication.ts";
+import { admits, type Publication, type Published, publicationAddresses } from "./publication.ts";
 import { splice } from "./splice.ts";
 import { askUpstream } from "./upstream.ts";
 
@@ -40,7 +40,7 @@ async function publish(folder: string): Promise<void> {
   };
   const ensure = async (wanted: Publication): Promise<{ address: string }> => {
     const present = open.get(wanted.id);
-    if (present !== undefined && sameListeners(present, wanted)) return { address: present.address };
+    if (present !== undefined && isSame(present, wanted)) return { address: present.address };
     const preferred = present?.address ?? wanted.preferred;
     withdraw(wanted.id);
     const opened = await listenSomewhere(wanted, preferred);
@@ -97,8 +97,9 @@ function published(path: string): Published[] {
   }
 }
 
-const sameListeners = (one: Pick<Publication, "listeners">, other: Pick<Publication, "listeners">): boolean =>
-  JSON.stringify(one.listeners) === JSON.stringify(other.listeners);
+const isSame = (one: Omit<Publication, "preferred">, other: Omit<Publication, "preferred">): boolean =>
+  JSON.stringify([one.listeners, one.sourceRanges ?? []]) ===
+  JSON.stringify([other.listeners, other.sourceRanges ?? []]);
 
 /** Takes the first of the Service's addresses on which all of its ports are free. @throws CLOUD_INVALID when none is */
 async function listenSomewhere(wanted: Publication, preferred: string | undefined): Promise<Open> {
@@ -107,14 +108,19 @@ async function listenSomewhere(wanted: Publication, preferred: string | undefine
     const servers: Server[] = [];
     refused = undefined;
     for (const { port, socketPath } of wanted.listeners) {
-      const listening = await listen(address, port, socketPath);
+      const listening = await listen(address, port, (client) =>
+        admits(wanted.sourceRanges ?? [], client.remoteAddress ?? "")
+          ? pass(client, socketPath)
+          : client.resetAndDestroy(),
+      );
       if (typeof listening === "string") {
         refused = { port, code: listening };
         break;
       }
       servers.push(listening);
     }
-    if (refused === undefined) return { id: wanted.id, listeners: wanted.listeners, address, servers };
+    const { preferred: _, ...published } = wanted;
+    if (refused === undefined) return { ...published, address, servers };
     for (const server of servers) server.close();
     if (refused.code !== "EADDRINUSE" && refused.code !== "EADDRNOTAVAIL") break;
   }
@@ -127,12 +133,9 @@ async function listenSomewhere(wanted: Publication, preferred: string | undefine
   throw new DroverError("CLOUD_INVALID", `Port ${port} can't be published: ${why}.`, { port });
 }
 
-const listen = (address: string, port: number, socketPath: string): Promise<Server | string> =>
+const listen = (address: string, port: number, accept: (client: Socket) => void): Promise<Server | string> =>
   new Promise((resolve) => {
-    const server = createServer(
-      { allowHalfOpen: true, noDelay: true, keepAlive: true, pauseOnConnect: true },
-      (client) => pass(client, socketPath),
-    );
+    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, pauseOnConnect: true }, accept);
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
     server.listen({ host: address, port, backlog: 1024 }, () => {
       server.on("error", () => undefined);

@@ -1,15 +1,7 @@
-import type {
-  BalancerAddress,
-  BalancerSpec,
-  BalancerState,
-  Balancers,
-  Cloud,
-  Machines,
-  Names,
-  Offer,
-  TargetState,
-} from "../cloud.ts";
-import { machineAt, type SimBalancer, type SimMachine, type World } from "./world.ts";
+import type { Cloud, Machines, Names, Offer } from "../cloud.ts";
+import { balancersOf } from "./balancers.ts";
+import { volumesOf } from "./volumes.ts";
+import { machineAt, type SimMachine, type World } from "./world.ts";
 
 /** Sizes of the simulated provider: CPU in millis, memory in bytes, price in USD an hour, after a common general-purpose family. */
 const types = [
@@ -54,64 +46,6 @@ function machinesOf(world: World): Machines {
   };
 }
 
-function targetState(world: World, { spec, targets }: SimBalancer, machineId: string): TargetState {
-  const nowMs = world.clock.monotonicMs();
-  const { healthyAtMs = 0, connections = 0 } = targets.get(machineId) ?? {};
-  const draining = spec.targets.find((target) => target.machineId === machineId)?.draining ?? true;
-  if (draining) return connections > 0 ? "draining" : "drained";
-  const machine = world.machines.get(machineId);
-  const serving = machine !== undefined && machine.stoppingAtMs > nowMs && machine.box.serves();
-  if (nowMs < healthyAtMs) return "initial";
-  return serving ? "healthy" : "unhealthy";
-}
-
-function balancersOf(world: World, published: ((id: string) => string | undefined) | undefined): Balancers {
-  const { otherCall, targetHealthy } = world.latencies;
-  const addressesOf = ({ id, scheme }: BalancerSpec): BalancerAddress[] => {
-    if (scheme === "internal") return [];
-    if (published === undefined) return [{ hostname: `${id}.sim` }];
-    const ip = published(id);
-    return ip === undefined ? [] : [{ ip }];
-  };
-  const stateOf = (balancer: SimBalancer): BalancerState => {
-    return {
-      id: balancer.spec.id,
-      name: balancer.spec.name,
-      ready: world.clock.monotonicMs() >= balancer.readyAtMs,
-      addresses: addressesOf(balancer.spec),
-      targets: balancer.spec.targets.map(({ machineId }) => ({
-        machineId,
-        state: targetState(world, balancer, machineId),
-      })),
-    };
-  };
-  return {
-    ensure: (spec, signal) =>
-      world.call("ensureBalancer", otherCall, signal, () => {
-        const nowMs = world.clock.monotonicMs();
-        const known = world.balancers.get(spec.id);
-        const targets = new Map(
-          spec.targets.map(({ machineId }) => [
-            machineId,
-            known?.targets.get(machineId) ?? { healthyAtMs: nowMs + world.drawMs(targetHealthy), connections: 0 },
-          ]),
-        );
-        world.balancers.set(spec.id, { spec, readyAtMs: known?.readyAtMs ?? nowMs + world.drawMs(otherCall), targets });
-        world.onChange();
-      }),
-    observe: (signal) =>
-      world.call("observeBalancers", otherCall, signal, () => ({
-        balancers: [...world.balancers.values()].map(stateOf),
-        complete: !world.faults.incomplete(),
-      })),
-    remove: (id, signal) =>
-      world.call("removeBalancer", otherCall, signal, () => {
-        world.balancers.delete(id);
-        world.onChange();
-      }),
-  };
-}
-
 function namesOf(world: World): Names {
   const { otherCall } = world.latencies;
   return {
@@ -134,6 +68,7 @@ function namesOf(world: World): Names {
 export const simCloud = (world: World, published?: (id: string) => string | undefined): Cloud => ({
   machines: machinesOf(world),
   balancers: balancersOf(world, published),
+  volumes: volumesOf(world),
   names: namesOf(world),
   surroundings: async () => ({ nameservers: ["10.90.0.1"] }),
   close: async () => {},

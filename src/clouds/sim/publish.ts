@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { openPlaces } from "./balancers.ts";
 import type { SimBalancer, SimMachine, World } from "./world.ts";
 
 /**
@@ -98,10 +99,9 @@ async function listenAll(
 /** The healthy target with the fewest connections. */
 function choose(world: World, balancer: SimBalancer | undefined) {
   const nowMs = world.clock.monotonicMs();
-  const candidates = (balancer?.spec.targets ?? []).flatMap(({ machineId, draining }) => {
+  const candidates = (balancer ? openPlaces(balancer) : []).flatMap(({ machineId, target }) => {
     const machine = world.machines.get(machineId);
-    const target = balancer?.targets.get(machineId);
-    if (draining || !machine || !target || target.healthyAtMs > nowMs || !machine.box.serves()) return [];
+    if (!machine || target.healthyAtMs > nowMs || !machine.box.serves()) return [];
     return machine.stoppingAtMs > nowMs ? [{ machine, target }] : [];
   });
   return candidates.sort((a, b) => a.target.connections - b.target.connections)[0];

@@ -1,10 +1,12 @@
 import type { Clock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
 import { type Random, suffix } from "../../base/random.ts";
-import type { BalancerSpec, Claim, Launch, Machine, NameRecord, Placement } from "../cloud.ts";
+import type { BalancerSpec } from "../balancer.ts";
+import type { Claim, Launch, Machine, NameRecord, Placement } from "../cloud.ts";
 import { SimBox, type SimBoxState } from "./box.ts";
 import { type Faults, noFaults } from "./faults.ts";
 import { drawMs, ec2Latencies, type Latencies, type Latency } from "./latency.ts";
+import type { SimDisk } from "./volumes.ts";
 
 /** A machine's life as the moments at which it changes, on the world's monotonic scale in ms. */
 export type SimMachine = {
@@ -24,12 +26,14 @@ export type SimMachine = {
   box: SimBox;
 };
 
-/** A balancer as it stands: what was asked for, and when each target was registered. */
-export type SimBalancer = {
-  spec: BalancerSpec;
-  readyAtMs: number;
-  targets: Map<string, { healthyAtMs: number; connections: number }>;
-};
+/** A machine in a group of a balancer. */
+export type SimPlace = { groupId: string; machineId: string; draining: boolean };
+export type SimTarget = { healthyAtMs: number; connections: number };
+
+/** A balancer as it stands: what was asked for, and what became of each target, by group and machine. */
+export type SimBalancer = { spec: BalancerSpec; readyAtMs: number; targets: Map<string, SimTarget> };
+
+export const targetKey = (groupId: string, machineId: string): string => `${groupId} ${machineId}`;
 
 export type WorldOptions = {
   clock: Clock;
@@ -45,6 +49,7 @@ export type WorldState = {
   machines: (Omit<SimMachine, "box"> & { box: SimBoxState })[];
   balancers: BalancerSpec[];
   names: NameRecord[];
+  disks?: SimDisk[];
 };
 
 /**
@@ -56,6 +61,7 @@ export class World {
   readonly launches = new Map<string, SimMachine[]>();
   readonly balancers = new Map<string, SimBalancer>();
   readonly names = new Map<string, NameRecord>();
+  readonly disks = new Map<string, SimDisk>();
   /** Calls made so far, by name. */
   readonly calls = new Map<string, number>();
   readonly clock: Clock;
@@ -151,7 +157,7 @@ export class World {
   save(): WorldState {
     const machines = [...this.machines.values()].map(({ box, ...facts }) => ({ ...facts, box: box.save() }));
     const balancers = [...this.balancers.values()].map(({ spec }) => spec);
-    return { machines, balancers, names: [...this.names.values()] };
+    return { machines, balancers, names: [...this.names.values()], disks: [...this.disks.values()] };
   }
 
   /** Moments saved by another process lie on its own scale; a machine that was on its way has arrived by now. */
@@ -170,10 +176,16 @@ export class World {
       this.#addresses++;
     }
     for (const spec of state.balancers) {
-      const targets = spec.targets.map(({ machineId }) => [machineId, { healthyAtMs: 0, connections: 0 }] as const);
-      this.balancers.set(spec.id, { spec, readyAtMs: 0, targets: new Map(targets) });
+      // Those of earlier versions had no groups; they are made again.
+      const keys = (spec.groups ?? []).flatMap(({ id, targets }) => targets.map((one) => targetKey(id, one.machineId)));
+      const targets = keys.map((key) => [key, { healthyAtMs: 0, connections: 0 }] as const);
+      if (spec.groups) this.balancers.set(spec.id, { spec, readyAtMs: 0, targets: new Map(targets) });
     }
     for (const record of state.names) this.names.set(record.name, record);
+    for (const { place, ...disk } of state.disks ?? []) {
+      const arrived = place && { place: { ...place, fromMs: 0, untilMs: place.untilMs ?? Number.POSITIVE_INFINITY } };
+      this.disks.set(disk.spec.id, { ...disk, readyAtMs: 0, ...arrived });
+    }
   }
 }
 

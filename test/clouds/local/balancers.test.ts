@@ -3,11 +3,12 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
-import type { BalancerSpec, Balancers } from "../../../src/clouds/cloud.ts";
+import type { Balancers, Target } from "../../../src/clouds/balancer.ts";
 import { openBalancers } from "../../../src/clouds/local/balancers.ts";
 import type { Holder } from "../../../src/clouds/local/holder-client.ts";
 import { endPublisher, openPublisher } from "../../../src/clouds/local/publisher-client.ts";
 import { openTools, type Tools } from "../../../src/clouds/local/tools.ts";
+import { networkSpec } from "../../contract/balancers.ts";
 import { build, eventually, startHolder } from "./holder-home.ts";
 import { generateLoad } from "./load.ts";
 import { openParts } from "./parts.ts";
@@ -28,23 +29,10 @@ async function startBalancers() {
   return { balancers, holder, home, log, publisher, folder };
 }
 
-const target = ({ machineId, address }: TestTarget, draining = false) => ({
-  machineId,
-  address,
-  ports: [8080],
-  draining,
-});
+const target = ({ machineId, address }: TestTarget, draining = false) => ({ machineId, address, port: 8080, draining });
 
-const web = (targets: BalancerSpec["targets"], more: Partial<BalancerSpec> = {}): BalancerSpec => ({
-  id: "svc-web",
-  cluster: "test",
-  name: "default/web",
-  scheme: "internet-facing",
-  clusterAddress: "10.96.0.10",
-  listeners: [{ port: 80, protocol: "TCP" }],
-  targets,
-  ...more,
-});
+const web = (targets: readonly Target[], more: Partial<Parameters<typeof networkSpec>[0]> = {}) =>
+  networkSpec({ id: "svc-web", clusterAddress: "10.96.0.10", ports: [80], targets, ...more });
 
 const stateOf = async (balancers: Balancers, id = "svc-web") => {
   const { balancers: all, complete } = await balancers.observe();
@@ -88,7 +76,7 @@ test("two Services both have port 80, and removing one leaves the other", async 
   const { balancers, holder, home } = await startBalancers();
   const [one, two] = [await startTarget(holder, home, 1), await startTarget(holder, home, 2)];
   await balancers.ensure(web([target(one)]));
-  await balancers.ensure(web([target(two)], { id: "svc-other", name: "default/other", clusterAddress: "10.96.0.11" }));
+  await balancers.ensure(web([target(two)], { id: "svc-other", clusterAddress: "10.96.0.11" }));
   await settled(balancers, "machine-1", "healthy");
   await settled(balancers, "machine-2", "healthy", "svc-other");
   const [first, second] = [await addressOf(balancers), await addressOf(balancers, "svc-other")];
@@ -107,7 +95,7 @@ test("two Services both have port 80, and removing one leaves the other", async 
 test("a target is checked before it gets a connection, and left out after it has gone", async () => {
   const { balancers, holder, home } = await startBalancers();
   const one = await startTarget(holder, home, 1);
-  const absent = { machineId: "machine-9", address: "10.90.1.1", ports: [9999], draining: false };
+  const absent = { machineId: "machine-9", address: "10.90.1.1", port: 9999, draining: false };
   await balancers.ensure(web([target(one), absent]));
   await settled(balancers, "machine-1", "healthy");
   await settled(balancers, "machine-9", "unhealthy");
@@ -146,18 +134,14 @@ test("other listeners take over without a lost request, and old connections stil
   const held = connect(80, ip);
   onTestFinished(() => void held.destroy());
   await systemClock.sleep(300);
-  const both = (draining: boolean) => [
-    { ...target(one, draining), ports: [8080, 8080] },
-    { ...target(two, draining), ports: [8080, 8080] },
-  ];
-  const listeners = [80, 8081].map((port) => ({ port, protocol: "TCP" as const }));
-  await balancers.ensure(web(both(false), { listeners }));
+  const both = (draining: boolean) => [target(one, draining), target(two, draining)];
+  await balancers.ensure(web(both(false), { ports: [80, 8081] }));
   await systemClock.sleep(700);
   expect(await fetchText(`http://${ip}:8081/`)).toMatch(/machine/);
   const { lost, sent } = await load.stop();
   expect(lost).toEqual([]);
   expect(sent).toBeGreaterThan(40);
-  await balancers.ensure(web(both(true), { listeners }));
+  await balancers.ensure(web(both(true), { ports: [80, 8081] }));
   const states = async () => (await stateOf(balancers))?.targets.map(({ state }) => state).toSorted();
   await eventually(async () => (await states())?.join() === "drained,draining");
   held.destroy();
@@ -227,12 +211,11 @@ test("a port that another program has everywhere leaves the rest of the Service 
   const other = createServer().listen(0, "0.0.0.0");
   await eventually(() => other.listening);
   const { port } = other.address() as AddressInfo;
-  const listeners = [{ port, protocol: "TCP" as const }];
-  await balancers.ensure(web([target(await startTarget(holder, home, 1))], { listeners }));
+  await balancers.ensure(web([target(await startTarget(holder, home, 1))], { ports: [port] }));
   await settled(balancers, "machine-1", "healthy");
   expect(await stateOf(balancers)).toMatchObject({ ready: false, addresses: [] });
   expect(log.lines).toEqual([
-    `default/web is not published: Port ${port} can't be published: another program listens on it on every address.`,
+    `default/svc-web is not published: Port ${port} can't be published: another program listens on it on every address.`,
   ]);
   await new Promise((resolve) => other.close(resolve));
   const ip = await eventually(async () => (await addressOf(balancers)) || undefined);
@@ -264,21 +247,38 @@ test("a server that refuses a connection loses one request and not every third u
 
 test("UDP is said not to be served, once", async () => {
   const { balancers, log } = await startBalancers();
-  const listeners = [80, 53].map((port) => ({ port, protocol: port === 53 ? ("UDP" as const) : ("TCP" as const) }));
-  await balancers.ensure(web([], { listeners }));
-  await balancers.ensure(web([], { listeners }));
-  expect(log.lines).toEqual(["The local cloud balances TCP only: default/web is not served on UDP 53."]);
+  const { listeners, ...rest } = web([]);
+  const both = { ...rest, listeners: [...listeners, { port: 53, protocol: "UDP" as const, forward: [] }] };
+  await balancers.ensure(both);
+  await balancers.ensure(both);
+  expect(log.lines).toEqual(["The local cloud balances TCP only: default/svc-web is not served on UDP 53."]);
   expect(await stateOf(balancers)).toMatchObject({ ready: true });
 });
 
+const bad = { machineId: "a", address: "10.90.1.1", port: 80, draining: false };
 test.for([
-  ["a machine's id", { targets: [{ machineId: "a b", address: "10.90.1.1", ports: [80], draining: false }] }],
-  ["a target's address", { targets: [{ machineId: "a", address: "x\n", ports: [80], draining: false }] }],
-  ["a port", { listeners: [{ port: 70000, protocol: "TCP" as const }] }],
-  ["an address", { clusterAddress: "10.96.0.1:80\n bind" }],
-] as const)("%s that can't stand in a configuration is refused", async ([_name, bad]) => {
+  ["a machine's id", web([{ ...bad, machineId: "a b" }])],
+  ["a target's address", web([{ ...bad, address: "x\n" }])],
+  ["a target's port", web([{ ...bad, port: 0 }])],
+  ["a port", web([], { ports: [70000] })],
+  ["an address", web([], { clusterAddress: "10.96.0.1:80\n bind" })],
+  [
+    "a host",
+    {
+      ...web([]),
+      listeners: [{ port: 80, protocol: "HTTP" as const, rules: [{ host: "a b", forward: [] }], forward: [] }],
+    },
+  ],
+  [
+    "a path",
+    {
+      ...web([]),
+      listeners: [{ port: 80, protocol: "HTTP" as const, rules: [{ path: "/\n", forward: [] }], forward: [] }],
+    },
+  ],
+] as const)("%s that can't stand in a configuration is refused", async ([_name, spec]) => {
   const balancers = openBalancers({ folder: "/nowhere" } as unknown as Parameters<typeof openBalancers>[0]);
-  await expect(async () => balancers.ensure(web([], bad))).rejects.toMatchObject({ code: "CLOUD_INVALID" });
+  await expect(async () => balancers.ensure(spec)).rejects.toMatchObject({ code: "CLOUD_INVALID" });
 });
 
 describe("a rolling replacement of three targets under load", () => {

@@ -10,6 +10,7 @@ import { type Holder, openHolder } from "../../../src/clouds/local/holder-client
 import { endPublisher, openPublisher } from "../../../src/clouds/local/publisher-client.ts";
 import { ensureRegistry } from "../../../src/clouds/local/registry.ts";
 import { openTools, type Tools } from "../../../src/clouds/local/tools.ts";
+import { networkSpec } from "../../contract/balancers.ts";
 import { build, capture, eventually, makeHome, startHolder } from "./holder-home.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { startTarget } from "./targets.ts";
@@ -36,15 +37,8 @@ test("after the clean-up no process, interface, namespace, mount, port or rule i
   await holder.addTap("tap0");
   const one = await startTarget(holder, home, 1);
   const balancers = openBalancers({ folder, holder, publisher, tools, clock: systemClock, log: capture() });
-  await balancers.ensure({
-    id: "svc-web",
-    cluster: "test",
-    name: "default/web",
-    scheme: "internet-facing",
-    clusterAddress: "10.96.0.10",
-    listeners: [{ port: 80, protocol: "TCP" }],
-    targets: [{ ...one, ports: [8080], draining: false }],
-  });
+  const targets = [{ ...one, port: 8080, draining: false }];
+  await balancers.ensure(networkSpec({ id: "svc-web", clusterAddress: "10.96.0.10", targets }));
   const during = await takeSnapshot(home, tools);
   // The holder, the publisher, the registry, haproxy and the target, which names no file of the home but its log.
   expect(during.processes).toHaveLength(5);

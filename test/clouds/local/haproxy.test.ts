@@ -1,31 +1,45 @@
 import { expect, test } from "vitest";
-import type { BalancerSpec } from "../../../src/clouds/cloud.ts";
+import type { BalancerSpec, Listener } from "../../../src/clouds/balancer.ts";
 import { stateOf } from "../../../src/clouds/local/balancer-view.ts";
 import { type PresentServer, parseServers, planServers } from "../../../src/clouds/local/haproxy-admin.ts";
 import { boundTo, checking, haproxyConfig, wantedServers } from "../../../src/clouds/local/haproxy-config.ts";
 
+const forward = (groupId: string, weight = 1) => ({ groupId, weight });
+const listener = (port: number, protocol: "TCP" | "UDP"): Listener => ({
+  port,
+  protocol,
+  forward: [forward(`${port}-${protocol}`)],
+});
+const m1 = { machineId: "m1", address: "10.90.0.2", draining: false };
+const m2 = { machineId: "m2", address: "10.90.0.3", draining: true };
+const group = (id: string, ...targets: BalancerSpec["groups"][number]["targets"]) => ({
+  id,
+  protocol: id.endsWith("UDP") ? ("UDP" as const) : ("TCP" as const),
+  targets,
+  drainSeconds: 30,
+});
 const spec: BalancerSpec = {
   id: "svc-web",
   cluster: "test",
+  kind: "network",
   name: "default/web",
   scheme: "internet-facing",
   clusterAddress: "10.96.0.10",
-  listeners: [
-    { port: 80, protocol: "TCP" },
-    { port: 53, protocol: "UDP" },
-    { port: 443, protocol: "TCP" },
+  listeners: [listener(80, "TCP"), listener(53, "UDP"), listener(443, "TCP")],
+  groups: [
+    group("80-TCP", { ...m1, port: 8080 }, { ...m2, port: 8080 }),
+    group("53-UDP", { ...m1, port: 53 }, { ...m2, port: 53 }),
+    group("443-TCP", { ...m1, port: 8443 }),
   ],
-  targets: [
-    { machineId: "m1", address: "10.90.0.2", ports: [8080, 53, 8443], draining: false },
-    { machineId: "m2", address: "10.90.0.3", ports: [8080, 53, 0], draining: true },
-  ],
+  sourceRanges: [],
+  annotations: {},
 };
 
 test("there is a server a TCP listener and target that serves it", () => {
   const servers = wantedServers(spec).map(
     ({ backend, name, port, draining }) => `${backend} ${name}:${port} ${draining}`,
   );
-  expect(servers).toEqual(["p80 m1:8080 false", "p443 m1:8443 false", "p80 m2:8080 true"]);
+  expect(servers).toEqual(["tcp-80-TCP m1:8080 false", "tcp-80-TCP m2:8080 true", "tcp-443-TCP m1:8443 false"]);
 });
 
 test("the configuration holds every listener, and no server that drains", () => {
@@ -34,7 +48,7 @@ test("the configuration holds every listener, and no server that drains", () => 
     "  bind 10.96.0.10:80",
     "  bind unix@/f/80.sock mode 600",
     "  bind 10.96.0.10:443",
-    `  server m1 10.90.0.2:8080 ${checking}`,
+    `  server m1 10.90.0.2:8080 weight 1 ${checking}`,
     "  retries 0",
   ]) {
     expect(text.split("\n")).toContain(line);
@@ -44,7 +58,7 @@ test("the configuration holds every listener, and no server that drains", () => 
 });
 
 test("targets come and go in the running process, listeners don't", () => {
-  expect(boundTo({ ...spec, targets: [] })).toBe(boundTo(spec));
+  expect(boundTo({ ...spec, groups: [] })).toBe(boundTo(spec));
   expect(boundTo({ ...spec, listeners: spec.listeners.slice(0, 2) })).not.toBe(boundTo(spec));
   expect(boundTo({ ...spec, listeners: spec.listeners.filter(({ protocol }) => protocol === "TCP") })).toBe(
     boundTo(spec),
@@ -57,6 +71,7 @@ const server = (more: Partial<PresentServer> = {}): PresentServer => ({
   address: "10.90.0.2",
   port: 8080,
   admin: "ready",
+  weight: 1,
   sessions: 0,
   up: true,
   unchecked: false,
@@ -68,6 +83,7 @@ const want = (more: object = {}) => ({
   address: "10.90.0.2",
   port: 8080,
   draining: false,
+  weight: 1,
   ...more,
 });
 
@@ -77,6 +93,7 @@ test.for([
   ["drained already", [server({ admin: "drain" })], [want({ draining: true })], []],
   ["back again", [server({ admin: "drain" })], [want()], ["set server p80/m1 state ready"]],
   ["never been there", [], [want({ draining: true })], []],
+  ["another share", [server()], [want({ weight: 7 })], ["set server p80/m1 weight 7"]],
   ["moved", [server()], [want({ address: "10.90.0.9", port: 1 })], ["set server p80/m1 addr 10.90.0.9 port 1"]],
   ["gone", [server()], [], ["set server p80/m1 state maint; shutdown sessions server p80/m1; del server p80/m1"]],
   ["the same machine of another listener", [server()], [want(), want({ backend: "p443", draining: true })], []],
@@ -90,25 +107,27 @@ test("a new server has no weight until it is known to be down, so its first chec
 
 test("haproxy's two tables are read by the names of their columns", () => {
   const states =
-    "1\n# be_id be_name srv_name srv_addr srv_admin_state srv_port\n3 p80 m1 10.90.0.2 8 8080\n3 p80 m2 10.90.0.3 0 1\n";
+    "1\n# be_id be_name srv_name srv_addr srv_admin_state srv_port srv_uweight\n3 p80 m1 10.90.0.2 8 8080 1\n3 p80 m2 10.90.0.3 0 1 256\n";
   const statistics =
     "# pxname,svname,qcur,scur,status,check_status\nf80,FRONTEND,,1,OPEN,\np80,m1,1,2,DRAIN,L4OK\np80,m2,0,0,DOWN 1/2,* INI\n";
   expect(parseServers(states, statistics)).toEqual([
     server({ admin: "drain", sessions: 3 }),
-    server({ name: "m2", address: "10.90.0.3", port: 1, up: false, unchecked: true }),
+    server({ name: "m2", address: "10.90.0.3", port: 1, weight: 256, up: false, unchecked: true }),
   ]);
 });
 
-const both = [server(), server({ backend: "p443", port: 8443 })];
+const on80 = (more: Partial<PresentServer> = {}) => server({ backend: "tcp-80-TCP", ...more });
+const on443 = (more: Partial<PresentServer> = {}) => server({ backend: "tcp-443-TCP", port: 8443, ...more });
+const both = [on80(), on443()];
 const drains = { name: "m2", address: "10.90.0.3", admin: "drain" as const };
 test.for([
   ["every port is healthy", both, [], "healthy drained"],
-  ["one port is not", [server(), server({ backend: "p443", up: false })], [], "unhealthy drained"],
-  ["one port is not there yet", [server()], [], "initial drained"],
-  ["one port is not checked yet", [server(), server({ backend: "p443", unchecked: true })], [], "initial drained"],
-  ["a connection is open", [...both, server({ ...drains, sessions: 1 })], [], "healthy draining"],
-  ["none is open", [...both, server(drains)], [], "healthy drained"],
-  ["it may still get a connection", [...both, server({ ...drains, admin: "ready" })], [], "healthy draining"],
+  ["one port is not", [on80(), on443({ up: false })], [], "unhealthy drained"],
+  ["one port is not there yet", [on80()], [], "initial drained"],
+  ["one port is not checked yet", [on80(), on443({ unchecked: true })], [], "initial drained"],
+  ["a connection is open", [...both, on80({ ...drains, sessions: 1 })], [], "healthy draining"],
+  ["none is open", [...both, on80(drains)], [], "healthy drained"],
+  ["it may still get a connection", [...both, on80({ ...drains, admin: "ready" })], [], "healthy draining"],
   ["an earlier process carries one", both, ["10.90.0.3:8080"], "healthy draining"],
   ["an earlier process carries another's", both, ["10.90.0.2:8080"], "healthy drained"],
 ] as const)("a target's state: %s", ([_name, present, lingering, states]) => {

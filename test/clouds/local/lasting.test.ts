@@ -1,6 +1,7 @@
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { localCleanup } from "../../../src/clouds/local/cleanup.ts";
 import { openTools, type Tools } from "../../../src/clouds/local/tools.ts";
+import { networkSpec } from "../../contract/balancers.ts";
 import { build, eventually, makeHome } from "./holder-home.ts";
 import { openParts } from "./parts.ts";
 import { startTarget } from "./targets.ts";
@@ -19,11 +20,9 @@ test("a Service is reached by its name, and goes on while no drover runs", async
   });
   const first = await openParts(home, tools);
   const one = await startTarget(first.holder, home, 1);
-  const targets = [{ ...one, ports: [8080], draining: false }];
-  const listeners = [{ port: 80, protocol: "TCP" as const }];
+  const targets = [{ ...one, port: 8080, draining: false }];
   const clusterAddress = "10.96.0.10";
-  const spec = { id: "svc-foo", cluster: "test", name: "default/foo", scheme: "internal" as const };
-  await first.balancers.ensure({ ...spec, clusterAddress, listeners, targets });
+  await first.balancers.ensure(networkSpec({ id: "svc-foo", scheme: "internal", clusterAddress, targets }));
   const name = "foo.default.svc.cluster.local";
   await first.names.change([{ name, type: "A", values: [clusterAddress], ttlSeconds: 5 }]);
   first.close();
@@ -42,6 +41,7 @@ test("a Service is reached by its name, and goes on while no drover runs", async
   expect(balancers).toEqual([
     {
       id: "svc-foo",
+      name: "default/svc-foo",
       ready: true,
       addresses: [{ ip: clusterAddress }],
       targets: [{ machineId: "machine-1", state: "healthy" }],

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
-import type { Balancers, Names } from "../../../src/clouds/cloud.ts";
+import type { Balancers } from "../../../src/clouds/balancer.ts";
+import type { Names } from "../../../src/clouds/cloud.ts";
 import { openBalancers } from "../../../src/clouds/local/balancers.ts";
 import { type Holder, openHolder } from "../../../src/clouds/local/holder-client.ts";
 import { openNames } from "../../../src/clouds/local/names.ts";

@@ -6,6 +6,7 @@ import { VirtualClock } from "../../../src/base/virtual.ts";
 import type { Binding, BoundContainer } from "../../../src/clouds/box.ts";
 import type { Launch } from "../../../src/clouds/cloud.ts";
 import { openSimCloud } from "../../../src/clouds/sim/open.ts";
+import { networkSpec } from "../../contract/balancers.ts";
 import { container as boundContainer } from "../../machines/agent-kit.ts";
 
 const launch = (id: string, slots: string[]): Launch => ({
@@ -122,16 +123,8 @@ test("a published balancer answers with the page of a healthy target, logs and e
   boxes.follow(machines);
   await expect.poll(() => boxes.contact(id)?.reachable, { timeout: 10_000 }).toBe(true);
   await boxes.bind(id, binding("a"));
-  const targets = [{ machineId: id, address: "10.90.0.1", ports: [80], draining: false }];
-  const listeners = [{ port: 18_080, protocol: "TCP" as const }];
-  await cloud.balancers.ensure({
-    id: "b-1",
-    cluster: "test",
-    name: "default/web",
-    scheme: "internet-facing",
-    listeners,
-    targets,
-  });
+  const targets = [{ machineId: id, address: "10.90.0.1", port: 80, draining: false }];
+  await cloud.balancers.ensure(networkSpec({ id: "b-1", ports: [18_080], targets }));
   const healthy = async () => (await cloud.balancers.observe()).balancers[0]?.targets[0]?.state;
   await expect.poll(healthy, { timeout: 10_000 }).toBe("healthy");
   const address = async () => (await cloud.balancers.observe()).balancers[0]?.addresses[0]?.ip;

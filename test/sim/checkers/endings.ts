@@ -1,4 +1,4 @@
-import type { SimMachine } from "../../../src/clouds/sim/world.ts";
+import { type SimMachine, targetKey } from "../../../src/clouds/sim/world.ts";
 import type { Simulation } from "../simulation.ts";
 
 /**
@@ -16,12 +16,14 @@ export function endedRightly({ world, view }: Simulation, machine: SimMachine): 
   if (uid !== undefined && !over)
     problems.push(`${machine.id} was ended under Pod ${pod?.metadata.name}, which nobody asked to go`);
   for (const { spec, targets } of world.balancers.values()) {
-    const target = spec.targets.find(({ machineId }) => machineId === machine.id);
-    const connections = targets.get(machine.id)?.connections ?? 0;
-    if (target !== undefined && (!target.draining || connections > 0)) {
-      problems.push(
-        `${machine.id} was ended while ${spec.name} had ${connections} connections to it (draining: ${target.draining})`,
-      );
+    for (const group of spec.groups) {
+      const target = group.targets.find(({ machineId }) => machineId === machine.id);
+      const connections = targets.get(targetKey(group.id, machine.id))?.connections ?? 0;
+      if (target !== undefined && (!target.draining || connections > 0)) {
+        problems.push(
+          `${machine.id} was ended while ${spec.name} had ${connections} connections to it (draining: ${target.draining})`,
+        );
+      }
     }
   }
   return problems;

@@ -1,0 +1,159 @@
+import { labelSelectorMatcher } from "../api/labels.ts";
+import type { KubeObject } from "../api/object.ts";
+import type { Pod, Service } from "../api/types.gen.ts";
+import type { BalancerSpec, BalancerState, TargetGroupSpec } from "../clouds/balancer.ts";
+import type { View } from "../registry/view.ts";
+import type { BalancerBook } from "./balancer-book.ts";
+import { isTold } from "./events.ts";
+import { type Frontend, formerGroups, frontendResource, recordOf } from "./frontend.ts";
+import { isSame, keyOf } from "./owned.ts";
+import type { Poll } from "./poll.ts";
+import type { Action, Notice, Plan } from "./reconciler.ts";
+import type { Roster } from "./roster.ts";
+import { type Candidate, type Present, withLeaving } from "./targets.ts";
+
+/** What decides about one balancer, whatever it is for. */
+export type BalancingWorld = {
+  id: string;
+  /** Its targets are those that are to get connections. Absent once its object is gone, going, or has no use for it. */
+  wanted?: BalancerSpec | undefined;
+  /** The object is gone or going. */
+  isGone: boolean;
+  record?: Frontend | undefined;
+  /** Targets that it has and may still send connections to. */
+  present: readonly Present[];
+  state?: BalancerState | undefined;
+  carriedOut?: BalancerSpec | undefined;
+  /** Enough is known of its targets to change them: all that it has, and where each of them is. */
+  known: boolean;
+  /** What the object's reader should know and was not told yet. */
+  notices: readonly Notice[];
+};
+
+export type BalancingOptions = {
+  view: View;
+  roster: Roster;
+  poll: Pick<Poll, "sight" | "complete">;
+  book: BalancerBook;
+  cluster: string;
+};
+
+const lookAgainMs = 500;
+
+/** The Pods that a Service selects, with their machines. */
+export function candidatesOf(service: Service, { view, roster, poll }: BalancingOptions): Candidate[] {
+  const matches = labelSelectorMatcher({ matchLabels: service.spec.selector ?? {} });
+  return view.list("pods", service.metadata.namespace).flatMap((pod): Candidate[] => {
+    if (!matches(pod.metadata.labels)) return [];
+    const known = roster.seatOf(pod.metadata.uid ?? "")?.machine;
+    const { machine = known, gone } = poll.sight(known?.id ?? "");
+    return machine && !gone ? [{ pod, machine }] : [];
+  });
+}
+
+type GroupsOf = {
+  wanted: BalancerSpec | undefined;
+  record: Frontend | undefined;
+  /** Where a Pod serves a group, for machines that this process has not registered itself; 0: nobody knows. */
+  portOf: (groupId: string, pod: Pod | undefined) => number;
+};
+
+/** What is known of a balancer's present targets: what it was told of or shows, as far as it may use it. */
+export function observeTargets(
+  id: string,
+  { wanted, record, portOf }: GroupsOf,
+  { roster, poll, book }: BalancingOptions,
+): Pick<BalancingWorld, "present" | "known"> {
+  const groupIds = new Set([...(wanted?.groups ?? []), ...formerGroups(record)].map((group) => group.id));
+  const told = (book.carriedOut(id)?.groups ?? []).flatMap((group) =>
+    group.targets.map((target): Present => ({ groupId: group.id, ...target })),
+  );
+  const shown = book.state(id)?.targets.map(({ machineId }) => machineId) ?? [];
+  let known = book.completeMs() !== undefined && poll.complete();
+  const present = [...new Set([...told.map(({ machineId }) => machineId), ...shown])].flatMap((machineId) => {
+    const { machine, gone } = poll.sight(machineId);
+    const podUid = roster.podUidOf(machineId);
+    if (gone || (machine === undefined && podUid === undefined) || book.releasedBy(id, machineId)) return [];
+    const own = told.filter((each) => each.machineId === machineId);
+    if (own.length > 0) return own.filter(({ groupId }) => !book.isCut(id, groupId, machineId));
+    const address = machine?.address;
+    if (address === undefined) {
+      known = false;
+      return [];
+    }
+    const pod = roster.podByUid(podUid ?? "");
+    return [...groupIds].map((groupId): Present => ({ groupId, machineId, address, port: portOf(groupId, pod) }));
+  });
+  return { present, known };
+}
+
+/** Failures and drift of a balancer, as its object's reader is told of them, once each. */
+export function balancerNotices(
+  about: KubeObject,
+  { view, state, failure }: { view: View; state: BalancerState | undefined; failure: string | undefined },
+): Notice[] {
+  const warning = (reason: string, message: string): Notice => ({
+    about,
+    type: "Warning",
+    reason,
+    message,
+    source: "service-controller",
+  });
+  const notices = [
+    ...(failure === undefined ? [] : [warning("SyncLoadBalancerFailed", `Error syncing load balancer: ${failure}`)]),
+    ...(state?.drift === undefined ? [] : [warning("LoadBalancerDrift", state.drift)]),
+  ];
+  return notices.filter((notice) => !isTold(view, notice));
+}
+
+/**
+ * Writes a balancer down before it is made, makes it what is wanted, lets targets drain before they go and the balancer
+ * after its last connection. `fresh`: a new record; `status`: what its object is told when the balancer is in order.
+ */
+export function planBalancing(world: BalancingWorld, fresh: () => Frontend, status: readonly Action[]): Plan {
+  const { wanted, record } = world;
+  if (!wanted) return record ? planFarewell(world, record) : { actions: [] };
+  if (!record) return { actions: [{ do: "create", resource: frontendResource, object: fresh() }] };
+  const told = world.notices.map((notice): Action => ({ do: "tell", notice }));
+  if (!world.known) return { actions: told, againInMs: lookAgainMs };
+  const former = world.carriedOut?.groups ?? formerGroups(record);
+  const spec = withLeaving(wanted, world.present, former);
+  if (!isSame(record.spec.balancer, recordOf(spec))) {
+    const next = { ...record, spec: { ...record.spec, balancer: recordOf(spec) } };
+    return { actions: [{ do: "write", key: keyOf(frontendResource, record), next }] };
+  }
+  const isDraining = spec.groups.some(({ targets }) => targets.some(({ draining }) => draining));
+  const actions = [...told, ...planEnsure(world, spec), ...status];
+  return { actions, ...(isDraining && { againInMs: lookAgainMs }) };
+}
+
+const planEnsure = ({ carriedOut }: BalancingWorld, spec: BalancerSpec): Action[] =>
+  isSame(carriedOut, spec) ? [] : [{ do: "ensureBalancer", spec }];
+
+/** The balancer of what is gone goes after its last connection; its record goes after it. */
+function planFarewell(world: BalancingWorld, record: Frontend): Plan {
+  const { state, carriedOut, present } = world;
+  if (!world.known) return { actions: [], againInMs: lookAgainMs };
+  const { balancer } = record.spec;
+  if (balancer && present.length > 0) {
+    const empty = carriedOut ?? {
+      ...balancer,
+      kind: balancer.kind ?? "network",
+      listeners: balancer.listeners.map((listener) => ({ ...listener, forward: [] })),
+      groups: formerGroups(record),
+      sourceRanges: balancer.sourceRanges ?? [],
+      annotations: balancer.annotations ?? {},
+    };
+    const groups = empty.groups.map((group): TargetGroupSpec => ({ ...group, targets: [] }));
+    const spec = withLeaving({ ...empty, groups }, present, groups);
+    return { actions: planEnsure(world, spec), againInMs: lookAgainMs };
+  }
+  if (state || carriedOut) return { actions: [{ do: "removeBalancer", id: world.id }], againInMs: lookAgainMs };
+  const key = keyOf(frontendResource, record);
+  if (!world.isGone) {
+    const { balancer: _, ...spec } = record.spec;
+    return { actions: balancer ? [{ do: "write", key, next: { ...record, spec } }] : [] };
+  }
+  if (record.spec.names.length > 0) return { actions: [] };
+  return { actions: [{ do: "delete", key, uid: record.metadata.uid ?? "" }] };
+}
