@@ -124,6 +124,8 @@ export async function listSpotPrices(send: Send, clock: Clock, signal?: AbortSig
       ),
     ({ SpotPriceHistory }) => SpotPriceHistory,
   );
-  const priced = rows.filter(({ SpotPrice }) => Number(SpotPrice) > 0);
+  const priced = rows
+    .filter(({ SpotPrice }) => Number(SpotPrice) > 0)
+    .sort((a, b) => Number(a.Timestamp ?? 0) - Number(b.Timestamp ?? 0));
   return new Map(priced.map((each) => [`${each.InstanceType} ${each.AvailabilityZone}`, Number(each.SpotPrice)]));
 }
