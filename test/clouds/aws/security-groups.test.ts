@@ -1,0 +1,147 @@
+import { AuthorizeSecurityGroupIngressCommand, RevokeSecurityGroupIngressCommand } from "@aws-sdk/client-ec2";
+import { expect, test } from "vitest";
+import { noCallFaults } from "../../../src/clouds/sim/aws/faults.ts";
+import { openFake } from "../sim/aws/setup.ts";
+import { type Fake, inputsOf, launchOf, openParts } from "./parts.ts";
+
+const web = [{ port: 80, protocol: "TCP" }] as const;
+const operator = { operatorCidrs: ["203.0.113.7/32"] };
+
+const named = (fake: Fake): string[] =>
+  [...fake.world.securityGroups.values()]
+    .map(({ name }) => name)
+    .filter((name) => name !== "default")
+    .sort();
+
+test("a machine's groups open SSH to the operator, and its ports to load balancers and the VPC", async () => {
+  const fake = openFake();
+  const { groups } = openParts(fake, { groups: { ...operator, tags: { team: "red" } } });
+  const ids = await fake.through(groups.forMachine([...web, { port: 53, protocol: "UDP" }]));
+  expect(ids).toHaveLength(2);
+  const balancers = await fake.through(groups.forBalancers());
+  const vpc = [{ CidrIp: "172.31.0.0/16" }];
+  const opened = inputsOf(fake, "AuthorizeSecurityGroupIngress");
+  expect(opened.find(({ GroupId }) => GroupId === ids[0])?.["IpPermissions"]).toEqual([
+    { IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "203.0.113.7/32" }] },
+  ]);
+  expect(opened.find(({ GroupId }) => GroupId === ids[1])?.["IpPermissions"]).toEqual([
+    { IpProtocol: "udp", FromPort: 53, ToPort: 53, UserIdGroupPairs: [{ GroupId: balancers }], IpRanges: vpc },
+    { IpProtocol: "tcp", FromPort: 80, ToPort: 80, UserIdGroupPairs: [{ GroupId: balancers }], IpRanges: vpc },
+  ]);
+  expect(opened).toHaveLength(2);
+  expect(inputsOf(fake, "CreateSecurityGroup")[0]).toMatchObject({
+    TagSpecifications: [
+      {
+        Tags: expect.arrayContaining([
+          { Key: "drover.dev/cluster", Value: "c" },
+          { Key: "team", Value: "red" },
+        ]),
+      },
+    ],
+  });
+});
+
+test("without an operator's network SSH is open to nobody", async () => {
+  const fake = openFake();
+  const { groups } = openParts(fake);
+  expect(await fake.through(groups.forMachine([]))).toHaveLength(1);
+  expect(inputsOf(fake, "AuthorizeSecurityGroupIngress")).toEqual([]);
+});
+
+test("equal ports share a group, whatever their order, also after a restart", async () => {
+  const fake = openFake();
+  const two = [...web, { port: 53, protocol: "UDP" }] as const;
+  const first = await fake.through(openParts(fake).groups.forMachine(two));
+  const { groups } = openParts(fake);
+  const [again, third] = await fake.through(
+    Promise.all([groups.forMachine([...two].reverse()), groups.forMachine(two)]),
+  );
+  expect([again, third]).toEqual([first, first]);
+  expect(named(fake)).toHaveLength(3);
+});
+
+test("a group that a crash left without its rules gets them", async () => {
+  let failing = true;
+  const isRule = (action: string) => action === "AuthorizeSecurityGroupIngress";
+  const ofAttempt = ({ action }: { action: string }) =>
+    failing && isRule(action) ? ("unavailable" as const) : undefined;
+  const fake = openFake({ faults: { ...noCallFaults, ofAttempt } });
+  const call = openParts(fake, { groups: operator }).groups.forMachine([]);
+  await expect(fake.through(call)).rejects.toMatchObject({ code: "CLOUD_UNAVAILABLE" });
+  failing = false;
+  const { groups } = openParts(fake, { groups: operator });
+  await fake.through(groups.forMachine([]));
+  expect(await fake.through(groups.drift())).toEqual([]);
+});
+
+async function tamper(fake: Fake, groupId: string): Promise<void> {
+  const ssh = { IpProtocol: "tcp", FromPort: 22, ToPort: 22 };
+  await fake.ec2(
+    new RevokeSecurityGroupIngressCommand({
+      GroupId: groupId,
+      IpPermissions: [{ ...ssh, IpRanges: [{ CidrIp: "203.0.113.7/32" }] }],
+    }),
+  );
+  await fake.ec2(
+    new AuthorizeSecurityGroupIngressCommand({
+      GroupId: groupId,
+      IpPermissions: [{ ...ssh, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }],
+    }),
+  );
+}
+
+test("what was changed by hand is told and left", async () => {
+  const fake = openFake();
+  const { groups } = openParts(fake, { groups: operator });
+  const [id = ""] = await fake.through(groups.forMachine(web));
+  expect(await fake.through(groups.drift())).toEqual([]);
+  await tamper(fake, id);
+  const told = [
+    `The security group drover-c-machines (${id}) no longer opens tcp 22 from 203.0.113.7/32.`,
+    `The security group drover-c-machines (${id}) also opens tcp 22 from 0.0.0.0/0.`,
+  ];
+  expect(await fake.through(groups.drift())).toEqual(told);
+  expect(await fake.through(groups.drift())).toEqual(told);
+});
+
+test("what was changed by hand is put back where the user wants it", async () => {
+  const fake = openFake();
+  const { groups } = openParts(fake, { groups: { ...operator, repairDrift: true } });
+  const [id = ""] = await fake.through(groups.forMachine(web));
+  await tamper(fake, id);
+  expect(await fake.through(groups.drift())).toHaveLength(2);
+  expect(await fake.through(groups.drift())).toEqual([]);
+});
+
+test("a group that was deleted by hand is told once and made again when it is needed", async () => {
+  const fake = openFake();
+  const { groups } = openParts(fake, { groups: operator });
+  const [id = ""] = await fake.through(groups.forMachine([]));
+  fake.world.securityGroups.delete(id);
+  expect(await fake.through(groups.drift())).toEqual([`The security group drover-c-machines (${id}) was deleted.`]);
+  expect(await fake.through(groups.drift())).toEqual([]);
+  expect(await fake.through(groups.forMachine([]))).not.toEqual([id]);
+});
+
+test("all groups go once their machines have gone", async () => {
+  const fake = openFake();
+  const { groups, machines } = openParts(fake, { groups: operator });
+  const launched = await fake.through(machines.launch(launchOf("l-1", 2, { template: { ports: web } })));
+  expect(named(fake)).toHaveLength(3);
+  await fake.through(machines.terminate(launched.map(({ id }) => id)));
+  for (const instance of fake.world.instances.values()) instance.terminatedAtMs = fake.clock.monotonicMs() + 90_000;
+  await fake.through(groups.remove());
+  expect(named(fake)).toEqual([]);
+  expect(fake.clock.monotonicMs()).toBeGreaterThanOrEqual(90_000);
+});
+
+test("groups of ports that no machine has are swept; those in use are not", async () => {
+  const fake = openFake();
+  const { machines } = openParts(fake);
+  await fake.through(machines.launch(launchOf("l-1", 1, { template: { ports: web } })));
+  await fake.through(openParts(fake).groups.forMachine([{ port: 81, protocol: "TCP" }]));
+  const { groups } = openParts(fake);
+  await fake.through(groups.prune());
+  expect(named(fake)).toEqual(["drover-c-balancers", "drover-c-machines", expect.stringMatching(/^drover-c-ports-/)]);
+  expect(await fake.through(groups.forMachine(web))).toHaveLength(2);
+});
