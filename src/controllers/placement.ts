@@ -102,7 +102,8 @@ function choose(
     .sort((a, b) => countOf(a) - countOf(b) || a.priceUsdPerHour - b.priceUsdPerHour);
   const { cheapest } = group;
   if (!offer || !cheapest) return { obstacles };
-  const why = () => obstacles.get(cheapest.bucket) ?? passedOverWhy(cheapest.offer, heads, liked);
+  const hasRoom = ledger.shortage(cheapest.offer, template) === undefined;
+  const why = () => obstacles.get(cheapest.bucket) ?? passedOverWhy(cheapest.offer, liked, hasRoom);
   return {
     best: { offer, reason: () => choiceSentence(offer, template, group.count, cheapest.offer, why) },
     obstacles,
@@ -110,11 +111,9 @@ function choose(
 }
 
 /** Why the cheapest offer of a group was not taken, though its domain was open. */
-function passedOverWhy(cheapest: Offer, heads: readonly { offer: Offer }[], liked: readonly Offer[]): string {
-  if (liked.includes(cheapest)) return "its zone has more of these Pods";
-  return heads.some(({ offer }) => offer === cheapest)
-    ? "the Pod prefers others"
-    : "it has no room, or others are preferred";
+function passedOverWhy(cheapest: Offer, liked: readonly Offer[], hasRoom: boolean): string {
+  if (!hasRoom) return "it has no room left";
+  return liked.includes(cheapest) ? "its zone has more of these Pods" : "the Pod prefers others";
 }
 
 function refusal(

@@ -47,6 +47,17 @@ const world = (more: Partial<PlacementWorld>): PlacementWorld => ({
   machinesLeft: 100,
   ...more,
 });
+const left = (machines: number) => ({ machines, cpuMillis: 0, memoryBytes: 0 });
+const small = [offer("small", "a"), offer("small", "b")];
+/** Two CPUs each, of a quota that has `cpuMillis` left. */
+const shared = (zone: string, cpuMillis: number) =>
+  offer("s", zone, { quota: "Q", quotaCpuMillis: 2_000, left: { machines: 99, cpuMillis, memoryBytes: 0 } });
+const prefers = (type: string): Partial<Pod["spec"]> => {
+  const matchExpressions = [{ key: "node.kubernetes.io/instance-type", operator: "In", values: [type] }];
+  const preferred = [{ weight: 1, preference: { matchExpressions } }];
+  return { affinity: { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: preferred } } };
+};
+
 /** `small/a×2` for each wave, then what is refused. */
 const told = (given: PlacementWorld): string => {
   const { waves, refused } = place(given);
@@ -100,8 +111,98 @@ test.for([
     },
     "x/a×100 x/a×50",
   ],
+  [
+    "a zone with fewer of the owner's machines may cost a tenth more",
+    { demands: demands(4), offers: [offer("s", "a"), offer("s", "b", { priceUsdPerHour: 1.1 })] },
+    "s/a×2 s/b×2",
+  ],
+  [
+    "but not more than that",
+    { demands: demands(4), offers: [offer("s", "a"), offer("s", "b", { priceUsdPerHour: 1.11 })] },
+    "s/a×4",
+  ],
+  [
+    "a preference comes before the price",
+    {
+      demands: demands(2, template(), prefers("large")),
+      offers: [...small, offer("large", "a", { priceUsdPerHour: 9 })],
+    },
+    "large/a×2",
+  ],
+  [
+    "and is no more than that",
+    { demands: demands(2, template(), prefers("none")), offers: small },
+    "small/a×1 small/b×1",
+  ],
+  [
+    "who allows both gets spot while there is some, then on-demand",
+    {
+      demands: demands(3, template(), {
+        tolerations: [{ key: "karpenter.sh/capacity-type", operator: "Exists" }],
+      }),
+      offers: [offer("s", "a", { capacityType: "spot", priceUsdPerHour: 0.3, left: left(2) }), offer("s", "a")],
+    },
+    "s/a×1 s/a×2",
+  ],
+  [
+    "machines with graphics processors are for who asks",
+    {
+      demands: demands(2, { ...template(), gpus: 1 }),
+      offers: [offer("plain", "a"), offer("gpu", "a", { gpus: 1, priceUsdPerHour: 5 })],
+    },
+    "gpu/a×2",
+  ],
+  [
+    "and must have enough of them",
+    { demands: demands(1, { ...template(), gpus: 2 }), offers: [offer("gpu", "a", { gpus: 1 })] },
+    "refused",
+  ],
+  [
+    "volumes pin a Pod to their zone",
+    { demands: demands(2).map((demand) => ({ ...demand, zones: new Set(["b"]) })) },
+    "small/b×2",
+  ],
+  [
+    "types of one quota share what is left of it",
+    { demands: demands(4), offers: [shared("a", 6_000), shared("b", 6_000)] },
+    "s/a×2 s/b×1 refused",
+  ],
+  [
+    "what calls under way are about to take is taken",
+    {
+      demands: demands(3),
+      offers: [offer("small", "a", { left: left(5) })],
+      underway: [
+        { placement: { type: "small", zone: "a", capacityType: "on-demand" }, template: template(), machines: 3 },
+      ],
+    },
+    "small/a×2 refused",
+  ],
+  [
+    "and from a quota too",
+    {
+      demands: demands(2),
+      offers: [shared("a", 6_000)],
+      underway: [{ placement: { type: "s", zone: "a", capacityType: "on-demand" }, template: template(), machines: 2 }],
+    },
+    "s/a×1 refused",
+  ],
 ] as const)("%s", ([_name, more, want]) => {
   expect(told(world(more))).toBe(want);
+});
+
+test("Pods of higher priority come first, those of equal priority in their order", () => {
+  const queue = [0, 5, 0, 9].map((priority, index) => ({
+    ...{ pod: pod(`p${index}-${priority}`, { priority }), owner: "web", template: template() },
+  }));
+  const { waves } = place(world({ demands: queue, machinesLeft: 3, offers: [offer("small", "a")] }));
+  expect(waves.flatMap(({ pods }) => pods.map(({ metadata }) => metadata.name))).toEqual(["p3-9", "p1-5", "p0-0"]);
+});
+
+test("the labels of the offer go into the placement, so that the Node has them", () => {
+  const labels = { "karpenter.k8s.aws/instance-family": "m7g" };
+  const { waves } = place(world({ demands: demands(1), offers: [offer("small", "a", { labels })] }));
+  expect(waves[0]?.placement).toEqual({ type: "small", zone: "a", capacityType: "on-demand", labels });
 });
 
 test("a computer's memory is shared by all machines on it, and a refusal has the numbers", () => {
@@ -120,4 +221,81 @@ test("the refusal counts each obstacle", () => {
   expect(refused[0]?.message).toBe(
     "0/3 machine offers are available: 2 Insufficient memory, 1 didn't match Pod's node affinity/selector. The machine needs 1000m CPU and 64.00 GiB, its own overhead included.",
   );
+});
+
+const size = template(0.5, 500);
+const cheap = offer("t4g.small", "us-east-1a", { priceUsdPerHour: 0.0168 });
+const dear = offer("m7g.large", "us-east-1b", { priceUsdPerHour: 0.0816 });
+test.for<[string, Partial<PlacementWorld>, string]>([
+  [
+    "the cheapest",
+    { demands: demands(1, size), offers: [cheap, dear] },
+    "t4g.small in us-east-1a, on demand, $0.0168/h: the cheapest of 2 offers that fit 500m CPU and 0.50 GiB",
+  ],
+  [
+    "the only one, as spot",
+    {
+      demands: demands(1, { ...size, gpus: 1 }, { nodeSelector: { "karpenter.sh/capacity-type": "spot" } }),
+      offers: [cheap, { ...dear, capacityType: "spot", gpus: 1, priceUsdPerHour: 1.2 }],
+    },
+    "m7g.large in us-east-1b, spot, $1.20/h: the only offer that fits 500m CPU and 0.50 GiB and 1 GPU",
+  ],
+  [
+    "preferred to the cheapest",
+    { demands: demands(1, size, prefers("m7g.large")), offers: [cheap, dear] },
+    "m7g.large in us-east-1b, on demand, $0.0816/h: of 2 offers that fit 500m CPU and 0.50 GiB; t4g.small in us-east-1a at $0.0168/h was passed over: the Pod prefers others",
+  ],
+  [
+    "taken because the cheapest is used up",
+    { demands: demands(1, size), offers: [{ ...cheap, left: left(0) }, dear] },
+    "m7g.large in us-east-1b, on demand, $0.0816/h: of 2 offers that fit 500m CPU and 0.50 GiB; t4g.small in us-east-1a at $0.0168/h was passed over: it has no room left",
+  ],
+  [
+    "in a zone with fewer of them",
+    {
+      demands: demands(1, size),
+      offers: [cheap, { ...cheap, zone: "us-east-1b", priceUsdPerHour: 0.0175 }],
+      zoneCounts: new Map([["web/us-east-1a", 1]]),
+    },
+    "t4g.small in us-east-1b, on demand, $0.0175/h: of 2 offers that fit 500m CPU and 0.50 GiB; t4g.small in us-east-1a at $0.0168/h was passed over: its zone has more of these Pods",
+  ],
+])("why a machine was chosen: %s", ([_name, more, want]) => {
+  expect(place(world(more)).waves.map(({ reason }) => reason)).toEqual([want]);
+});
+
+test("a refusal counts every constraint by what it removed", () => {
+  const of = (type: string, more: Partial<Offer>) => offer(type, "a", more);
+  const offers = [
+    of("arm", { architecture: "arm64" }),
+    of("cheap", { capacityType: "spot" }),
+    of("cheap", { capacityType: "spot", zone: "b" }),
+    of("metal", { labels: { "drover.dev/instance-class": "bare-metal" } }),
+    of("few", { cpuMillis: 500 }),
+    of("thin", { memoryBytes: 1 }),
+    of("poor", { zone: "b" }),
+    of("gone", {}),
+    shared("a", 1_000),
+  ];
+  const pinned = demands(1).map((demand) => ({ ...demand, zones: new Set(["a"]) }));
+  const { refused } = place(world({ demands: pinned, offers, skipped: new Set(["gone/a/on-demand"]) }));
+  expect(refused[0]?.message).toBe(
+    "0/9 machine offers are available: 1 Insufficient cpu, 1 Insufficient memory, 1 had no capacity lately, " +
+      "1 had volume node affinity conflict, 1 of architecture arm64, " +
+      "1 of class bare-metal, which only a selector by name gets, 2 of spot capacity, which is not asked for, " +
+      "1 with only 1 vCPU left of the quota Q. The machine needs 1000m CPU and 1.00 GiB, its own overhead included.",
+  );
+});
+
+test("a thousand Pods of fifty sizes find their machines among five thousand offers at once", () => {
+  const zones = ["a", "b", "c", "d", "e"];
+  const offers = Array.from({ length: 5_000 }, (_, index) =>
+    offer(`type${index % 1_000}`, zones[Math.floor(index / 1_000)] ?? "", { priceUsdPerHour: 1 + (index % 1_000) }),
+  );
+  const many = demands(1_000).map((demand, index) => ({ ...demand, template: template(1, 500 + (index % 50)) }));
+  const before = process.cpuUsage();
+  const { waves } = place(world({ demands: many, offers, machinesLeft: 2_000 }));
+  const { user, system } = process.cpuUsage(before);
+  expect(waves.reduce((sum, { pods }) => sum + pods.length, 0)).toBe(1_000);
+  // About 0.05 s; looking at every offer for every Pod would take many times the bound.
+  expect((user + system) / 1_000_000).toBeLessThan(1);
 });
