@@ -1,4 +1,5 @@
 import { getCallerIdentity, getParameter, getProducts, getServiceQuota, listServiceQuotas } from "./account.ts";
+import { attachVolume, detachVolume } from "./attachments.ts";
 import type { Service } from "./calls.ts";
 import { getConsoleOutput } from "./console.ts";
 import {
@@ -58,6 +59,7 @@ import {
 } from "./security-groups.ts";
 import { createTargetGroup, deleteTargetGroup, describeTargetGroups, modifyTargetGroup } from "./target-groups.ts";
 import { deregisterTargets, describeTargetHealth, registerTargets } from "./target-health.ts";
+import { createVolume, deleteVolume, describeVolumes, modifyVolume } from "./volumes.ts";
 import type { AwsWorld } from "./world.ts";
 
 /** The work of one command, done in no time. Reads show the world as it was at `seenAtMs`. */
@@ -66,6 +68,12 @@ export type Handler = (world: AwsWorld, input: never, seenAtMs: number) => objec
 /** By service and by the command's name. */
 export const handlers: Readonly<Record<Service, Readonly<Record<string, Handler>>>> = {
   ec2: {
+    AttachVolume: attachVolume,
+    CreateVolume: createVolume,
+    DeleteVolume: deleteVolume,
+    DescribeVolumes: describeVolumes,
+    DetachVolume: detachVolume,
+    ModifyVolume: modifyVolume,
     AuthorizeSecurityGroupEgress: authorizeEgress,
     AuthorizeSecurityGroupIngress: authorizeIngress,
     CreateLaunchTemplate: createLaunchTemplate,

@@ -26,6 +26,8 @@ export type Instance = Resource & {
   clientToken: string;
   launchedWallMs: number;
   runningAtMs: number;
+  /** It stands still from then on: powered off by itself or by hand. */
+  stoppedAtMs?: number;
   shuttingDownAtMs: number;
   terminatedAtMs: number;
   stateReason?: StateReason;
@@ -55,12 +57,13 @@ export type Instance = Resource & {
 /** Terminated instances can be seen for about an hour. */
 export const terminatedVisibleMs = 3_600_000;
 
-export type InstanceState = "pending" | "running" | "shutting-down" | "terminated";
-const stateCodes = { pending: 0, running: 16, "shutting-down": 32, terminated: 48 } as const;
+export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopped";
+const stateCodes = { pending: 0, running: 16, "shutting-down": 32, terminated: 48, stopped: 80 } as const;
 
 export function stateAt(instance: Instance, atMs: number): InstanceState {
   if (atMs >= instance.terminatedAtMs) return "terminated";
   if (atMs >= instance.shuttingDownAtMs) return "shutting-down";
+  if (atMs >= (instance.stoppedAtMs ?? Number.POSITIVE_INFINITY)) return "stopped";
   return atMs >= instance.runningAtMs ? "running" : "pending";
 }
 

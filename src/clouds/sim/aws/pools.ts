@@ -36,6 +36,7 @@ export class Quotas {
     ["L-3819A6DF", { name: "All G and VT Spot Instance Requests", value: 64 }],
     ["L-69A177A2", { name: "Network Load Balancers per Region", value: 50 }],
     ["L-53DA6B97", { name: "Application Load Balancers per Region", value: 50 }],
+    ["L-7A658B76", { name: "Storage for General Purpose SSD (gp3) volumes, in TiB", value: 50 }],
     ["L-B22855CB", { name: "Target Groups per Region", value: 3_000 }],
   ]);
 

@@ -9,13 +9,13 @@ import { AwsError, invalidValue, missingParameter } from "./errors.ts";
 import { type Image, imageNamed } from "./images.ts";
 import { type Instance, reservations, type StateReason } from "./instances.ts";
 import { draw, drawMixture } from "./latencies.ts";
+import { rootDisks } from "./launch-disks.ts";
 import { checkUserData, templateData } from "./launch-templates.ts";
 import { freeAddresses, type Subnet, subnetNamed, takeAddresses } from "./networks.ts";
 import { type Lifecycle, noCapacity, overQuota, roomFor } from "./pools.ts";
 import { defaultGroup, groupsForLaunch } from "./security-groups.ts";
 import { type Tags, tagsFor } from "./tags.ts";
 import { type InstanceType, typeNamed } from "./type-table.ts";
-import { rootDisks } from "./volumes.ts";
 import type { AwsWorld } from "./world.ts";
 
 /** A launch with everything looked up, as every one of its instances will have it. */
