@@ -11,7 +11,7 @@ import { openNames } from "./names.ts";
 import { gatewayAddress } from "./network.ts";
 import { openPublisher } from "./publisher-client.ts";
 import { findAccelerator } from "./qemu.ts";
-import { ensureRegistry, registryMirror } from "./registry.ts";
+import { ensureRegistry, loadedDigest, registryMirror } from "./registry.ts";
 import { openSavedMachines } from "./saved-machines.ts";
 import { openTools } from "./tools.ts";
 import { openVolumes } from "./volumes.ts";
@@ -53,7 +53,8 @@ export async function openLocalCloud({
   const publisher = await openPublisher({ home, cluster, clock });
   await ensureEgress({ folder, holder, publisher, tools, clock, log });
   await ensureRegistry({ home, folder, holder, tools, clock });
-  const saved = openSavedMachines({ holder, image, clock, log, registryMirror });
+  const digestOf = (reference: string) => loadedDigest(home, reference);
+  const saved = openSavedMachines({ holder, image, clock, log, registryMirror, digestOf });
   const machines = await openMachines({ folder, holder, image, accelerator, saved, cold, clock, log });
   const machine = async (id: string) => (await machines.observe()).machines.find((each) => each.id === id);
   return {

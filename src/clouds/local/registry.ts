@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve, sep } from "node:path";
 import type { Clock } from "../../base/clock.ts";
@@ -104,6 +113,20 @@ async function sourceOf(path: string): Promise<string> {
   if (exitCode === 0 && names.includes("oci-layout")) return `oci-archive:${path}`;
   if (exitCode === 0 && names.includes("manifest.json")) return `docker-archive:${path}`;
   throw new DroverError("USAGE", `${path} is neither an OCI archive nor one of \`docker save\`.`);
+}
+
+/**
+ * What a name stands for in the machines' registry now; undefined where it isn't there, and so comes from elsewhere or
+ * nowhere.
+ */
+export function loadedDigest(home: string, reference: string): string | undefined {
+  try {
+    const { repository, tag } = parseReference(reference);
+    const tags = join(storage(home), "docker/registry/v2/repositories", repository, "_manifests/tags");
+    return readFileSync(join(tags, tag, "current/link"), "utf8").trim();
+  } catch {
+    return undefined;
+  }
 }
 
 /** The whole names of the images that the machines' registry holds, sorted. */

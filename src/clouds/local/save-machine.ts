@@ -31,6 +31,8 @@ export type Saving = {
   log: Log;
   /** `host:port` of the registry inside the machines' network. */
   registryMirror: string;
+  /** What an image's name stands for now, where that is known: an image loaded anew under its old name is another. */
+  digestOf(reference: string): string | undefined;
 };
 
 /** No machine gets it, and only one is being saved at a time. */

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, rm, stat, utimes } from "node:fs/promises";
+import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { DroverError, isCode } from "../../base/errors.ts";
@@ -34,10 +34,13 @@ export function openSavedMachines(around: Saving, root = join(cacheDirectory(), 
       // Saved disks name the image and each other by their paths: elsewhere they are of no use.
       const made = [template.userData, Math.max(template.diskBytes, diskBytes), shape, disk, root];
       const base = inputsHash([made, await qemuVersion()]);
-      const key = JSON.stringify([base, template.prefetch]);
+      const images = imagesOf(around, template);
+      const key = JSON.stringify([base, images]);
       const work =
         making.get(key) ??
-        turn(() => ensure(around, root, base, template, shape, closing.signal)).finally(() => making.delete(key));
+        turn(() => ensure(around, root, { base, images }, template, shape, closing.signal)).finally(() =>
+          making.delete(key),
+        );
       making.set(key, work);
       return unlessAborted(work, signal);
     },
@@ -61,7 +64,7 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 async function ensure(
   around: Saving,
   root: string,
-  base: string,
+  { base, images }: { base: string; images: Images },
   template: MachineTemplate,
   shape: Shape,
   signal: AbortSignal,
@@ -88,16 +91,13 @@ async function ensure(
   const booted = () =>
     make(`${base}-0`, "booted and saved", (saved) => bootAndSave(around, saved, template, shape, signal));
   if (template.prefetch.length === 0) return booted();
-  const images = inputsHash([...template.prefetch].sort());
-  const family = await listFamily(root, base);
-  const same = family.find(({ name }) => name.endsWith(`-${images}`));
-  const parent = family.findLast(({ generation }) => generation < generationsMax);
-  const from = same === undefined && parent !== undefined ? savedIn(join(root, parent.name), instanceId) : undefined;
-  const name = same?.name ?? `${base}-${(parent?.generation ?? 0) + 1}-${images}`;
+  const { name, parent } = chooseSaved(base, await listFamily(root, base), images);
+  const from = parent === undefined ? undefined : savedIn(join(root, parent.name), instanceId);
   try {
-    return await make(name, "images fetched", async (saved) =>
-      fetchAndSave(around, saved, from ?? (await booted()), template, shape, signal),
-    );
+    return await make(name, "images fetched", async (saved) => {
+      await fetchAndSave(around, saved, from ?? (await booted()), template, shape, signal);
+      await writeFile(join(saved.directory, imagesFile), JSON.stringify({ ...parent?.images, ...images }));
+    });
   } catch (error) {
     // The machines fetch their images by themselves, and say what is wrong with them.
     if (!isCode(error, "BOX_REFUSED")) throw error;
@@ -106,20 +106,57 @@ async function ensure(
   }
 }
 
+/** What each image's name stands for; null where that isn't known. */
+type Images = Record<string, string | null>;
+
+/** `images`: all that it has fetched; none where that isn't known. */
+export type SavedSibling = { name: string; generation: number; images?: Images };
+
+const imagesFile = "images.json";
+
+const imagesOf = ({ digestOf }: Saving, { prefetch }: MachineTemplate): Images =>
+  Object.fromEntries([...prefetch].sort().map((reference) => [reference, digestOf(reference) ?? null]));
+
 /** Old images pile up from one revision to the next; the line then begins again at the machine that has none. */
 const generationsMax = 5;
 
+/**
+ * Which saved machine has these images, and the one that it is to be made from: the last used one that doesn't know one
+ * of the names as another image, for a machine never fetches what it has. `family`: the one used last at the end.
+ */
+export function chooseSaved(
+  base: string,
+  family: readonly SavedSibling[],
+  images: Images,
+): { name: string; parent?: SavedSibling } {
+  const hash = inputsHash([images]);
+  const same = family.find(({ name }) => name.endsWith(`-${hash}`));
+  if (same !== undefined) return { name: same.name };
+  const agrees = (known: Images): boolean =>
+    Object.entries(images).every(([name, digest]) => known[name] === undefined || known[name] === digest);
+  const parent = family.findLast(
+    ({ generation, images: known }) => generation < generationsMax && known !== undefined && agrees(known),
+  );
+  const name = `${base}-${(parent?.generation ?? 0) + 1}-${hash}`;
+  return parent === undefined ? { name } : { name, parent };
+}
+
 /** The saved machines of one template and size, the one used last at the end: `BASE-0`, `BASE-GENERATION-IMAGES`. */
-async function listFamily(root: string, base: string): Promise<{ name: string; generation: number }[]> {
+async function listFamily(root: string, base: string): Promise<SavedSibling[]> {
   const names = existsSync(root) ? await readdir(root) : [];
   const found = await Promise.all(
     names.flatMap((name) => {
-      const generation = new RegExp(`^${base}-(\\d+)(?:-[0-9a-f]{16})?$`).exec(name)?.[1];
-      if (generation === undefined) return [];
-      return [stat(join(root, name)).then(({ mtimeMs }) => ({ name, generation: Number(generation), mtimeMs }))];
+      const text = new RegExp(`^${base}-(\\d+)(?:-[0-9a-f]{16})?$`).exec(name)?.[1];
+      return text === undefined ? [] : [sibling(join(root, name), name, Number(text))];
     }),
   );
   return found.sort((a, b) => a.mtimeMs - b.mtimeMs);
+}
+
+async function sibling(path: string, name: string, generation: number): Promise<SavedSibling & { mtimeMs: number }> {
+  const { mtimeMs } = await stat(path);
+  const text = generation === 0 ? "{}" : await readFile(join(path, imagesFile), "utf8").catch(() => undefined);
+  return { name, generation, mtimeMs, ...(text !== undefined && { images: JSON.parse(text) as Images }) };
 }
 
 /** Lets the saved machines go that were unused for longest until `neededBytes` more fit under the bound. */

@@ -33,7 +33,7 @@ async function makeCluster(cold: boolean) {
     rmSync(home, { recursive: true, force: true });
   });
   const holder = await openHolder({ home, cluster: "test", clock, log });
-  const around = { holder, image, clock, log, registryMirror: "10.90.0.1:5000" };
+  const around = { holder, image, clock, log, registryMirror: "10.90.0.1:5000", digestOf: () => undefined };
   mkdirSync(join(home, "saved"));
   const saved = openSavedMachines(around, join(home, "saved"));
   const folder = clusterFolder(home, "test");

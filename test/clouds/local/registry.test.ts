@@ -6,7 +6,13 @@ import { beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { run } from "../../../src/clouds/local/command.ts";
 import { parseReference } from "../../../src/clouds/local/image-reference.ts";
-import { ensureRegistry, listImages, loadImage, registryMirror } from "../../../src/clouds/local/registry.ts";
+import {
+  ensureRegistry,
+  listImages,
+  loadedDigest,
+  loadImage,
+  registryMirror,
+} from "../../../src/clouds/local/registry.ts";
 import { openTools, type Tools } from "../../../src/clouds/local/tools.ts";
 import { build, startHolder } from "./holder-home.ts";
 
@@ -57,6 +63,8 @@ test("a loaded image is listed, and a machine's registry serves it under its who
   await loadImage({ home, archive, reference: "ghcr.io/acme/web", clock: systemClock });
   await loadImage({ home, archive: join(home, "image"), reference: "nginx:1.20.1", clock: systemClock });
   expect(await listImages({ home })).toEqual(["docker.io/library/nginx:1.20.1", "ghcr.io/acme/web:latest"]);
+  expect(loadedDigest(home, "nginx:1.20.1")).toMatch(/^sha256:[0-9a-f]{64}$/);
+  expect(loadedDigest(home, "nginx:1.20.2")).toBeUndefined();
   expect(readdirSync(tmpdir()).filter((name) => name.startsWith("drover-load-"))).toEqual(before);
   const seen = await holder.run(
     tools.command(
