@@ -90,7 +90,7 @@ export function planChange(record: NameRecord, zone: ZoneRecords, domain: string
   const gone = own.filter(({ Type }) => Type !== wanted?.Type);
   const changes: Change[] = gone.map((set) => ({ Action: "DELETE", ResourceRecordSet: set }));
   const isRight = wanted !== undefined && own.some((set) => textOf(set) === textOf(wanted));
-  if (wanted && !isRight) changes.push({ Action: gone.length > 0 ? "CREATE" : "UPSERT", ResourceRecordSet: wanted });
+  if (wanted && !isRight) changes.push({ Action: "UPSERT", ResourceRecordSet: wanted });
   return changes.length > 0 ? { name, changes } : undefined;
 }
 
