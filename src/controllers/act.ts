@@ -12,6 +12,7 @@ import type { BalancerBook } from "./balancer-book.ts";
 import { openBatch } from "./batch.ts";
 import type { DiskPoll } from "./disk-poll.ts";
 import { tell } from "./events.ts";
+import type { MachineImages } from "./machine-images.ts";
 import type { Memory } from "./memory.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Notice } from "./reconciler.ts";
@@ -27,6 +28,7 @@ export type ActOptions = {
   book: BalancerBook;
   memory: Memory;
   disks: DiskPoll;
+  images: Pick<MachineImages, "lookUp">;
   /** What a machine is told of its Pod. @throws DroverError */
   bindingOf: (pod: Pod, machineId: string, address: string) => Promise<Binding>;
 };
@@ -63,6 +65,8 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
         return together(action, (each) => act(each, signal));
       case "refreshOffers":
         return poll.refreshOffers(signal);
+      case "lookUpImage":
+        return options.images.lookUp(action.lookup, signal);
       case "launch":
         return launch(options, action.recordName, action.launch, signal);
       case "terminate":

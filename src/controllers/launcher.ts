@@ -8,6 +8,7 @@ import { claimNames, claimObstacle, zonesOf } from "../machines/disks.ts";
 import type { LaunchRecord, View } from "../registry/view.ts";
 import { type Claimable, type Claims, ownerOf } from "./claims.ts";
 import { poolOf, type Underway } from "./ledger.ts";
+import type { ImageLookup, MachineImages } from "./machine-images.ts";
 import type { Memory } from "./memory.ts";
 import { condition, controllerOf, keyOf, timeMs } from "./owned.ts";
 import { place, type Wave } from "./placement.ts";
@@ -36,6 +37,8 @@ export type LauncherWorld = {
   waiting: readonly Demand[];
   /** Pods that take over a machine whose record was lost. */
   claims: readonly { demand: Demand; machine: Claimable }[];
+  /** Machine images that Pods wait for. */
+  lookups: readonly ImageLookup[];
   /** Pods of which no template can be made, and why. */
   broken: readonly { pod: Pod; message: string }[];
   offers?: { list: readonly Offer[]; ageMs: number } | undefined;
@@ -58,6 +61,7 @@ export type LauncherOptions = {
   poll: Pick<Poll, "offers">;
   memory: Pick<Memory, "losses">;
   claims: Pick<Claims, "machineOf">;
+  images: Pick<MachineImages, "lookupOf" | "imageOf">;
   random: Random;
   cluster: string;
   machinesMax: number;
@@ -91,6 +95,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
       return {
         cluster,
         claims,
+        lookups: lookupsOf(gatherLeftMs > 0 ? [] : pods, options.images),
         gatherLeftMs,
         ...demandsOf(ready, options),
         surroundings: surroundings(ready, view, roster),
@@ -138,6 +143,20 @@ function demandsOf(pods: readonly Pod[], { templateOf, view }: Pick<LauncherOpti
   return { waiting, broken };
 }
 
+/** What has to be looked up before these Pods can have machines, each once. */
+function lookupsOf(pods: readonly Pod[], images: LauncherOptions["images"]): ImageLookup[] {
+  const lookups = pods.flatMap((pod) => (isUnknown(pod, images) ? images.lookupOf(pod) : []));
+  return [...new Map(lookups.map((each) => [`${each.reference} ${each.architecture}`, each])).values()];
+}
+
+function isUnknown(pod: Pod, images: LauncherOptions["images"]): boolean {
+  try {
+    return images.imageOf(pod) === undefined;
+  } catch {
+    return false; // It is known that there is none.
+  }
+}
+
 /** Pods that have a machine already but for its record, and those that need one. */
 function sorted(waiting: readonly Pod[], options: LauncherOptions) {
   const { claims } = options;
@@ -151,6 +170,8 @@ function sorted(waiting: readonly Pod[], options: LauncherOptions) {
 }
 
 export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
+  if (world.lookups.length > 0)
+    return { actions: world.lookups.map((lookup) => ({ do: "lookUpImage", lookup })), againInMs: 0 };
   if (world.claims.length > 0)
     return { actions: world.claims.map((claim) => claimRecord(claim, world.cluster, nowMs)), againInMs: 0 };
   if (world.gatherLeftMs > 0) return { actions: [], againInMs: world.gatherLeftMs };

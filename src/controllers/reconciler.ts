@@ -39,8 +39,7 @@ export type Action =
   /** Side by side; the first failure counts. Without `untilFailure` the others are tried all the same. */
   | { do: "together"; actions: readonly Action[]; untilFailure?: boolean }
   | { do: "refreshOffers" }
-  /** What waits for the answer, by its keys, is looked at again then. */
-  | { do: "lookUpImage"; lookup: ImageLookup; key: ObjectKey }
+  | { do: "lookUpImage"; lookup: ImageLookup }
   /** Makes the call of the record and writes down what it gave. */
   | { do: "launch"; recordName: string; launch: Launch }
   | { do: "terminate"; machineId: string }

@@ -6,6 +6,14 @@ import { rfc3339 } from "../base/clock.ts";
 import type { View } from "../registry/view.ts";
 import { gatesFor } from "./gates.ts";
 import {
+  type ImageAnswer,
+  type ImageLookup,
+  type MachineImages,
+  machineImageAnnotation,
+  notedImage,
+  noteOf,
+} from "./machine-images.ts";
+import {
   adopted,
   availableAtMs,
   controllerOf,
@@ -29,6 +37,9 @@ export type ReplicaSetWorld = {
   neighbours: ReadonlyMap<string, number>;
   /** Its Pods may be there already, on machines that have not been looked at yet: none is made meanwhile. */
   unseen: boolean;
+  /** What its machines are made of; absent: not looked up yet. */
+  image?: ImageAnswer | undefined;
+  lookup: ImageLookup;
   failure?: string | undefined;
 };
 
@@ -36,7 +47,11 @@ const source = "replicaset-controller";
 const unseenAgainMs = 250;
 
 /** ReplicaSets: as many Pods of one template as wanted. */
-export const replicaSetReconciler = (view: View, unseen: () => boolean): Reconciler<ReplicaSetWorld> => ({
+export const replicaSetReconciler = (
+  view: View,
+  unseen: () => boolean,
+  images: Pick<MachineImages, "lookupOf" | "answer">,
+): Reconciler<ReplicaSetWorld> => ({
   name: "replicasets",
   watches: {
     "replicasets.apps": (object) => [keyOf("replicasets.apps", object)],
@@ -53,7 +68,18 @@ export const replicaSetReconciler = (view: View, unseen: () => boolean): Reconci
       .filter((pod) => !controllerOf(pod.metadata) && isActive(pod) && matches(pod.metadata.labels));
     const services = view.list("services", key.namespace);
     const neighbours = countNeighbours(owned);
-    return { replicaSet, pods: [...owned, ...orphans], services, neighbours, unseen: unseen(), failure };
+    const { template } = replicaSet.spec;
+    const lookup = images.lookupOf({ metadata: template?.metadata ?? {}, spec: template?.spec } as Pod); // As Pods of it.
+    return {
+      replicaSet,
+      pods: [...owned, ...orphans],
+      services,
+      neighbours,
+      unseen: unseen(),
+      lookup,
+      image: images.answer(lookup),
+      failure,
+    };
   },
   plan: planReplicaSet,
 });
@@ -82,14 +108,21 @@ export function planReplicaSet(world: ReplicaSetWorld, nowMs: number): Plan {
   const owned = pods.filter(({ metadata }) => controllerOf(metadata)?.uid === replicaSet.metadata.uid);
   const active = owned.filter(isActive);
   const missing = (replicaSet.spec.replicas ?? 1) - active.length;
-  const steps = isDeleting ? [] : [...planRemains(owned), ...planCount(world, active, missing)];
+  const early = isDeleting || missing <= 0 ? [] : planImage(world);
+  const steps = isDeleting
+    ? []
+    : [...planRemains(owned), ...(early.length > 0 ? early : planCount(world, active, missing))];
   const { status, againInMs } = statusOf(replicaSet, owned, failure, missing, nowMs);
   const next = { ...replicaSet, status };
   const key = keyOf("replicasets.apps", replicaSet);
   const writes: Action[] = isDeepStrictEqual(status, replicaSet.status)
     ? []
     : [{ do: "write", key, next, subresource: "status" }];
-  const waits = [...(againInMs === undefined ? [] : [againInMs]), ...(world.unseen ? [unseenAgainMs] : [])];
+  const waits = [
+    ...(againInMs === undefined ? [] : [againInMs]),
+    ...(world.unseen ? [unseenAgainMs] : []),
+    ...(early.length > 0 ? [0] : []),
+  ];
   return { actions: [...writes, ...steps], ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
 }
 
@@ -103,6 +136,16 @@ function planClaims(replicaSet: ReplicaSet, pods: readonly Pod[]): Action[] {
       { do: "write", key: keyOf("pods", pod), next: isOwned ? released(pod, replicaSet) : adopted(pod, replicaSet) },
     ];
   });
+}
+
+/** Before the first Pod of a revision its machine image is looked up and noted; what is wrong with it the Pods say. */
+function planImage({ replicaSet, image, lookup }: ReplicaSetWorld): Action[] {
+  if (notedImage(replicaSet)) return [];
+  if (!image) return [{ do: "lookUpImage", lookup }];
+  if ("error" in image) return [];
+  const annotations = { ...replicaSet.metadata.annotations, [machineImageAnnotation]: noteOf(image.image) };
+  const next = { ...replicaSet, metadata: { ...replicaSet.metadata, annotations } };
+  return [{ do: "write", key: keyOf("replicasets.apps", replicaSet), next }];
 }
 
 /** A Pod that has ended holds nothing any more: its place is filled, so it goes. */

@@ -152,6 +152,7 @@ describe("the launcher", () => {
   const world = (more: Partial<LauncherWorld>): LauncherWorld => ({
     cluster: "test",
     claims: [],
+    lookups: [],
     waiting: demands(2),
     broken: [],
     offers: { list: [offer], ageMs: 0 },

@@ -7,7 +7,14 @@ const nowMs = Date.parse("2026-01-01T01:00:00Z");
 const replicaSet = (replicas: number, minReadySeconds = 0): ReplicaSet => ({
   apiVersion: "apps/v1",
   kind: "ReplicaSet",
-  metadata: { name: "web-x", namespace: "default", uid: "rs", resourceVersion: "1", generation: 3 },
+  metadata: {
+    name: "web-x",
+    namespace: "default",
+    uid: "rs",
+    resourceVersion: "1",
+    generation: 3,
+    annotations: { "drover.dev/machine-image": "debian-12 debian amd64 0" },
+  },
   spec: {
     replicas,
     minReadySeconds,
@@ -48,6 +55,8 @@ const world = (replicas: number, word: string, more: Partial<ReplicaSetWorld> = 
   services: [],
   neighbours: new Map(),
   unseen: false,
+  lookup: { reference: "debian-12", architecture: "amd64" },
+  image: { image: { id: "debian-12", family: "debian", architecture: "amd64", diskBytesMin: 0 } },
   ...more,
 });
 const told = (actions: readonly Action[]): string =>

@@ -1,0 +1,107 @@
+import type { Pod } from "../api/types.gen.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { Boxes } from "../clouds/box.ts";
+import type { MachineTemplate } from "../clouds/cloud.ts";
+import type { TemplateOptions } from "../machines/template.ts";
+import type { View } from "../registry/view.ts";
+import { type ApiAddress, apiServiceReconciler } from "./api-service.ts";
+import type { BalancerBook } from "./balancer-book.ts";
+import type { BindingOptions } from "./bindings.ts";
+import type { Claims } from "./claims.ts";
+import { deploymentReconciler } from "./deployments.ts";
+import type { DiskPoll } from "./disk-poll.ts";
+import { disruptionReconciler } from "./disruption.ts";
+import { endpointsReconciler } from "./endpoints.ts";
+import { expiryKey, expiryReconciler } from "./expiry.ts";
+import { frontendName } from "./frontend.ts";
+import { garbageReconciler } from "./garbage.ts";
+import { launcherReconciler } from "./launcher.ts";
+import { launchReconciler } from "./launches.ts";
+import type { MachineImages } from "./machine-images.ts";
+import type { Memory } from "./memory.ts";
+import { namesReconciler } from "./names.ts";
+import { namespaceReconciler } from "./namespaces.ts";
+import { nodeReconciler } from "./nodes.ts";
+import type { OwnerIndex } from "./owner-index.ts";
+import { persistentVolumeReconciler } from "./persistent-volumes.ts";
+import { podReconciler } from "./pods.ts";
+import type { Poll } from "./poll.ts";
+import type { Reconciler } from "./reconciler.ts";
+import { replicaSetReconciler } from "./replicasets.ts";
+import type { Roster } from "./roster.ts";
+import type { Log, Runner } from "./run.ts";
+import { serviceReconciler } from "./services.ts";
+import { strangersReconciler } from "./strangers.ts";
+import { volumeClaimReconciler } from "./volume-claims.ts";
+
+export type ControllerOptions = {
+  boxes: Boxes;
+  clock: Clock;
+  random: Random;
+  /** Tags everything at the provider. */
+  cluster: string;
+  log: Log;
+  /** PEM of the API's authority: for `kube-root-ca.crt` and the Pods' volumes. */
+  rootCertificate?: string;
+  /** Where Pods reach the API; without it `default/kubernetes` has no endpoints. */
+  apiAddress?: ApiAddress;
+  /** Machines that there may be at once. Default: 1,000. */
+  machinesMax?: number;
+  /** Time between two looks at the provider while something is under way (default 500), and at rest (10,000). */
+  pollFastMs?: number;
+  pollSlowMs?: number;
+  /** How long the machine of a finished Pod is kept for its logs. Default: 600. */
+  finishedKeepSeconds?: number;
+  /** What machines are made of where the Pod says nothing. Default: `debian-12`. */
+  imageReference?: string;
+} & Omit<TemplateOptions, "image" | "serviceAccount"> &
+  BindingOptions;
+
+export type Run = <World>(reconciler: Reconciler<World>, concurrency: number, pauseMs?: number) => Runner;
+/** What reconcilers share. */
+export type Parts = ControllerOptions & {
+  view: View;
+  book: BalancerBook;
+  memory: Memory;
+  roster: Roster;
+  owners: OwnerIndex;
+  poll: Poll;
+  disks: DiskPoll;
+  claims: Claims;
+  images: MachineImages;
+  templateOf: (pod: Pod) => MachineTemplate;
+};
+
+/** Changes that come within this time are one change for what counts Pods. */
+const countingPauseMs = 100;
+const endpointsPauseMs = 500;
+
+/** One runner a reconciler; the first number is the keys that it works on at once. */
+export function startReconcilers(parts: Parts, run: Run) {
+  const { view, clock, machinesMax = 1_000, finishedKeepSeconds = 600 } = parts;
+  const monotonicMs = clock.monotonicMs;
+  const { poll } = parts;
+  // The store may be one that was lost: machines are looked for before Pods are made.
+  const unseen = () => !poll.complete();
+  const zones = () => [...new Set(poll.offers()?.list.map(({ zone }) => zone))];
+  run(namespaceReconciler(view, parts.rootCertificate ?? ""), 4);
+  run(garbageReconciler(view, parts.owners), 16);
+  run(apiServiceReconciler(view, parts.apiAddress), 1);
+  run(expiryReconciler(view), 1).add(expiryKey);
+  run(endpointsReconciler(view), 8, endpointsPauseMs);
+  run(disruptionReconciler(view), 8, countingPauseMs);
+  run(deploymentReconciler(view), 8, countingPauseMs);
+  run(replicaSetReconciler(view, unseen, parts.images), 8, countingPauseMs);
+  return {
+    pods: run(podReconciler({ ...parts, balancerId: frontendName }), 64),
+    nodes: run(nodeReconciler(parts), 16),
+    services: run(serviceReconciler(parts), 8, countingPauseMs),
+    strangers: run(strangersReconciler(parts), 1),
+    volumeClaims: run(volumeClaimReconciler({ ...parts, zones }), 8),
+    persistentVolumes: run(persistentVolumeReconciler(parts), 8),
+    names: run(namesReconciler(parts), 4, endpointsPauseMs),
+    launcher: run(launcherReconciler({ ...parts, machinesMax, monotonicMs }), 1),
+    launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8, countingPauseMs),
+  };
+}
