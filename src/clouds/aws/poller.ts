@@ -1,6 +1,7 @@
 import { DescribeInstancesCommand } from "@aws-sdk/client-ec2";
 import type { Clock } from "../../base/clock.ts";
 import type { Send } from "./api.ts";
+import { isKind } from "./errors.ts";
 import { type AwsMachine, machineOf } from "./instance.ts";
 import { clusterTag, launchTag } from "./tags.ts";
 
@@ -61,7 +62,8 @@ export function openPoller(send: Send, clock: Clock, { cluster, onWarning }: Pol
     } catch (error) {
       signal?.throwIfAborted();
       const message = error instanceof Error ? error.message : String(error);
-      if (warned !== message) onWarning?.(`Machines can't be listed: ${message}`);
+      // An expired login is told once for all calls.
+      if (warned !== message && !isKind(error, "expired")) onWarning?.(`Machines can't be listed: ${message}`);
       warned = message;
       return { machines, pages: Math.max(1, pages), complete: false };
     }
