@@ -297,5 +297,5 @@ test("a thousand Pods of fifty sizes find their machines among five thousand off
   const { user, system } = process.cpuUsage(before);
   expect(waves.reduce((sum, { pods }) => sum + pods.length, 0)).toBe(1_000);
   // About 0.05 s; looking at every offer for every Pod would take many times the bound.
-  expect((user + system) / 1_000_000).toBeLessThan(1);
+  expect((user + system) / 1_000_000).toBeLessThan(3);
 });

@@ -4,12 +4,15 @@ import { join } from "node:path";
 import type { InstanceTypeInfo } from "@aws-sdk/client-ec2";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { DroverError } from "../../../src/base/errors.ts";
+import { seededRandom } from "../../../src/base/random.ts";
 import { VirtualClock } from "../../../src/base/virtual.ts";
 import type { Send } from "../../../src/clouds/aws/api.ts";
+import { openSend } from "../../../src/clouds/aws/call.ts";
 import { keptPrices, openOffers } from "../../../src/clouds/aws/offers.ts";
 import { shippedPrices } from "../../../src/clouds/aws/prices.ts";
 import type { Running } from "../../../src/clouds/aws/quotas.ts";
 import type { Offer } from "../../../src/clouds/cloud.ts";
+import { openAwsFake } from "../../../src/clouds/sim/aws/open.ts";
 
 const infos: InstanceTypeInfo[] = JSON.parse(readFileSync(new URL("./instance-types.json", import.meta.url), "utf8"));
 const zones = ["us-east-1a", "us-east-1b"];
@@ -172,4 +175,19 @@ test("prices of another region are said to be that, until its own are kept", asy
   const after = opened(fakeAws(), { region: "eu-central-1", cacheDir: folder });
   expect(find(await after.offers(), "c7a.medium")?.priceUsdPerHour).toBe(0.06);
   expect(after.told).not.toContain(note);
+});
+
+test("the simulated AWS is understood through the real road of calls", async () => {
+  const clock = new VirtualClock();
+  const { clients } = openAwsFake({ clock, random: seededRandom(1) });
+  const told: string[] = [];
+  const options = { send: openSend(clients, clock), clock, region: "us-east-1", zones: async () => zones };
+  const reading = openOffers({ ...options, tell: (message) => told.push(message) })();
+  await clock.advance(60_000);
+  const offers = await reading;
+  const found = find(offers, "t4g.small");
+  expect(told).toEqual([]);
+  expect(found).toMatchObject({ architecture: "arm64", cpuMillis: 400, priceUsdPerHour: 0.0168 });
+  expect(found?.quota).toMatch(/L-1216C47A/);
+  expect(find(offers, "t4g.small", "spot")?.priceUsdPerHour).toBeLessThan(0.0168);
 });
