@@ -6,9 +6,10 @@ import { Simulation } from "./simulation.ts";
 const words: Readonly<Record<string, RegExp>> = { "an answer before the sync": /acknowledged/ };
 
 test.for(Object.keys(bugs))("the rules catch %s", { timeout: 120_000 }, async (name) => {
-  const caught: string[] = [];
-  for (let seed = 1; seed <= 30 && caught.length === 0; seed++) {
-    caught.push(...(await new Simulation(seed, bugs[name]).run()));
+  const { [name]: said = /./ } = words;
+  let caught = "";
+  for (let seed = 1; seed <= 30 && !said.test(caught); seed++) {
+    caught = (await new Simulation(seed, bugs[name]).run()).join("\n");
   }
-  expect(caught.join("\n")).toMatch(words[name] ?? /./);
+  expect(caught).toMatch(said);
 });
