@@ -1,15 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Logger } from "pino";
 import type { Pod } from "../api/types.gen.ts";
-import { type Clock, fasterClock } from "../base/clock.ts";
-import { seededRandom, systemRandom } from "../base/random.ts";
-import type { Boxes } from "../clouds/box.ts";
-import type { Cloud } from "../clouds/cloud.ts";
-import { openLocalCloud } from "../clouds/local/cloud.ts";
-import { openSimCloud } from "../clouds/sim/open.ts";
+import { systemRandom } from "../base/random.ts";
 import { startControllers } from "../controllers/start.ts";
-import { sshBoxes } from "../machines/ssh/boxes.ts";
 import { openSshKey } from "../machines/ssh/key.ts";
 import { openRegistry } from "../registry/registry.ts";
 import type { View } from "../registry/view.ts";
@@ -17,20 +10,14 @@ import { startServer } from "../server/http.ts";
 import { type Identity, openIdentity } from "../server/identity.ts";
 import { issuer, signToken } from "../server/tokens.ts";
 import { openLmdb } from "../store/lmdb.ts";
-import type { CloudName, ClusterPaths } from "./home.ts";
+import { openProvider, type ProviderOptions } from "./provider.ts";
 
-export type ControlPlaneOptions = {
-  paths: ClusterPaths;
-  cloud: CloudName;
+export type ControlPlaneOptions = ProviderOptions & {
   port: number;
-  /** How fast simulated time passes. */
-  speed: number;
-  /** Boot every machine instead of cloning a saved one. */
-  cold: boolean;
   /** Templates of the user's own. */
   templatesDir?: string;
-  clock: Clock;
-  log: Logger;
+  /** Machines that there may be at once. */
+  machinesMax?: number;
 };
 
 export type ControlPlane = {
@@ -48,7 +35,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   const identity = await openIdentity({ directory: paths.identity, clock });
   // One key for all clusters of the home: it is part of every user data, so saved machines serve each of them.
   const sshKey = openSshKey(join(paths.home, "identity"));
-  const { cloud, boxes } = await openProvider(options, sshKey.privateKey);
+  const { cloud, boxes, imageReference } = await openProvider(options, sshKey.privateKey);
   const registry = await openRegistry({ store, clock, random: systemRandom });
   const controllers = startControllers({
     client: registry.client(),
@@ -60,10 +47,14 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     log,
     authorizedKey: sshKey.publicKey,
     ...(options.templatesDir !== undefined && { templatesDir: options.templatesDir }),
+    ...(options.machinesMax !== undefined && { machinesMax: options.machinesMax }),
+    ...(imageReference !== undefined && { imageReference }),
+    ...(options.cloud === "aws" && { clusterDomain: options.aws.domain }),
     rootCertificate: identity.authority,
     tokenFor: (pod, projection) => podToken(identity, registry.view, pod, projection.audience, clock.wallMs()),
   });
   const server = await startServer({ registry, boxes, identity, clock, log, port: options.port });
+  boxes.offerApi?.(server.port);
   return {
     port: server.port,
     identity,
@@ -94,16 +85,4 @@ function podToken(
   const bound = { namespace, serviceaccount, pod: { name, uid } };
   const request = { audiences: [audience ?? issuer], expirationSeconds: podTokenSeconds, "kubernetes.io": bound };
   return signToken(identity, request, nowMs);
-}
-
-async function openProvider(options: ControlPlaneOptions, privateKey: string): Promise<{ cloud: Cloud; boxes: Boxes }> {
-  const { paths, clock, log, cold, speed } = options;
-  if (options.cloud === "sim") {
-    const file = join(paths.data, "sim.json");
-    return openSimCloud({ clock: fasterClock(clock, speed), random: seededRandom(1), publish: true, file });
-  }
-  const { home, cluster } = paths;
-  const cloud = await openLocalCloud({ home, cluster, clock, random: systemRandom, log, cold });
-  const boxes = sshBoxes({ reach: cloud.reach, console: (id) => cloud.machines.console(id), privateKey, clock, log });
-  return { cloud, boxes };
 }

@@ -4,8 +4,8 @@ import { join, resolve } from "node:path";
 /** Where drover keeps what it makes: `DROVER_HOME`, else `~/.drover`. */
 export const homeFolder = (): string => resolve(process.env["DROVER_HOME"] ?? join(homedir(), ".drover"));
 
-export type CloudName = "local" | "sim";
-export const cloudNames: readonly CloudName[] = ["local", "sim"];
+export type CloudName = "local" | "sim" | "aws";
+export const cloudNames: readonly CloudName[] = ["local", "sim", "aws"];
 
 /** The files of one cluster. Identity lies beside the data, so that losing the data locks nobody out of the machines. */
 export type ClusterPaths = {

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { systemClock } from "../base/clock.ts";
 import { mergeKubeconfigFile, writeKubeconfigFile } from "../server/kubeconfig.ts";
+import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
 import { openControlPlane } from "./control-plane.ts";
 import { type CloudName, cloudNames, clusterPaths } from "./home.ts";
 import { terminal } from "./print.ts";
@@ -18,8 +19,9 @@ type Options = {
   speed: number;
   cold: boolean;
   templates?: string;
+  maxMachines: number;
   logLevel: string;
-};
+} & AwsFlags;
 
 const number = (least: number, most: number) => (text: string) => {
   const value = Number(text);
@@ -28,7 +30,7 @@ const number = (least: number, most: number) => (text: string) => {
 };
 
 export const serveCommand = (): Command =>
-  new Command("serve")
+  withAwsFlags(new Command("serve"))
     .description("Serve the Kubernetes API and realise what it is given as machines, until SIGINT or SIGTERM.")
     .addOption(new Option("--cloud <name>", "where the machines are").choices(cloudNames).default("local"))
     .option("--cluster <name>", "name of the cluster; by default the cloud's")
@@ -37,6 +39,7 @@ export const serveCommand = (): Command =>
     .option("--kubeconfig <file>", "write a kubeconfig of its own here instead of a context into ~/.kube/config")
     .option("--speed <factor>", "how fast simulated time passes (--cloud sim)", number(0.1, 10_000), 10)
     .option("--templates <dir>", "cloud-init templates of your own, which stand in for drover's of the same name")
+    .option("--max-machines <number>", "machines that there may be at once", number(1, 100_000), 1_000)
     .option("--cold", "boot every machine instead of cloning a saved one (--cloud local)", false)
     .addOption(
       new Option("--log-level <level>", "how much is logged")
@@ -47,11 +50,15 @@ export const serveCommand = (): Command =>
 
 async function serve(options: Options): Promise<void> {
   const io = terminal();
-  const { cloud, cluster = cloud, port, speed, cold } = options;
+  const { cloud, cluster = cloud, port, speed, cold, maxMachines: machinesMax } = options;
   const paths = clusterPaths(cluster, options.data);
   const log = pino({ level: options.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
   const templates = options.templates === undefined ? {} : { templatesDir: resolve(options.templates) };
-  const plane = await openControlPlane({ paths, cloud, port, speed, cold, ...templates, clock: systemClock, log });
+  const plane = await openControlPlane({
+    ...{ paths, cloud, port, speed, cold, machinesMax, ...templates, aws: options },
+    clock: systemClock,
+    log,
+  });
   const name = cluster === cloud ? `drover-${cloud}` : `drover-${cluster}`;
   const access = { name, server: `https://127.0.0.1:${plane.port}`, identity: plane.identity };
   const kubeconfig = options.kubeconfig ?? firstKubeconfig();
