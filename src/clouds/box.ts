@@ -26,7 +26,7 @@ export type Redirect = { port: number; targetPort: number; protocol: "TCP" | "UD
 
 /** What of a bound Pod may change while it runs. */
 export type BoxUpdate = {
-  /** Replaced by name; those that are not named stay. Only `files` change. */
+  /** By name; those that are not named stay. `files` are replaced; a `disk` that has grown gets a larger file system. */
   volumes: readonly BoundVolume[];
   /** All of them; absent: they stay as they are. */
   redirects?: readonly Redirect[];

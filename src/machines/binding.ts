@@ -108,6 +108,9 @@ function resolved(
       const below = subPathExpr ? expand(subPathExpr, (variable) => env.get(variable)) : subPath;
       return { volume: name, path: mountPath, readOnly, ...(below && { subPath: below }) };
     }),
+    ...(container.volumeDevices && {
+      devices: container.volumeDevices.map(({ name, devicePath }) => ({ volume: name, path: devicePath })),
+    }),
     ...(command && { command: expanded(command) }),
     ...(args && { args: expanded(args) }),
     ...(startupProbe && { startup: boundProbe(startupProbe, container, address) }),

@@ -22,6 +22,7 @@ class Box:
             self.stop_at = time.monotonic() + max(0, self.kept["stopUntil"] - time.time())
         self.parts = json.loads(read(STATE + "/parts.json") or "{}")
         self.loaded = set()
+        self.mounting = threading.Lock()
         self.folders, self.notice = {}, None
         self.inits, self.mains = [], []
 
@@ -97,6 +98,8 @@ class Box:
             self.changed(save=True)
             if first:
                 self.begin()
+            else:
+                spawn(self.mount_disks)
 
     def begin(self):
         self.bound.set()
@@ -158,19 +161,24 @@ class Box:
 
     def mount_disks(self):
         """Containers wait for their disks, however long it takes to attach them."""
-        for volume in self.disks():
-            for mount, _ in DISKS:
-                waits = 1
-                while not self.stopping() and not self.attempt(
-                        "FailedMount", 'volume "%s": ' % volume["name"], mount, self, volume):
-                    time.sleep(waits)
-                    waits = min(2 * waits, 30)
+        with self.mounting:
+            for volume in self.disks():
+                for mount, _ in DISKS:
+                    waits = 1
+                    while not self.stopping() and not self.attempt(
+                            "FailedMount", 'volume "%s": ' % volume["name"], mount, self, volume):
+                        time.sleep(waits)
+                        waits = min(2 * waits, 30)
+        for container in [*self.inits, *self.mains]:
+            if container.misses and container.kept["state"].get("waiting", {}).get("reason") == "ContainerCreating":
+                container.misses = 0
+                container.wake.set()
 
     def unmount_disks(self):
         """Nobody may take a disk away that is still written to, so the Pod's end waits for it."""
         for volume in self.disks():
             for _, unmount in DISKS:
-                tries = 10
+                tries = 30
                 while tries and not self.attempt(
                         "FailedUnmount", 'volume "%s": ' % volume["name"], unmount, volume):
                     time.sleep(1)
@@ -266,8 +274,9 @@ class Box:
                 self.redirect(self.binding["redirects"], known=True)
         for volume in volumes:
             if volume["kind"] == "disk" and self.folders.get(volume["name"]):
-                for mount, _ in DISKS:
-                    mount(self, volume)
+                with self.mounting:
+                    for mount, _ in DISKS:
+                        mount(self, volume)
 
     def expire(self):
         left = self.kept["boundAt"] + self.binding["activeDeadlineSeconds"] - time.time()

@@ -195,6 +195,8 @@ class Container:
 
     def source(self, volume):
         source = self.box.folders.get(volume)
+        if source is None and any(disk["name"] == volume for disk in self.box.disks()):
+            raise Broken("ContainerCreating", 'waiting for the disk of the volume "%s"' % volume)
         if source is None:
             raise Broken("CreateContainerConfigError", 'volume "%s" could not be made' % volume)
         return source

@@ -24,12 +24,11 @@ def file_system(device):
     """Its type; "" on a blank disk. Anything else on it is left alone, even where blkid does not know what it is."""
     code, out, error = run_command("blkid", "--probe", "--output", "export", device)
     facts = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-    if code == 0 and facts.get("TYPE"):
+    if code == 0 and facts.get("USAGE") == "filesystem":
         return facts["TYPE"]
     if code != 2 or facts:
-        kind = facts.get("PTTYPE")
-        raise Broken("FailedMount", "the disk holds %s, and no file system: it is not touched" % (
-            "a partition table (%s)" % kind if kind else error or "several things at once"))
+        what = "a partition table" if "PTTYPE" in facts else facts.get("TYPE") or error or "several things at once"
+        raise Broken("FailedMount", "the disk holds %s and no file system: it is not touched" % what)
     with open(device, "rb") as disk:
         if disk.read(BLANK_BYTES).strip(b"\0"):
             raise Broken("FailedMount", "the disk holds data that is no known file system: it is not touched")

@@ -6,6 +6,10 @@ class Docker(Oci):
 
     program = "docker"
 
+    def ready(self):
+        """The daemon may come after the command."""
+        return found(self.program) and not self.call("version")[0]
+
     def pulled(self, source, out):
         return self.inspect(source).get("Id", source)
 

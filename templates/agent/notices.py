@@ -9,20 +9,18 @@ def on_ec2():
     return read(identity + "sys_vendor").strip() == "Amazon EC2" or read(identity + "product_uuid").lower()[:3] == "ec2"
 
 
-def ask_imds(path, header, method="GET"):
+def ask_imds(path, header, value, method="GET"):
     """(status, body)."""
-    host, _, port = (IMDS or "http://169.254.169.254").partition("://")[2].partition(":")
-    with socket.create_connection((host, int(port or 80)), 2) as link:
-        link.sendall(("%s /latest/%s HTTP/1.1\r\nHost: %s\r\nX-aws-ec2-metadata-token%s\r\nConnection: close\r\n"
-                      "Content-Length: 0\r\n\r\n" % (method, path, host, header)).encode())
-        data = b""
-        while True:
-            more = link.recv(4096)
-            if not more or len(data) > 65536:
-                break
-            data += more
-    head, _, body = data.partition(b"\r\n\r\n")
-    return int(head.split(None, 2)[1]), body.decode("utf-8", "replace").strip()
+    # Imported here, because only machines of EC2 need to spend the time.
+    from http.client import HTTPConnection
+
+    link = HTTPConnection((IMDS or IMDS_DEFAULT).partition("://")[2], timeout=2)
+    try:
+        link.request(method, "/latest/" + path, headers={"X-aws-ec2-metadata-token" + header: value})
+        told = link.getresponse()
+        return told.status, told.read(65536).decode("utf-8", "replace").strip()
+    finally:
+        link.close()
 
 
 def notice_at(text, form="%Y-%m-%dT%H:%M:%SZ"):
@@ -53,7 +51,7 @@ NOTICES = (("spot/instance-action", interruption), ("events/recommendations/reba
 
 def current_notice(token):
     for path, reading in NOTICES:
-        status, body = ask_imds("meta-data/" + path, ": " + token)
+        status, body = ask_imds("meta-data/" + path, "", token)
         if status == 401:
             raise PermissionError
         notice = reading(json.loads(body)) if status == 200 else None
@@ -66,7 +64,7 @@ def listen_for_notices(box):
     while IMDS or on_ec2():
         try:
             if not token:
-                status, token = ask_imds("api/token", "-ttl-seconds: 21600", "PUT")
+                status, token = ask_imds("api/token", "-ttl-seconds", "21600", "PUT")
                 token = token if status == 200 else ""
             notice = current_notice(token)
             if notice != box.notice:
@@ -74,9 +72,9 @@ def listen_for_notices(box):
                 box.changed()
         except PermissionError:
             token = ""
-        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
-            # Not there yet, or switched off.
-            pass
+        except Exception:
+            # Not there yet, switched off, or not what it should be: the machine runs on, and it may come.
+            token = ""
         time.sleep(NOTICE_SECONDS)
 
 

@@ -117,7 +117,7 @@ class Units:
         if not os.path.lexists(target):
             os.makedirs(target if os.path.isdir(source) else os.path.dirname(target), exist_ok=True)
             if not os.path.isdir(source):
-                write(target, b"", 0o644)
+                open(target, "a").close()
 
     def exec_command(self, container, words, stdin=False, tty=False):
         if not words:

@@ -219,14 +219,18 @@ async function connected(path: string) {
   throw new Error(`nothing listens on ${path}`);
 }
 
+/** Processes of the stand-ins: containers by the calls that name them, units by their files. */
 function pidsBelow(podman: string): number[] {
   const names = new Set<string>();
   const calls = readFileSync(join(podman, "calls"), { encoding: "utf8", flag: "a+" });
-  for (const match of calls.matchAll(/"--name=([^"]+)"/g)) names.add(match[1] ?? "");
+  for (const match of calls.matchAll(/"--name=([^"]+)"/g)) names.add(join("containers", match[1] ?? ""));
+  if (existsSync(join(podman, "units"))) {
+    for (const unit of readdirSync(join(podman, "units"))) names.add(join("units", unit));
+  }
   return [...names].flatMap((name) => {
     try {
-      const { pid } = JSON.parse(readFileSync(join(podman, "containers", name), "utf8"));
-      return pid > 0 ? [pid as number] : [];
+      const { pid, MainPID } = JSON.parse(readFileSync(join(podman, name), "utf8"));
+      return (pid ?? MainPID) > 0 ? [(pid ?? MainPID) as number] : [];
     } catch {
       return [];
     }
