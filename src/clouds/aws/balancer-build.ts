@@ -1,6 +1,6 @@
 import type { SeenListener } from "./balancer-inventory.ts";
 import type { BalancerPlan } from "./balancer-plan.ts";
-import { ensureSecurityGroup, removeSecurityGroup } from "./balancer-security-group.ts";
+import { ensureSecurityGroup, markRemains, removeSecurityGroup, unmarkRemains } from "./balancer-security-group.ts";
 import { balancerTag } from "./balancer-tags.ts";
 import type { Workshop } from "./balancer-workshop.ts";
 import { type Arns, ensureListener, mergedListeners, removeListener } from "./listeners.ts";
@@ -20,7 +20,7 @@ export const memberIds = ({ inventory }: Workshop, name: string): Set<string> =>
   return new Set(groups.map(({ tags }) => tags[balancerTag] ?? ""));
 };
 
-export const arnsOf = ({ inventory }: Pick<Workshop, "inventory">): Arns =>
+const arnsOf = ({ inventory }: Pick<Workshop, "inventory">): Arns =>
   new Map([...inventory.targetGroups.values()].map(({ name, arn }) => [name, arn]));
 
 /**
@@ -90,25 +90,26 @@ async function trim(workshop: Workshop, name: string, id: string, { plans, isWho
 }
 
 /**
- * Ends a balancer's share of a load balancer, and with the last share the load balancer itself. Its target groups go
- * last: until then they tell that something is left. `others`: the members that stay.
+ * Ends a balancer's share of a load balancer, and with the last share the load balancer itself. Its security group goes
+ * last: until then it tells that something is left. False: it can't go yet. `others`: the members that stay.
  */
-export async function tearDown(workshop: Workshop, name: string, id: string, others: Members): Promise<void> {
+export async function tearDown(workshop: Workshop, name: string, id: string, others: Members): Promise<boolean> {
   const { inventory } = workshop;
+  const group = inventory.securityGroups.get(name);
   const left = memberIds(workshop, name);
   left.delete(id);
   for (const { id: other } of others.plans) left.add(other);
-  if (left.size === 0) {
+  const isLast = left.size === 0;
+  if (isLast) {
+    if (group) await markRemains(workshop, group, id);
     const balancer = inventory.loadBalancers.get(name);
     if (balancer) await removeLoadBalancer(workshop, balancer);
-    const group = inventory.securityGroups.get(name);
-    if (group) await removeSecurityGroup(workshop, group);
   } else {
     await trim(workshop, name, id, others);
     const [first] = others.plans;
-    if (first && others.isWhole && inventory.securityGroups.has(name)) {
-      await ensureSecurityGroup(workshop, others.plans, first, true);
-    }
+    if (first && group && others.isWhole) await ensureSecurityGroup(workshop, others.plans, first, true);
+    if (group) await unmarkRemains(workshop, group, id);
   }
-  for (const group of groupsOf(workshop, name, id)) await removeTargetGroup(workshop, group);
+  for (const each of groupsOf(workshop, name, id)) await removeTargetGroup(workshop, each);
+  return isLast && group ? removeSecurityGroup(workshop, group) : true;
 }

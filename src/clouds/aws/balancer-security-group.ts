@@ -3,6 +3,7 @@ import {
   CreateSecurityGroupCommand,
   CreateTagsCommand,
   DeleteSecurityGroupCommand,
+  DeleteTagsCommand,
   DescribeSecurityGroupsCommand,
   type IpPermission,
   RevokeSecurityGroupIngressCommand,
@@ -10,8 +11,9 @@ import {
 import { elbCode } from "./balancer-errors.ts";
 import { type SeenSecurityGroup, seenSecurityGroup } from "./balancer-inventory.ts";
 import { type BalancerPlan, fingerprint } from "./balancer-plan.ts";
-import { appliedTag, loadBalancerTag, sharedTags } from "./balancer-tags.ts";
+import { appliedTag, balancerTag, loadBalancerTag, nameTag, sharedTags } from "./balancer-tags.ts";
 import type { Workshop } from "./balancer-workshop.ts";
+import { isKind } from "./errors.ts";
 import { compareRules, type Opening, permissionsOf } from "./group-rules.ts";
 import { clusterTag, tagList } from "./tags.ts";
 
@@ -121,14 +123,32 @@ export function securityGroupDrift(seen: SeenSecurityGroup, plans: readonly Bala
   return text === undefined ? undefined : `The security group ${seen.id} ${text}.`;
 }
 
-/** Network interfaces of a deleted load balancer hold it for minutes. */
-export async function removeSecurityGroup(
-  { send, inventory, patiently }: Workshop,
-  seen: SeenSecurityGroup,
-): Promise<void> {
-  const busy = ["DependencyViolation", "InvalidGroup.InUse"];
-  await patiently(busy, () => send("ec2", new DeleteSecurityGroupCommand({ GroupId: seen.id }))).catch(
-    ignore("InvalidGroup.NotFound", "InvalidGroupId.NotFound", "InvalidSecurityGroupID.NotFound"),
-  );
+/** Network interfaces of a deleted load balancer hold it for minutes: then false, and another time. */
+export async function removeSecurityGroup({ send, inventory }: Workshop, seen: SeenSecurityGroup): Promise<boolean> {
+  try {
+    await send("ec2", new DeleteSecurityGroupCommand({ GroupId: seen.id }));
+  } catch (error) {
+    if (isKind(error, "busy") || elbCode(error) === "InvalidGroup.InUse") return false;
+    if (!isKind(error, "absent")) throw error;
+  }
   inventory.securityGroups.delete(seen.name);
+  return true;
+}
+
+/** Says whose remains it is, where it was shared: it outlives everything else that says so. */
+export async function markRemains(workshop: Workshop, seen: SeenSecurityGroup, id: string): Promise<void> {
+  const { send, inventory } = workshop;
+  if (seen.tags[balancerTag] === id) return;
+  const group = [...inventory.targetGroups.values()].find(({ tags }) => tags[balancerTag] === id);
+  const tags = { [balancerTag]: id, [nameTag]: group?.tags[nameTag] ?? "" };
+  await send("ec2", new CreateTagsCommand({ Resources: [seen.id], Tags: tagList(tags) }));
+  seen.tags = { ...seen.tags, ...tags };
+}
+
+/** The group has come back before its remains were gone. */
+export async function unmarkRemains({ send }: Workshop, seen: SeenSecurityGroup, id: string): Promise<void> {
+  if (seen.tags[balancerTag] !== id) return;
+  await send("ec2", new DeleteTagsCommand({ Resources: [seen.id], Tags: [{ Key: balancerTag }, { Key: nameTag }] }));
+  const { [balancerTag]: _, [nameTag]: __, ...tags } = seen.tags;
+  seen.tags = tags;
 }

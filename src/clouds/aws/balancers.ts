@@ -32,6 +32,8 @@ export type BalancersOptions = {
 /** What was ensured. `built`: the fingerprint of what was made whole, targets apart; absent: it has to be made again. */
 type Entry = { plan: BalancerPlan; built?: string; drift?: string };
 
+const remainsMs = 10_000;
+
 export const openAwsBalancers = (options: BalancersOptions): Balancers => {
   const balancers = new AwsBalancers(options);
   return {
@@ -51,6 +53,8 @@ class AwsBalancers implements Balancers {
   readonly #entries = new Map<string, Entry>();
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #warned = new Map<string, string>();
+  /** Load balancers that are gone but for their security groups, by name. */
+  readonly #remains = new Map<string, { id: string; againMs: number }>();
   #inventory: Promise<Inventory> | undefined;
   /** Counts changes, so that a sweep that ran beside one is not believed. */
   #changes = 0;
@@ -146,6 +150,7 @@ class AwsBalancers implements Balancers {
     if (error !== undefined) failed(error);
     if (this.#watch.isSweepDue) await this.#sweep(signal).catch(failed);
     await this.#retire(inventory, signal).catch(failed);
+    await this.#clearRemains(signal).catch(failed);
     if (complete) this.#warned.delete("");
     return { balancers: this.#states(await this.#current(signal)), complete };
   }
@@ -173,22 +178,37 @@ class AwsBalancers implements Balancers {
     });
   }
 
+  /** What AWS still holds afterwards stays in sight, and `observe` goes on with it. */
   async remove(id: string, signal?: AbortSignal): Promise<void> {
-    const workshop = await this.#workshop(signal);
-    for (const name of this.#namesOf(workshop.inventory, id)) {
-      await this.#inTurn(name, () => this.#tearDown(name, id, signal));
-    }
+    const inventory = await this.#current(signal);
     this.#entries.delete(id);
     this.#warned.delete(id);
+    for (const name of this.#namesOf(inventory, id)) {
+      const remains = this.#remains.get(name);
+      const isSoon = remains?.id === id && this.#options.clock.monotonicMs() < remains.againMs;
+      if (!isSoon) await this.#tearDown(name, id, signal);
+    }
   }
 
-  async #tearDown(name: string, id: string, signal: AbortSignal | undefined): Promise<void> {
-    const workshop = await this.#workshop(signal);
-    this.#changed();
-    try {
-      await tearDown(workshop, name, id, this.#members(workshop, name, undefined, id));
-    } finally {
+  #tearDown(name: string, id: string, signal: AbortSignal | undefined): Promise<void> {
+    return this.#inTurn(name, async () => {
+      const workshop = await this.#workshop(signal);
       this.#changed();
+      try {
+        const isGone = await tearDown(workshop, name, id, this.#members(workshop, name, undefined, id));
+        const againMs = this.#options.clock.monotonicMs() + remainsMs;
+        if (isGone) this.#remains.delete(name);
+        else this.#remains.set(name, { id, againMs });
+      } finally {
+        this.#changed();
+      }
+    });
+  }
+
+  async #clearRemains(signal: AbortSignal | undefined): Promise<void> {
+    for (const [name, { id, againMs }] of [...this.#remains]) {
+      if (this.#entries.get(id)?.plan.name === name) this.#remains.delete(name);
+      else if (this.#options.clock.monotonicMs() >= againMs) await this.#tearDown(name, id, signal);
     }
   }
 
@@ -208,7 +228,7 @@ class AwsBalancers implements Balancers {
       const isActive = /^active/.test(inventory.loadBalancers.get(plan.name)?.raw.State?.Code ?? "");
       if (built === undefined || !isActive) continue;
       for (const name of this.#namesOf(inventory, id)) {
-        if (name !== plan.name) await this.#inTurn(name, () => this.#tearDown(name, id, signal));
+        if (name !== plan.name && !this.#remains.has(name)) await this.#tearDown(name, id, signal);
       }
     }
   }

@@ -15,6 +15,14 @@ const cluster = "test";
 /** What is to go wrong with calls of an action, once each, in order. */
 type Mishaps = Map<string, { code: string; message?: string; isDone?: boolean }[]>;
 
+/** Instances that begin to run, by their ids. */
+export async function launch(fake: ReturnType<typeof openFake>, count: number): Promise<string[]> {
+  const ImageId = fake.world.parameters.get("/aws/service/debian/release/12/latest/amd64") ?? "";
+  const input = { ImageId, InstanceType: "t3.micro" as const, MinCount: count, MaxCount: count };
+  const { Instances } = await fake.ec2(new RunInstancesCommand(input));
+  return Instances?.map(({ InstanceId }) => InstanceId ?? "") ?? [];
+}
+
 /** One fake account, and one drover after the other over it. `calls`: names of all calls since it was last emptied. */
 export function openBalancerParts(options: Partial<AwsFakeOptions> = {}) {
   const fake = openFake(options);
@@ -59,13 +67,7 @@ export function openBalancerParts(options: Partial<AwsFakeOptions> = {}) {
   };
   /** Names of the calls that change something, since the last time this was asked. */
   const writes = () => calls.splice(0).filter((action) => !/^Describe/.test(action));
-  const launch = async (count: number): Promise<string[]> => {
-    const ImageId = fake.world.parameters.get("/aws/service/debian/release/12/latest/amd64") ?? "";
-    const input = { ImageId, InstanceType: "t3.micro" as const, MinCount: count, MaxCount: count };
-    const { Instances } = await fake.ec2(new RunInstancesCommand(input));
-    return Instances?.map(({ InstanceId }) => InstanceId ?? "") ?? [];
-  };
-  return { ...fake, open, calls, writes, warnings, failNext, launch };
+  return { ...fake, open, calls, writes, warnings, failNext, launch: (count: number) => launch(fake, count) };
 }
 
 export const target = (machineId: string, more: Partial<Target> = {}): Target => ({

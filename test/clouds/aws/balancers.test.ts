@@ -34,7 +34,7 @@ describe("a Service", () => {
     await balancers.ensure(service([target(one, { draining: true }), target(two)]));
     expect(parts.writes()).toEqual([]);
     await balancers.remove("web");
-    expect(parts.writes()).toEqual(["DeleteLoadBalancer", "DeleteSecurityGroup", "DeleteTargetGroup"]);
+    expect(parts.writes()).toEqual(["DeleteLoadBalancer", "DeleteTargetGroup", "DeleteSecurityGroup"]);
     expect((await balancers.observe()).balancers).toEqual([]);
     const { loadBalancers, targetGroups, listeners } = parts.world;
     expect([loadBalancers.size, targetGroups.size, listeners.size]).toEqual([0, 0, 0]);
@@ -374,21 +374,47 @@ test("a target group that is still in use is deleted a little later", async () =
   const balancers = parts.open();
   await balancers.ensure(service([]));
   parts.failNext("DeleteTargetGroup", "ResourceInUse");
-  parts.failNext("DeleteSecurityGroup", "DependencyViolation");
   const startedMs = parts.clock.monotonicMs();
   await balancers.remove("web");
   expect(parts.world.targetGroups.size).toBe(0);
-  expect(parts.clock.monotonicMs() - startedMs).toBe(10_000);
+  expect(parts.clock.monotonicMs() - startedMs).toBe(5_000);
 });
 
-test("what AWS holds for minutes stays in sight until another remove has ended it", async () => {
+test.for([undefined, "shared"])(
+  "what AWS holds for minutes stays in sight until it is gone (group: %s)",
+  async (group) => {
+    const parts = openBalancerParts();
+    const balancers = parts.open();
+    await balancers.ensure(service([], group === undefined ? {} : { group }));
+    for (let time = 0; time < 4; time++) parts.failNext("DeleteSecurityGroup", "DependencyViolation");
+    await balancers.remove("web");
+    await balancers.remove("web");
+    expect(await balancers.state()).toMatchObject({ id: "web", name: "default/web", ready: false, targets: [] });
+    expect(parts.writes().filter((action) => action === "DeleteSecurityGroup")).toHaveLength(1);
+    await parts.clock.advance(10_000);
+    expect(await balancers.state()).toMatchObject({ ready: false });
+    const again = parts.open();
+    expect(await again.state()).toMatchObject({ id: "web", ready: false });
+    await again.remove("web");
+    for (let time = 0; time < 2; time++) {
+      await parts.clock.advance(10_000);
+      await again.observe();
+    }
+    expect((await parts.open().observe()).balancers).toEqual([]);
+  },
+);
+
+test("a group that comes back before its remains are gone takes them over", async () => {
   const parts = openBalancerParts();
   const balancers = parts.open();
-  await balancers.ensure(service([]));
-  for (let time = 0; time < 20; time++) parts.failNext("DeleteSecurityGroup", "DependencyViolation");
-  expect(await outcomeOf(balancers.remove("web"))).toMatch(/^CLOUD_UNAVAILABLE AWS has not let go/);
-  expect(await balancers.state()).toMatchObject({ id: "web", ready: false });
+  await balancers.ensure(service([], { group: "shared" }));
+  parts.failNext("DeleteSecurityGroup", "DependencyViolation");
   await balancers.remove("web");
+  await balancers.ensure(service([], { id: "next", group: "shared" }));
+  await parts.clock.advance(10_000);
+  await balancers.observe();
+  expect((await balancers.observe()).balancers).toMatchObject([{ id: "next", ready: true }]);
+  await balancers.remove("next");
   expect((await parts.open().observe()).balancers).toEqual([]);
 });
 
