@@ -1,7 +1,11 @@
+import { assert } from "../../../base/assert.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Random } from "../../../base/random.ts";
+import type { Boxes } from "../../box.ts";
+import { boxBodies } from "./boxes.ts";
 import type { CallFaults, Service } from "./calls.ts";
 import { type FakeClient, openClient } from "./client.ts";
+import { consoleText } from "./console.ts";
 import { noCallFaults } from "./faults.ts";
 import { type Furniture, furnish } from "./furnish.ts";
 import { type AwsLatencies, ec2Latencies } from "./latencies.ts";
@@ -19,8 +23,11 @@ export type AwsFakeOptions = Furniture & {
   zones?: readonly string[];
   /** How the clients repeat calls by themselves. Default: as drover sets its own. */
   retries?: RetryRules;
-  /** What is inside the instances. Default: nothing, but everything that runs answers on every port. */
-  bodies?: (world: AwsWorld) => Bodies;
+  /** What is inside the instances. nothing (default): whatever runs answers on every port; boxes: simulated agents, which
+   * serve once they are bound to a Pod and its containers run. */
+  inside?: "nothing" | "boxes";
+  /** An instance's console. Default: what is inside says it. */
+  consoleOf?: (instanceId: string) => string;
 };
 
 /** Assignable to what the `aws` cloud calls its clients. */
@@ -30,6 +37,7 @@ export type FakeClients = Record<Service, FakeClient>;
 const emptyBodies = (world: AwsWorld): Bodies => ({
   launched: () => {},
   ending: () => {},
+  noticed: () => {},
   serving: ({ runningAtMs, shuttingDownAtMs }) =>
     world.nowMs() < shuttingDownAtMs
       ? { serves: world.nowMs() >= runningAtMs, sinceMs: runningAtMs }
@@ -37,35 +45,24 @@ const emptyBodies = (world: AwsWorld): Bodies => ({
   console: ({ id, runningAtMs }, atMs) => (atMs < runningAtMs ? "" : consoleText(id)),
 });
 
-/** What cloud-init prints of a machine's keys; the key is made up. */
-export const consoleText = (instanceId: string): string => {
-  const blob = Buffer.concat([
-    Buffer.from([0, 0, 0, 11]),
-    Buffer.from("ssh-ed25519"),
-    Buffer.from([0, 0, 0, 32]),
-    Buffer.from(instanceId.padEnd(32, ".").slice(0, 32)),
-  ]);
-  return [
-    "[    0.000000] Linux version 6.1.0-30-cloud-amd64",
-    "-----BEGIN SSH HOST KEY KEYS-----",
-    `ssh-ed25519 ${blob.toString("base64")} root@${instanceId}`,
-    "-----END SSH HOST KEY KEYS-----",
-    "Cloud-init v. 23.4 finished. Datasource DataSourceEc2Local.\r\n",
-  ].join("\r\n");
-};
-
-/** A fake of AWS at the SDK's level: one account in one Region. `connect` gives another process clients of its own. */
+/**
+ * A fake of AWS at the SDK's level: one account in one Region. `connect` gives another process clients of its own, and
+ * `connectBoxes` its own way into the instances.
+ */
 export function openAwsFake(options: AwsFakeOptions): {
   world: AwsWorld;
   clients: FakeClients;
   connect(): FakeClients;
+  connectBoxes(): Boxes;
 } {
   const { clock, random, latencies = ec2Latencies, faults = noCallFaults, region = "us-east-1" } = options;
   const zones = options.zones ?? ["a", "b", "c"].map((letter) => `${region}${letter}`);
   const account = { id: "123456789012", region, zones, userArn: "arn:aws:iam::123456789012:user/drover" };
   const parts = { clock, random, latencies, faults, account, pools: new Pools(), quotas: new Quotas() };
   const world = new AwsWorld(parts);
-  world.bodies = (options.bodies ?? emptyBodies)(world);
+  const boxes = options.inside === "boxes" ? boxBodies(world) : undefined;
+  const { consoleOf } = options;
+  world.bodies = { ...(boxes ?? emptyBodies(world)), ...(consoleOf && { console: ({ id }) => consoleOf(id) }) };
   furnish(world, options);
   const connect = (): FakeClients => {
     const client = (service: Service) => openClient(world, service, options.retries ?? droverRetries);
@@ -79,5 +76,9 @@ export function openAwsFake(options: AwsFakeOptions): {
       sts: client("sts"),
     };
   };
-  return { world, clients: connect(), connect };
+  const connectBoxes = () => {
+    assert(boxes, "the fake was opened with boxes inside");
+    return boxes.connect();
+  };
+  return { world, clients: connect(), connect, connectBoxes };
 }

@@ -29,6 +29,8 @@ export type Bodies = {
   launched(instance: Instance): void;
   /** It begins to shut down. */
   ending(instance: Instance): void;
+  /** AWS has announced its end. */
+  noticed(instance: Instance): void;
   /** Whether something on it answers at a port, and since when that is so, on the monotonic scale. */
   serving(instance: Instance, port: number): { serves: boolean; sinceMs: number };
   console(instance: Instance, atMs: number): string;
