@@ -3,7 +3,7 @@ import type { AwsClients } from "./api.ts";
 
 type Service = keyof AwsClients;
 /** `size`: tokens of a full bucket. */
-export type Rate = { size: number; perSecond: number };
+type Rate = { size: number; perSecond: number };
 type Rule = { service: Service; actions: RegExp; requests: Rate; resources?: Rate; shared?: boolean };
 
 /**
@@ -40,7 +40,7 @@ const recoverMs = 20_000;
 const shareMin = 1 / 16;
 
 /** Who takes more than there is waits for as long as the missing part needs, so everybody is served in order. */
-export class TokenBucket {
+class TokenBucket {
   readonly #rate: Rate;
   #tokens: number;
   #atMs: number;

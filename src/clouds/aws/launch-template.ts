@@ -33,7 +33,7 @@ export const profileOf = (profile: string): { Arn: string } | { Name: string } =
 const gib = 2 ** 30;
 
 /** What is the same for all machines of a template wherever they run. */
-export function launchTemplateData(template: MachineTemplate, image: AwsImage): RequestLaunchTemplateData {
+function launchTemplateData(template: MachineTemplate, image: AwsImage): RequestLaunchTemplateData {
   const VolumeSize = Math.ceil(Math.max(template.diskBytes, image.diskBytesMin) / gib);
   const Ebs = { VolumeSize, VolumeType: "gp3" as const, Encrypted: true, DeleteOnTermination: true };
   return {
@@ -48,11 +48,7 @@ export function launchTemplateData(template: MachineTemplate, image: AwsImage): 
 }
 
 /** Equal names mean equal contents: an existing template of the name can be taken as it is. */
-export function launchTemplateName(
-  cluster: string,
-  template: MachineTemplate,
-  data: RequestLaunchTemplateData,
-): string {
+function launchTemplateName(cluster: string, template: MachineTemplate, data: RequestLaunchTemplateData): string {
   const told = JSON.stringify({ ...data, UserData: template.userData });
   const digest = createHash("sha256").update(told).digest("hex").slice(0, 8);
   return `drover-${cluster.slice(0, 63)}-${template.hash}-${digest}`;

@@ -5,7 +5,7 @@ import { isKind } from "./errors.ts";
 import { type AwsMachine, machineOf } from "./instance.ts";
 import { clusterTag, launchTag } from "./tags.ts";
 
-export type View = { machines: readonly AwsMachine[]; complete: boolean };
+type View = { machines: readonly AwsMachine[]; complete: boolean };
 
 export type PollerOptions = {
   cluster: string;

@@ -225,3 +225,24 @@ test("what nothing has used for an hour is deleted when something is launched", 
   const names = [...fake.world.launchTemplates.values()].map(({ name }) => name);
   expect(names).toEqual([expect.stringContaining("0123456789abcdef")]);
 });
+
+test("a thousand machines are ten calls, in the time that AWS' bucket of a thousand allows", async () => {
+  const fake = openFake({ latencies: ec2Latencies });
+  const { machines } = openParts(fake);
+  const template = { ports: [{ port: 80, protocol: "TCP" }] } as const;
+  const launches = Array.from({ length: 10 }, (_, wave) => launchOf(`l-${wave}`, 100, { template }));
+  const launched = await fake.through(Promise.all(launches.map((launch) => machines.launch(launch))));
+  expect(launched.flat()).toHaveLength(1_000);
+  expect(fake.clock.monotonicMs()).toBeLessThan(25_000);
+  const counted = new Map<string, number>();
+  for (const { action, outcome } of fake.world.writes) {
+    expect(outcome, action).toBe("ok");
+    counted.set(action, (counted.get(action) ?? 0) + 1);
+  }
+  expect(Object.fromEntries(counted)).toEqual({
+    RunInstances: 10,
+    CreateLaunchTemplate: 1,
+    CreateSecurityGroup: 3,
+    AuthorizeSecurityGroupIngress: 1,
+  });
+});
