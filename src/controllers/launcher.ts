@@ -53,6 +53,8 @@ export type LauncherWorld = {
   machinesMax: number;
   /** Ids of new launches begin with this. */
   idPrefix: string;
+  /** Why the last plan could not be carried out, the refreshing of offers for one. */
+  failure?: string | undefined;
 };
 
 export type LauncherOptions = {
@@ -81,7 +83,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
       "launches.drover.dev": () => [launcherKey],
       persistentvolumeclaims: (object) => (isWaitedFor(object, options) ? [launcherKey] : []),
     },
-    observe() {
+    observe(_key, failure) {
       const { claims, pods } = sorted([...roster.waiting()], options);
       const nowMs = monotonicMs();
       const uids = new Set(pods.map(({ metadata }) => metadata.uid ?? ""));
@@ -104,6 +106,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
         losses: [...options.memory.losses.values()],
         machinesMax,
         idPrefix: `l-${suffix(random, 10)}`,
+        failure,
       };
     },
     plan: planLaunches,
@@ -178,7 +181,9 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
   const refusedEarly = world.broken.flatMap(({ pod, message }) => refuse(pod, message, nowMs));
   if (world.waiting.length === 0) return { actions: refusedEarly };
   if (!world.offers || world.offers.ageMs > offersAgeMaxMs) {
-    return { actions: [...refusedEarly, { do: "refreshOffers" }], againInMs: 0 };
+    const message = `What machines there are can't be found out: ${world.failure}`;
+    const told = world.failure === undefined ? [] : world.waiting.flatMap(({ pod }) => refuse(pod, message, nowMs));
+    return { actions: [...refusedEarly, ...told, { do: "refreshOffers" }], againInMs: 0 };
   }
   const { resting, ready, againInMs } = backoff(world, nowMs);
   const living = world.records.reduce((sum, record) => sum + machinesOf(record), 0);

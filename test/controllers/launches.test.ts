@@ -170,6 +170,7 @@ describe("the launcher", () => {
     ["writes one record for what belongs together", {}, "create, tell MachineChosen, tell MachineChosen", undefined],
     ["waits for others to come", { gatherLeftMs: 200, waiting: [] }, "", 200],
     ["asks for offers first", { offers: undefined }, "refreshOffers", 0],
+    ["and says why they can't be had", { offers: undefined, failure: "no" }, "write p0, write p1, refreshOffers", 0],
     ["and again when they are old", { offers: { list: [offer], ageMs: 5_000 } }, "refreshOffers", 0],
     ["says on the Pod why there is no room", { machinesMax: 0 }, "write p0, write p1", 15_000],
     [
