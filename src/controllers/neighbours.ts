@@ -8,7 +8,7 @@ export type Seat = { pod: Pod; labelOf: LabelLookup };
 export type NamespaceLabels = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
 /** How a Pod sees the domains (zones, mostly) in which it might be. */
-export type Judgement = {
+type Judgement = {
   /** Why it may not be there, in the scheduler's words; absent: it may. */
   obstacle(labelOf: LabelLookup): string | undefined;
   /** Higher is better. */

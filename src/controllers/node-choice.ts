@@ -14,7 +14,7 @@ export type NodeChoice = {
 };
 
 /** What a cloud says of offers that nobody gets who does not name one: `previous-generation`, `bare-metal`. */
-export const classLabel = "drover.dev/instance-class";
+const classLabel = "drover.dev/instance-class";
 /** Whoever requires one of these has named the machine. */
 const namingLabels = [
   "node.kubernetes.io/instance-type",

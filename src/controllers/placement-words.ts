@@ -9,7 +9,7 @@ export const amount = ({ cpuMillis, memoryBytes, gpus }: Amount): string =>
   `${cpu(cpuMillis)} and ${gib(memoryBytes)}${gpu(gpus)}`;
 
 /** Two digits that matter, and cents at least: `$0.0168`, `$1.20`. */
-export function dollars(usd: number): string {
+function dollars(usd: number): string {
   if (usd === 0) return "$0";
   const digits = Math.max(2, 2 - Math.floor(Math.log10(usd)));
   return `$${usd.toFixed(digits).replace(/(\.\d\d\d*?)0+$/, "$1")}`;

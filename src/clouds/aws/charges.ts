@@ -13,13 +13,13 @@ type Charges = {
   privateZoneUsdPerMonth: number;
 };
 
-export const charges: Charges = JSON.parse(readFileSync(new URL("./data/charges.json", import.meta.url), "utf8"));
+const charges: Charges = JSON.parse(readFileSync(new URL("./data/charges.json", import.meta.url), "utf8"));
 
 const hoursPerMonth = 730;
 /** Included in every gp3 volume. */
 const gp3Included = { iops: 3_000, mibPerSecond: 125 };
 
-export type Volume = { sizeGib: number; iops?: number; mibPerSecond?: number };
+type Volume = { sizeGib: number; iops?: number; mibPerSecond?: number };
 
 /** What stands there, by number; traffic is not known beforehand and not counted. */
 export type Inventory = {
