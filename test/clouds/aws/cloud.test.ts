@@ -88,3 +88,19 @@ test("credentials that expire in the middle pause everything with one message, a
   expect([machines.map(({ id }) => id).sort(), complete]).toEqual([launched.map(({ id }) => id).sort(), true]);
   expect(fake.world.instances.size).toBe(5);
 });
+
+test.for([true, false])(
+  "an expired login is known for what it is, by whomever it is found out (SSO: %s)",
+  async (sso) => {
+    const fake = openFake();
+    const { cloud, told } = open(fake);
+    fake.world.conditions.expired.push({ fromMs: 0, untilMs: 60_000, sso });
+    const calls = [cloud.machines.image("debian-12", "amd64"), cloud.machines.launch(launchOf("l-1", 1))];
+    const outcomes = await fake.through(Promise.allSettled(calls));
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { code: "CLOUD_AUTH" } });
+    expect(told).toEqual([expect.stringMatching(/log in again.*Nothing is launched or ended until then/)]);
+    await fake.clock.advance(60_000);
+    expect(await fake.through(cloud.machines.launch(launchOf("l-1", 1)))).toHaveLength(1);
+    expect(told).toHaveLength(1);
+  },
+);
