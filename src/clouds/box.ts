@@ -71,6 +71,8 @@ export type BoundContainer = {
   /** 0: no limit. */
   cpuMillisMax: number;
   memoryBytesMax: number;
+  /** The container sees the machine's graphics processors, all of them. */
+  gpus?: boolean;
   user?: string;
   privileged: boolean;
   readOnlyRoot: boolean;

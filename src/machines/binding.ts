@@ -3,6 +3,7 @@ import type { Container, PodSpec } from "../api/types.gen.ts";
 import type { Binding, BoundContainer } from "../clouds/box.ts";
 import { environmentOf, expand } from "./environment.ts";
 import { boundHandler, boundProbe } from "./probes.ts";
+import { gpuResource } from "./sizing.ts";
 import { resolveVolumes } from "./volumes.ts";
 import { type BindingWorld, configError, NotReadyToBind, namespaceOf } from "./world.ts";
 
@@ -81,6 +82,7 @@ function boundContainer(world: BindingWorld, container: Container, blocked: stri
     ...details,
     cpuMillisMax: cpuMillis(limits["cpu"]),
     memoryBytesMax: bytes(limits["memory"]),
+    ...(bytes(limits[gpuResource]) > 0 && { gpus: true }),
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
     sidecar: container.restartPolicy === "Always",

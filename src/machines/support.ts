@@ -1,5 +1,7 @@
 /** How drover treats what a manifest says, as data: the API's warnings and `docs/support.md` both come from here. */
 
+import { gpuResource } from "./sizing.ts";
+
 /**
  * honoured: done; ignored: accepted, stored, without effect; refused: accepted and stored, but the Pod's containers do
  * not start and say why. Everything but what is honoured is answered with a warning.
@@ -38,13 +40,16 @@ const honoured = row("honoured");
 const ignored = row("ignored");
 const refused = row("refused");
 
-const sizes = ["cpu", "memory", "ephemeral-storage"];
+const sizes = ["cpu", "memory", "ephemeral-storage", gpuResource];
 const isSize = ({ key }: Found): boolean => sizes.includes(key);
 
 const ownHost = "kubernetes.io/hostname";
 type Term = { topologyKey?: string };
 const neverByHost = ({ value }: Found): boolean =>
   Array.isArray(value) && value.every(({ topologyKey }: Term) => topologyKey !== ownHost);
+const neverPreferredByHost = ({ value, ...found }: Found): boolean =>
+  Array.isArray(value) && neverByHost({ ...found, value: value.map(({ podAffinityTerm }) => podAffinityTerm) });
+const notByHost = `when no \`topologyKey\` is \`${ownHost}\``;
 
 type Users = { securityContext?: { runAsUser?: number } };
 /** Only a user that the manifest names is known before the image is there. */
@@ -58,7 +63,11 @@ const noSuchPolicy = "a Pod has a machine of its own, with a Linux that knows no
 
 /** Rows of `spec` of a Pod, or of `spec.template.spec` of what makes Pods. */
 export const podFields: readonly FieldSupport[] = [
-  honoured("OCI containers, run by podman", "containers[].name containers[].image containers[].imagePullPolicy"),
+  honoured(
+    "OCI images, run by podman or docker; packages in their place with `drover.dev/engine: native`; machine images " +
+      "(`ami-…`), which are the machine itself",
+    "containers[].name containers[].image containers[].imagePullPolicy",
+  ),
   honoured(
     "as in Kubernetes; `$(NAME)` is expanded",
     "containers[].command containers[].args containers[].workingDir containers[].stdin containers[].tty",
@@ -75,9 +84,9 @@ export const podFields: readonly FieldSupport[] = [
     "requests make the machine's size, its own overhead comes on top; limits of CPU and memory hold for each container",
     "containers[].resources.requests containers[].resources.limits",
   ),
-  ignored("machines offer cpu, memory and ephemeral-storage", "containers[].resources.limits.*", {
+  ignored("machines offer cpu, memory, ephemeral-storage and graphics processors", "containers[].resources.limits.*", {
     unless: isSize,
-    exception: "`cpu`, `memory`, `ephemeral-storage`",
+    exception: `\`cpu\`, \`memory\`, \`ephemeral-storage\`, and \`${gpuResource}\` where the cloud has such machines`,
   }),
   ignored("no devices are handed out", "containers[].resources.claims resourceClaims"),
   ignored("a machine keeps its size; change the template and it is replaced", "containers[].resizePolicy"),
@@ -88,7 +97,7 @@ export const podFields: readonly FieldSupport[] = [
   honoured("as in Kubernetes", "containers[].volumeMounts"),
   ignored("mounts are not passed on", "containers[].volumeMounts[].mountPropagation", { except: ["None"] }),
   ignored("mounts below stay writable", "containers[].volumeMounts[].recursiveReadOnly", { except: ["Disabled"] }),
-  ignored("there are no block devices to attach", "containers[].volumeDevices"),
+  honoured("the disk of a claim, as it is", "containers[].volumeDevices"),
   honoured(
     "exec, HTTP, TCP and gRPC; run on the machine, also while drover is away",
     "containers[].livenessProbe containers[].readinessProbe containers[].startupProbe",
@@ -182,7 +191,12 @@ export const podFields: readonly FieldSupport[] = [
   refused(
     "every Pod has a machine of its own, so none is on that of another",
     "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution",
-    { unless: neverByHost, exception: `when no \`topologyKey\` is \`${ownHost}\`` },
+    { unless: neverByHost, exception: notByHost },
+  ),
+  ignored(
+    "every Pod has a machine of its own, so none is on that of another",
+    "affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+    { unless: neverPreferredByHost, exception: notByHost },
   ),
   honoured(
     "by zone and every other label of the offers; by host name it is always so. Without any, machines of one owner are " +
@@ -202,7 +216,7 @@ export const podFields: readonly FieldSupport[] = [
   ),
   ignored("no Pod gives its machine to another", "priorityClassName"),
   honoured("the higher gets its machine first; nothing is ever preempted", "priority preemptionPolicy"),
-  ignored("there is one runtime, podman", "runtimeClassName"),
+  ignored("the machine's image decides what runs containers", "runtimeClassName"),
   ignored("the machine's own overhead is counted already", "overhead"),
   ignored("machines run Linux", "os.name", { except: ["linux"] }),
   ignored("the sum of the containers makes the machine's size", "resources"),
@@ -258,5 +272,5 @@ export const storedOnly: Readonly<Record<string, string>> = {
   "admissionregistration.v1.MutatingAdmissionPolicy": "no policy is evaluated yet",
   "admissionregistration.v1.ValidatingAdmissionPolicy": "no policy is evaluated yet",
   "certificates.v1.CertificateSigningRequest": "nobody signs it",
-  "node.v1.RuntimeClass": "there is one runtime, podman",
+  "node.v1.RuntimeClass": "the machine's image decides what runs containers",
 };

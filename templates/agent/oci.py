@@ -25,7 +25,7 @@ class Oci:
     """Containers by a command line as podman, docker and nerdctl share it. What is known of an image, by its whole
     name, is kept: a start needs to ask nobody, and a digest is never pulled twice."""
 
-    program, mirror_flags = "", ()
+    program, mirror_flags, gpu_flag = "", (), "--gpus=all"
 
     def __init__(self, box):
         self.box, self.kept, self.turn = box, box.kept["images"], threading.Lock()
@@ -141,6 +141,7 @@ class Oci:
         flags += ["--volume=%s:%s%s" % (source, path, {True: ":ro", False: ":rw", None: ""}[read_only])
                   for source, path, read_only in container.mounts()]
         flags += ["--device=%s:%s" % pair for pair in container.devices()]
+        flags += [self.gpu_flag] if spec.get("gpus") else []
         environment = [("HOSTNAME", box.binding["hostname"]), *spec["env"]]
         flags += ["--env=%s=%s" % (name, value) for name, value in environment]
         if spec["cpuMillisMax"]:

@@ -5,7 +5,7 @@ class Podman(Oci):
     """Where crun runs the container, what it and conmon write is of use: podman itself takes a second for an answer, or
     five on an emulated machine."""
 
-    program, mirror_flags = "podman", ("--tls-verify=false",)
+    program, mirror_flags, gpu_flag = "podman", ("--tls-verify=false",), "--device=nvidia.com/gpu=all"
 
     def pulled(self, source, out):
         return out.rsplit("\n", 1)[-1]

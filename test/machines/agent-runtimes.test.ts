@@ -36,6 +36,7 @@ describe.each(runtimes)("%s", (program, family) => {
             cpuMillisMax: 250,
             memoryBytesMax: 1 << 26,
             readOnlyRoot: true,
+            gpus: true,
             mounts: [{ volume: "cfg", path: "/etc/config", readOnly: true }],
           }),
         ],
@@ -46,7 +47,14 @@ describe.each(runtimes)("%s", (program, family) => {
     expect(report.containerStatuses[0]?.imageID).toBe(`docker.io/library/tool@sha256:${"a".repeat(64)}`);
     expect(reasons(report)).toEqual(["Pulling", "Pulled", "Created", "Started"]);
     const run = agent.calls().findLast(([verb]) => verb === "run") ?? [];
-    for (const wanted of ["--cpus=0.250", "--memory=67108864", "--network=host", "--read-only", "--entrypoint=sh"]) {
+    for (const wanted of [
+      "--cpus=0.250",
+      "--memory=67108864",
+      "--network=host",
+      "--read-only",
+      "--gpus=all",
+      "--entrypoint=sh",
+    ]) {
       expect(run).toContain(wanted);
     }
     expect(run.slice(-3)).toEqual(["-c", expect.stringContaining("echo"), "x"]);

@@ -273,3 +273,13 @@ hostAliases: [{ip: 1.2.3.4, hostnames: [x]}]
     ],
   });
 });
+
+test("GPUs and block devices are handed over", () => {
+  const made = bound({
+    resources: { limits: { "nvidia.com/gpu": "1" } },
+    volumeDevices: [{ name: "v", devicePath: "/dev/xvda" }],
+  });
+  expect(made).toMatchObject({ gpus: true, devices: [{ volume: "v", path: "/dev/xvda" }] });
+  expect(bound({})).not.toHaveProperty("gpus");
+  expect(bound({})).not.toHaveProperty("devices");
+});

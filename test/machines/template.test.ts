@@ -12,6 +12,7 @@ import type { ImageFamily, MachineImage } from "../../src/clouds/cloud.ts";
 import { asTreeOwner, buildRootfs } from "../../src/clouds/local/rootfs.ts";
 import { runTool } from "../../src/clouds/local/run-tool.ts";
 import { agentParts, agentProgram, agentSource } from "../../src/machines/agent.ts";
+import { repositoryOf } from "../../src/machines/catalog.ts";
 import { imageReference, machineTemplate } from "../../src/machines/template.ts";
 
 const authorizedKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvbyBiYXIgYmF6IHF1eCBxdXV4IGNvcmdlIGdyYXVs drover";
@@ -273,4 +274,15 @@ test("no secret and no private key is in user data", () => {
     texts.push(userData);
   }
   for (const text of texts) expect(text).not.toMatch(/PRIVATE KEY|aws_secret|AKIA|s3cret|rsa_private|ed25519_private/);
+});
+
+test.for([
+  ["nginx", "nginx"],
+  ["nginx:1.20.1", "nginx"],
+  ["docker.io/library/nginx@sha256:00", "nginx"],
+  ["public.ecr.aws/docker/library/redis:7", "redis"],
+  ["registry.test:5000/nginx:1", "registry.test:5000/nginx"],
+  ["bitnami/nginx:1", "bitnami/nginx"],
+])("in the catalog %s is %s", ([image, repository]) => {
+  expect(repositoryOf(image ?? "")).toBe(repository);
 });
