@@ -97,7 +97,8 @@ function nodeOf(machine: Machine, { placement, template }: Launch): KubeObject {
 }
 
 function statusOf({ node, reachable }: NodeWorld, machine: Machine, { template }: Launch, nowMs: number) {
-  const resources = { cpu: `${template.cpuMillis}m`, memory: `${template.memoryBytes}`, pods: "1" };
+  const gpus = template.gpus ? { "nvidia.com/gpu": `${template.gpus}` } : {};
+  const resources = { cpu: `${template.cpuMillis}m`, memory: `${template.memoryBytes}`, ...gpus, pods: "1" };
   const addresses = [
     ...(machine.address === undefined ? [] : [{ type: "InternalIP", address: machine.address }]),
     { type: "Hostname", address: machine.id },

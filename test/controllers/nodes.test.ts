@@ -16,7 +16,7 @@ const machine: Machine = {
 const launch: Launch = {
   id: "l",
   cluster: "test",
-  placement: { type: "t3.small", zone: "a", capacityType: "spot" },
+  placement: { type: "t3.small", zone: "a", capacityType: "spot", labels: { "topology.kubernetes.io/region": "r" } },
   slots: ["u"],
   owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
   names: ["web-1"],
@@ -28,6 +28,7 @@ const launch: Launch = {
     cpuMillis: 1_500,
     memoryBytes: 2 ** 30,
     diskBytes: 0,
+    gpus: 1,
     prefetch: [],
   },
 };
@@ -78,10 +79,11 @@ test("a Node says what its machine is", () => {
         "node.kubernetes.io/instance-type": "t3.small",
         "topology.kubernetes.io/zone": "a",
         "karpenter.sh/capacity-type": "spot",
+        "topology.kubernetes.io/region": "r",
       },
     },
     status: {
-      capacity: { cpu: "1500m", memory: "1073741824", pods: "1" },
+      capacity: { cpu: "1500m", memory: "1073741824", "nvidia.com/gpu": "1", pods: "1" },
       addresses: [{ type: "InternalIP", address: "10.0.0.1" }, { type: "Hostname" }],
       conditions: [{ type: "Ready", status: "True", reason: "MachineRunning" }],
     },

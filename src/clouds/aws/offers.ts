@@ -75,7 +75,8 @@ export function openOffers(options: OfferOptions): (signal?: AbortSignal) => Pro
     if (made && isSame) return made.offers;
     const { offers, unpriced } = listOffers(from, region);
     if (unpriced.length > 0) {
-      tell(`${unpriced.length} instance types have no known price and are not offered: ${unpriced.join(", ")}.`);
+      const shown = unpriced.length > 5 ? [...unpriced.slice(0, 5), "…"] : unpriced;
+      tell(`Instance types without a known price are not offered, ${unpriced.length}: ${shown.join(", ")}.`);
     }
     for (const type of from.catalog.types) vcpus.set(type.name, type.vcpus);
     made = { from, offers };

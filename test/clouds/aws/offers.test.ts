@@ -98,7 +98,7 @@ test("types of unknown price are left out, and that is said once", async () => {
   const { offers, told } = opened();
   expect(find(await offers(), "r9g.large")).toBeUndefined();
   await offers();
-  expect(told).toEqual(["1 instance types have no known price and are not offered: r9g.large."]);
+  expect(told).toEqual(["Instance types without a known price are not offered, 1: r9g.large."]);
 });
 
 test("what runs is taken from the quota, other people's instances and drover's newest too, each once", async () => {
@@ -158,7 +158,7 @@ test("what may not be read is done without, and said", async () => {
   expect(first?.quota).toBeUndefined();
   expect(first?.left.machines).toBeGreaterThan(1_000);
   expect(told.sort()).toEqual([
-    "1 instance types have no known price and are not offered: r9g.large.",
+    "Instance types without a known price are not offered, 1: r9g.large.",
     "Of the instances that count against quotas only drover's own are known: no DescribeInstances for you",
     "Spot prices are taken to be 40 % of those on demand: no DescribeSpotPriceHistory for you",
     "The account's quotas are unknown, so launches are not held back for them: no ListServiceQuotas for you",
