@@ -112,6 +112,11 @@ test.for([
     "x/a×100 x/a×50",
   ],
   [
+    "the cheapest of a zone may come last",
+    { demands: demands(2), offers: [offer("dear", "a", { priceUsdPerHour: 2 }), ...small] },
+    "small/a×1 small/b×1",
+  ],
+  [
     "a zone with fewer of the owner's machines may cost a tenth more",
     { demands: demands(4), offers: [offer("s", "a"), offer("s", "b", { priceUsdPerHour: 1.1 })] },
     "s/a×2 s/b×2",
