@@ -22,6 +22,8 @@ export type BalancerBook = {
   isCut(id: string, groupId: string, machineId: string): boolean;
   /** The balancer was last told of this machine. */
   mentions(id: string, machineId: string): boolean;
+  /** A group of the balancer was last told to send connections there. */
+  isUsed(id: string, machineId: string): boolean;
   /** By every balancer there is. */
   released(machineId: string): boolean;
   /** How long no balancer has been allowed to open connections to it; undefined while one still may. */
@@ -133,6 +135,8 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     states: () => [...pages.values()].flatMap(({ state }) => (state ? [state] : [])),
     releasedBy,
     mentions,
+    isUsed: (id, machineId) =>
+      placesOf(pages.get(id)?.carriedOut).some((place) => place.machineId === machineId && !place.draining),
     isCut: (id, groupId, machineId) => isCut(page(id), { groupId, machineId }, clock.monotonicMs()),
     drainingForMs(machineId) {
       const holding = [...pages].filter(([id]) => !releasedBy(id, machineId)).map(([, entry]) => entry);

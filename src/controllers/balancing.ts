@@ -10,6 +10,7 @@ import { isSame, keyOf } from "./owned.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Notice, Plan } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
+import { shareOf } from "./shares.ts";
 import { type Candidate, type Present, withLeaving } from "./targets.ts";
 
 /** What decides about one balancer, whatever it is for. */
@@ -47,7 +48,8 @@ export function candidatesOf(service: Service, { view, roster, poll }: Balancing
     if (!matches(pod.metadata.labels)) return [];
     const known = roster.seatOf(pod.metadata.uid ?? "")?.machine;
     const { machine = known, gone } = poll.sight(known?.id ?? "");
-    return machine && !gone ? [{ pod, machine }] : [];
+    const share = shareOf(view, pod);
+    return machine && !gone ? [{ pod, machine, ...(share && { share }) }] : [];
   });
 }
 
@@ -97,7 +99,7 @@ export function balancerNotices(
     type: "Warning",
     reason,
     message,
-    source: "service-controller",
+    source: `${about.kind.toLowerCase()}-controller`,
   });
   const notices = [
     ...(failure === undefined ? [] : [warning("SyncLoadBalancerFailed", `Error syncing load balancer: ${failure}`)]),

@@ -6,7 +6,7 @@ import type { Claim, Machine, MachineTemplate, Owner } from "../clouds/cloud.ts"
 import type { Identity } from "../registry/client.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
-import { frontendResource, frontendUid } from "./frontend.ts";
+import { type FrontendKind, frontendResource, frontendUid } from "./frontend.ts";
 import { controllerOf } from "./owned.ts";
 import type { Poll } from "./poll.ts";
 import type { Roster } from "./roster.ts";
@@ -68,20 +68,22 @@ export function openClaims({ view, poll, book, roster, templateOf, clock }: Clai
     return { name, uid, annotations: { [claimedAnnotation]: machine.id } };
   }
 
-  /** A Service whose balancer no record knows. */
-  function identifyService({ metadata }: KubeObject): Identity | undefined {
+  /** A Service or Ingress whose balancer no record knows. */
+  function identifyFrontend(kind: FrontendKind, { metadata }: KubeObject): Identity | undefined {
     const { namespace, name } = metadata;
-    const lost = book.states().find((state) => {
-      return state.name === `${namespace}/${name}` && view.get(frontendResource, "", state.id) === undefined;
-    });
-    const uid = lost && frontendUid(lost.id);
+    const lost = book
+      .states()
+      .filter((state) => state.name === `${namespace}/${name}`)
+      .filter(({ id }) => view.get(frontendResource, "", id) === undefined);
+    const uid = lost.map(({ id }) => frontendUid(kind, id)).find((each) => each !== undefined);
     return uid === undefined ? undefined : { uid, name };
   }
 
   return {
     identify(resource, object) {
       if (resource === "pods") return identifyPod(object as Pod); // By its resource.
-      return resource === "services" ? identifyService(object) : undefined;
+      if (resource === "services") return identifyFrontend("service", object);
+      return resource === "ingresses.networking.k8s.io" ? identifyFrontend("ingress", object) : undefined;
     },
     claimable,
     machineOf({ metadata }) {

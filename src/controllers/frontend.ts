@@ -1,11 +1,16 @@
 import type { KubeObject, ObjectKey } from "../api/object.ts";
-import type { Service } from "../api/types.gen.ts";
+import type { Ingress, Service } from "../api/types.gen.ts";
 import type { BalancerSpec, Listener } from "../clouds/balancer.ts";
 import type { View } from "../registry/view.ts";
 import type { FormerGroup } from "./targets.ts";
 
-/** Drover's own record of what it has made at the provider for a Service, written down before it is made. */
+/** Drover's own record of what it has made at the provider for a Service or an Ingress, written down before it is made. */
 export const frontendResource = "frontends.drover.dev";
+
+/** What a record is for. */
+export type FrontendKind = "service" | "ingress";
+const prefixes = { service: "svc-", ingress: "ing-" } as const;
+const resources = { service: "services", ingress: "ingresses.networking.k8s.io" } as const;
 
 /** A balancer without what changes by the minute or must not be kept: no targets, no rules, no private keys. */
 export type BalancerRecord = Omit<BalancerSpec, "listeners" | "groups"> & {
@@ -19,43 +24,64 @@ export type FrontendOwner = { namespace: string; name: string; uid: string };
 
 export type Frontend = KubeObject & {
   spec: {
-    service: FrontendOwner;
-    /** Absent: the Service has no balancer. */
+    /** One of these two. */
+    service?: FrontendOwner;
+    ingress?: FrontendOwner;
+    /** Absent: there is no balancer. */
     balancer?: BalancerRecord;
     /** Names in the machines' network. */
     names: readonly string[];
   };
 };
 
-/** Also the id of the Service's balancer. */
-export const frontendName = (serviceUid: string): string => `svc-${serviceUid}`;
+/** Also the id of the balancer of the Service or Ingress with this uid. */
+export const frontendName = (kind: FrontendKind, uid: string): string => prefixes[kind] + uid;
 
-/** The uid of the Service that such a name stands for. */
-export const frontendUid = (name: string): string | undefined =>
-  name.startsWith("svc-") ? name.slice("svc-".length) : undefined;
+/** The uid of the Service or Ingress that such a name stands for. */
+export const frontendUid = (kind: FrontendKind, name: string): string | undefined =>
+  name.startsWith(prefixes[kind]) ? name.slice(prefixes[kind].length) : undefined;
 
-/** Queues the Service and its record together; the namespace of this key tells where the Service is. */
-export const frontendKey = ({ namespace, name, uid }: FrontendOwner): ObjectKey => ({
+/** Queues an object and its record together; the namespace of this key tells where the object is. */
+const frontendKey = (kind: FrontendKind, { namespace, name, uid }: FrontendOwner): ObjectKey => ({
   resource: frontendResource,
   namespace: `${namespace}/${name}`,
-  name: frontendName(uid),
+  name: frontendName(kind, uid),
 });
 
-export const serviceFrontendKey = ({ metadata }: Pick<KubeObject, "metadata">): ObjectKey =>
-  frontendKey({ namespace: metadata.namespace ?? "", name: metadata.name, uid: metadata.uid ?? "" });
+const ownerOf = ({ metadata }: Pick<KubeObject, "metadata">): FrontendOwner => ({
+  namespace: metadata.namespace ?? "",
+  name: metadata.name,
+  uid: metadata.uid ?? "",
+});
 
-/** The Service of such a key, unless another has its name by now, and its record. */
-export function findFrontend(view: View, key: ObjectKey): { service?: Service; record?: Frontend } {
+export const ownerKey = (kind: FrontendKind, object: Pick<KubeObject, "metadata">): ObjectKey =>
+  frontendKey(kind, ownerOf(object));
+
+/** The key of what a record is for, if it is of this kind. */
+export function recordKey(kind: FrontendKind, object: KubeObject): ObjectKey[] {
+  const owner = isFrontend(object) ? object.spec[kind] : undefined;
+  return owner ? [frontendKey(kind, owner)] : [];
+}
+
+type Owners = { service: Service; ingress: Ingress };
+
+/** The object of such a key, unless another has its name by now, and its record. */
+export function findFrontend<K extends FrontendKind>(
+  view: View,
+  kind: K,
+  key: ObjectKey,
+): { object?: Owners[K]; record?: Frontend } {
   const [namespace = "", name = ""] = key.namespace.split("/");
-  const service = view.get("services", namespace, name);
+  const object: KubeObject | undefined = view.get(resources[kind], namespace, name);
   const stored = view.get(frontendResource, "", key.name);
+  const isIt = object && frontendName(kind, object.metadata.uid ?? "") === key.name;
   return {
-    ...(service && frontendName(service.metadata.uid ?? "") === key.name && { service }),
+    ...(isIt && { object: object as Owners[K] }), // By its resource.
     ...(stored && isFrontend(stored) && { record: stored }),
   };
 }
 
-export const isFrontend = (object: KubeObject): object is Frontend => object.kind === "Frontend";
+const isFrontend = (object: KubeObject): object is Frontend => object.kind === "Frontend";
 
 /** What is written down of a balancer. */
 export const recordOf = ({ listeners, groups, ...rest }: BalancerSpec): BalancerRecord => ({
@@ -64,16 +90,17 @@ export const recordOf = ({ listeners, groups, ...rest }: BalancerSpec): Balancer
   groups: groups.map(({ targets: _, ...group }) => group),
 });
 
-/** A new record for a Service. */
-export function frontendRecord({ metadata }: Service, balancer?: BalancerRecord): Frontend {
-  const { namespace = "", name, uid = "" } = metadata;
-  return {
-    apiVersion: "drover.dev/v1",
-    kind: "Frontend",
-    metadata: { name: frontendName(uid) },
-    spec: { service: { namespace, name, uid }, ...(balancer && { balancer }), names: [] },
-  };
-}
+/** A new record. */
+export const frontendRecord = (
+  kind: FrontendKind,
+  object: Pick<KubeObject, "metadata">,
+  balancer?: BalancerRecord,
+): Frontend => ({
+  apiVersion: "drover.dev/v1",
+  kind: "Frontend",
+  metadata: { name: frontendName(kind, object.metadata.uid ?? "") },
+  spec: { [kind]: ownerOf(object), ...(balancer && { balancer }), names: [] },
+});
 
 const drainDefaultSeconds = 35;
 

@@ -1,5 +1,8 @@
 import { labelSelectorMatcher } from "../api/labels.ts";
-import type { PodReadinessGate, Service } from "../api/types.gen.ts";
+import type { Ingress, PodReadinessGate, Service } from "../api/types.gen.ts";
+import type { View } from "../registry/view.ts";
+import { frontendName } from "./frontend.ts";
+import { backendServices, foreignClass } from "./ingress-class.ts";
 
 const prefix = "drover.dev/balancer-";
 
@@ -7,18 +10,45 @@ const prefix = "drover.dev/balancer-";
 export const hasBalancer = ({ spec }: Service): boolean =>
   spec.type !== "ExternalName" && spec.clusterIP !== "None" && Object.keys(spec.selector ?? {}).length > 0;
 
-const gateType = (serviceUid: string): string => prefix + serviceUid;
+/** What may send requests to Pods: the Services of a namespace, and its Ingresses that are drover's. */
+export type Doors = { services: readonly Service[]; ingresses: readonly Ingress[] };
 
-/** The uid of the Service that a readiness gate waits for; undefined for gates of others. */
-export const gatedService = (conditionType: string): string | undefined =>
+export const doorsOf = (view: View, namespace: string | undefined): Doors => ({
+  services: view.list("services", namespace),
+  ingresses: view
+    .list("ingresses.networking.k8s.io", namespace)
+    .filter((ingress) => foreignClass(view, ingress) === undefined),
+});
+
+type Labels = Record<string, string> | undefined;
+
+/** The balancers that are to reach a Pod with these labels: the uid of the Service or Ingress, and the balancer's id. */
+export function balancersFor({ services, ingresses }: Doors, labels: Labels): { uid: string; id: string }[] {
+  const selecting = services
+    .filter(({ metadata, spec }) => {
+      const isThere = metadata.deletionTimestamp === undefined && Object.keys(spec.selector ?? {}).length > 0;
+      return isThere && labelSelectorMatcher({ matchLabels: spec.selector ?? {} })(labels);
+    })
+    .filter(({ spec }) => spec.type !== "ExternalName");
+  const routing = ingresses.filter((ingress) => {
+    const names = backendServices(ingress);
+    return (
+      ingress.metadata.deletionTimestamp === undefined && selecting.some(({ metadata }) => names.has(metadata.name))
+    );
+  });
+  const balancer =
+    (kind: "service" | "ingress") =>
+    ({ metadata: { uid = "" } }: Service | Ingress) => ({
+      uid,
+      id: frontendName(kind, uid),
+    });
+  return [...selecting.filter(hasBalancer).map(balancer("service")), ...routing.map(balancer("ingress"))];
+}
+
+/** The uid of the Service or Ingress that a readiness gate waits for; undefined for gates of others. */
+export const gatedBy = (conditionType: string): string | undefined =>
   conditionType.startsWith(prefix) ? conditionType.slice(prefix.length) : undefined;
 
-/** The gates of a Pod with these labels, fixed when it is made: one for each Service whose balancer is to reach it. */
-export const gatesFor = (
-  services: readonly Service[],
-  labels: Record<string, string> | undefined,
-): PodReadinessGate[] =>
-  services
-    .filter((service) => hasBalancer(service) && service.metadata.deletionTimestamp === undefined)
-    .filter(({ spec }) => labelSelectorMatcher({ matchLabels: spec.selector ?? {} })(labels))
-    .map(({ metadata }) => ({ conditionType: gateType(metadata.uid ?? "") }));
+/** The gates of a Pod with these labels, fixed when it is made: one for each balancer that is to reach it. */
+export const gatesFor = (doors: Doors, labels: Labels): PodReadinessGate[] =>
+  balancersFor(doors, labels).map(({ uid }) => ({ conditionType: prefix + uid }));

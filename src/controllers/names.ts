@@ -5,15 +5,7 @@ import type { BalancerState } from "../clouds/balancer.ts";
 import type { NameRecord } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
-import {
-  type Frontend,
-  findFrontend,
-  frontendKey,
-  frontendRecord,
-  frontendResource,
-  isFrontend,
-  serviceFrontendKey,
-} from "./frontend.ts";
+import { type Frontend, findFrontend, frontendRecord, frontendResource, ownerKey, recordKey } from "./frontend.ts";
 import type { Memory } from "./memory.ts";
 import { isActive, isReady, keyOf } from "./owned.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
@@ -48,12 +40,12 @@ export const namesReconciler = ({
 }: NamesOptions): Reconciler<NamesWorld> => ({
   name: "names",
   watches: {
-    services: (object) => [serviceFrontendKey(object)],
+    services: (object) => [ownerKey("service", object)],
     pods: (object) => headlessOf(object, view),
-    [frontendResource]: (object) => (isFrontend(object) ? [frontendKey(object.spec.service)] : []),
+    [frontendResource]: (object) => recordKey("service", object),
   },
   observe(key) {
-    const { service: found, record } = findFrontend(view, key);
+    const { object: found, record } = findFrontend(view, "service", key);
     const service = found?.metadata.deletionTimestamp === undefined ? found : undefined;
     if (!service && !record) return undefined;
     const matches = labelSelectorMatcher({ matchLabels: service?.spec.selector ?? {} });
@@ -71,7 +63,7 @@ const headlessOf = (pod: KubeObject, view: View): ObjectKey[] =>
     .list("services", pod.metadata.namespace)
     .filter(({ spec }) => spec.clusterIP === "None" && Object.keys(spec.selector ?? {}).length > 0)
     .filter(({ spec }) => labelSelectorMatcher({ matchLabels: spec.selector ?? {} })(pod.metadata.labels))
-    .map(serviceFrontendKey);
+    .map((service) => ownerKey("service", service));
 
 export function planNames(world: NamesWorld): Plan {
   const { service, record, written } = world;
@@ -81,7 +73,7 @@ export function planNames(world: NamesWorld): Plan {
   const fresh = names.filter((name) => !known.includes(name));
   if (service && !record) {
     if (names.length === 0) return { actions: [] };
-    return { actions: [{ do: "create", resource: frontendResource, object: frontendRecord(service) }] };
+    return { actions: [{ do: "create", resource: frontendResource, object: frontendRecord("service", service) }] };
   }
   if (!record) return { actions: [] };
   if (fresh.length > 0) return { actions: [writeNames(record, [...known, ...fresh])] };

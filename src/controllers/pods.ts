@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Boxes } from "../clouds/box.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
-import { gatedService } from "./gates.ts";
+import { balancersFor, doorsOf, gatedBy } from "./gates.ts";
 import type { Memory } from "./memory.ts";
 import { controllerOf, isFinished, isSame, keyOf } from "./owned.ts";
 import { planEnd } from "./pod-end.ts";
@@ -22,7 +22,6 @@ export type PodOptions = {
   boxes: Pick<Boxes, "contact">;
   book: BalancerBook;
   memory: Memory;
-  balancerId: (serviceUid: string) => string;
   clock: Clock;
 };
 
@@ -33,6 +32,7 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
     pods: (object) => [keyOf("pods", object)],
     nodes: (object) => podOn(options.roster, object.metadata.name),
     services: (object) => gatedPods(options.view, object),
+    "ingresses.networking.k8s.io": (object) => gatedPods(options.view, object),
     configmaps: (object) => usersOf(options.view, "configmaps", object),
     secrets: (object) => usersOf(options.view, "secrets", object),
     persistentvolumeclaims: (object) => usersOf(options.view, "persistentvolumeclaims", object),
@@ -85,29 +85,27 @@ function seatedPods(roster: Roster, record: KubeObject): ObjectKey[] {
   return slots.flatMap((uid) => roster.podByUid(uid) ?? []).map((pod) => keyOf("pods", pod));
 }
 
-const gatedPods = (view: View, service: KubeObject): ObjectKey[] =>
-  service.metadata.deletionTimestamp === undefined &&
-  view.get("services", service.metadata.namespace ?? "", service.metadata.name)
-    ? []
-    : view
-        .list("pods", service.metadata.namespace)
-        .filter(({ spec }) =>
-          spec.readinessGates?.some(({ conditionType }) => gatedService(conditionType) === service.metadata.uid),
-        )
-        .map((pod) => keyOf("pods", pod));
+/** Pods that wait, or waited, for the balancer of this Service or Ingress. */
+const gatedPods = (view: View, { metadata }: KubeObject): ObjectKey[] =>
+  view
+    .list("pods", metadata.namespace)
+    .filter(({ spec }) => spec.readinessGates?.some(({ conditionType }) => gatedBy(conditionType) === metadata.uid))
+    .map((pod) => keyOf("pods", pod));
 
 /** What the balancers say of each gate; without a word from them a gate stays as it is. */
-function gatesOf({ spec, metadata }: Pod, machineId: string, { view, book, balancerId }: PodOptions): GateState[] {
-  const gates = spec.readinessGates ?? [];
-  if (gates.length === 0) return [];
-  const services = new Set(view.list("services", metadata.namespace).map((service) => service.metadata.uid));
-  return gates.flatMap(({ conditionType: type }): GateState[] => {
-    const uid = gatedService(type);
-    if (uid === undefined) return [];
-    if (!services.has(uid)) return [{ type, open: true, reason: "NoService", message: "The Service is gone." }];
-    const target = book.state(balancerId(uid))?.targets.find((each) => each.machineId === machineId);
+function gatesOf({ spec, metadata }: Pod, machineId: string, { view, book }: PodOptions): GateState[] {
+  const types = (spec.readinessGates ?? []).filter(({ conditionType }) => gatedBy(conditionType) !== undefined);
+  if (types.length === 0) return [];
+  const balancers = balancersFor(doorsOf(view, metadata.namespace), metadata.labels);
+  return types.flatMap(({ conditionType: type }): GateState[] => {
+    const balancer = balancers.find(({ uid }) => uid === gatedBy(type));
+    if (!balancer) return [{ type, open: true, reason: "NoBalancer", message: "No balancer is to reach the Pod." }];
+    const target = book.state(balancer.id)?.targets.find((each) => each.machineId === machineId);
     const state = target?.state;
-    if (state === "healthy") return [{ type, open: true, reason: "Healthy", message: "The balancer sends requests." }];
+    // One that drains in one group and is used by another is healthy in the other.
+    if (state === "healthy" || (state === "draining" && book.isUsed(balancer.id, machineId))) {
+      return [{ type, open: true, reason: "Healthy", message: "The balancer sends requests." }];
+    }
     if (book.completeMs() === undefined) return [];
     const reason = state === undefined ? "NotRegistered" : `Target${state[0]?.toUpperCase()}${state.slice(1)}`;
     const why = target?.reason === undefined ? "" : ` (${target.reason})`;

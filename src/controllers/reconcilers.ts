@@ -14,8 +14,8 @@ import type { DiskPoll } from "./disk-poll.ts";
 import { disruptionReconciler } from "./disruption.ts";
 import { endpointsReconciler } from "./endpoints.ts";
 import { expiryKey, expiryReconciler } from "./expiry.ts";
-import { frontendName } from "./frontend.ts";
 import { garbageReconciler } from "./garbage.ts";
+import { ingressReconciler } from "./ingresses.ts";
 import { launcherReconciler } from "./launcher.ts";
 import { launchReconciler } from "./launches.ts";
 import type { MachineImages } from "./machine-images.ts";
@@ -94,9 +94,10 @@ export function startReconcilers(parts: Parts, run: Run) {
   run(deploymentReconciler(view), 8, countingPauseMs);
   run(replicaSetReconciler(view, unseen, parts.images), 8, countingPauseMs);
   return {
-    pods: run(podReconciler({ ...parts, balancerId: frontendName }), 64),
+    pods: run(podReconciler(parts), 64),
     nodes: run(nodeReconciler(parts), 16),
     services: run(serviceReconciler(parts), 8, countingPauseMs),
+    ingresses: run(ingressReconciler(parts), 8, countingPauseMs),
     strangers: run(strangersReconciler(parts), 1),
     volumeClaims: run(volumeClaimReconciler({ ...parts, zones }), 8),
     persistentVolumes: run(persistentVolumeReconciler(parts), 8),

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { labelSelectorMatcher } from "../api/labels.ts";
 import type { KubeObject } from "../api/object.ts";
-import type { Pod, ReplicaSet, ReplicaSetStatus, Service } from "../api/types.gen.ts";
+import type { Pod, ReplicaSet, ReplicaSetStatus } from "../api/types.gen.ts";
 import { rfc3339 } from "../base/clock.ts";
 import type { View } from "../registry/view.ts";
-import { gatesFor } from "./gates.ts";
+import { type Doors, doorsOf, gatesFor } from "./gates.ts";
 import {
   type ImageAnswer,
   type ImageLookup,
@@ -32,7 +32,7 @@ export type ReplicaSetWorld = {
   /** Owned ones and orphans that match. */
   pods: readonly Pod[];
   /** Of the namespace. */
-  services: readonly Service[];
+  doors: Doors;
   /** How many active Pods of the same Deployment a Node has. */
   neighbours: ReadonlyMap<string, number>;
   /** Its Pods may be there already, on machines that have not been looked at yet: none is made meanwhile. */
@@ -66,14 +66,13 @@ export const replicaSetReconciler = (
     const orphans = view
       .list("pods", key.namespace)
       .filter((pod) => !controllerOf(pod.metadata) && isActive(pod) && matches(pod.metadata.labels));
-    const services = view.list("services", key.namespace);
     const neighbours = countNeighbours(owned);
     const { template } = replicaSet.spec;
     const lookup = images.lookupOf({ metadata: template?.metadata ?? {}, spec: template?.spec } as Pod); // As Pods of it.
     return {
       replicaSet,
       pods: [...owned, ...orphans],
-      services,
+      doors: doorsOf(view, key.namespace),
       neighbours,
       unseen: unseen(),
       lookup,
@@ -170,11 +169,11 @@ function planCount(world: ReplicaSetWorld, active: readonly Pod[], missing: numb
   return [{ do: "together", actions }];
 }
 
-function createPod({ replicaSet, services }: ReplicaSetWorld): Action {
+function createPod({ replicaSet, doors }: ReplicaSetWorld): Action {
   const { template, selector: _ } = replicaSet.spec;
   const { name, namespace } = replicaSet.metadata;
   const { labels, annotations } = template?.metadata ?? {};
-  const readinessGates = [...(template?.spec?.readinessGates ?? []), ...gatesFor(services, labels)];
+  const readinessGates = [...(template?.spec?.readinessGates ?? []), ...gatesFor(doors, labels)];
   const object: KubeObject = {
     apiVersion: "v1",
     kind: "Pod",

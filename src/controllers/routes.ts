@@ -1,5 +1,5 @@
 import { volumeName } from "../machines/disks.ts";
-import { frontendKey, frontendResource, isFrontend } from "./frontend.ts";
+import { frontendResource, recordKey } from "./frontend.ts";
 import { launcherKey } from "./launcher.ts";
 import { prune } from "./memory.ts";
 import { keyOf } from "./owned.ts";
@@ -25,6 +25,7 @@ export function openRoutes(
     if (!pod) return;
     to.pods.add(keyOf("pods", pod));
     to.services.changed("pods", pod);
+    to.ingresses.changed("pods", pod);
   }
 
   function seenDisk(id: string): void {
@@ -59,9 +60,11 @@ export function openRoutes(
       boxes.follow(running.filter(({ id }) => roster.podUidOf(id) !== undefined));
       for (const id of balancerIds) {
         const record = view.get(frontendResource, "", id);
-        if (record && isFrontend(record)) {
-          to.services.add(frontendKey(record.spec.service));
-          to.names.add(frontendKey(record.spec.service));
+        if (!record) continue;
+        for (const key of recordKey("ingress", record)) to.ingresses.add(key);
+        for (const key of recordKey("service", record)) {
+          to.services.add(key);
+          to.names.add(key);
         }
       }
       for (const machineId of targetIds) for (const key of podOn(roster, machineId)) to.pods.add(key);

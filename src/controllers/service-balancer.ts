@@ -1,23 +1,10 @@
 import type { Pod, Service, ServicePort } from "../api/types.gen.ts";
-import type { BalancerSpec, Listener, TargetGroupSpec } from "../clouds/balancer.ts";
-import { activeTargets, type Candidate, drainSeconds, targetPort } from "./targets.ts";
+import type { BalancerSpec, BalancerState, Listener, TargetGroupSpec } from "../clouds/balancer.ts";
+import { balancerAnnotations, groupAnnotation, words } from "./balancer-annotations.ts";
+import { backendOfGroup, groupsBehind, healthyMachines } from "./shares.ts";
+import { type Candidate, targetPort } from "./targets.ts";
 
-/** Annotations that a balancer is told of; what they mean is the cloud's business. */
-const prefixes = ["service.beta.kubernetes.io/aws-load-balancer-", "alb.ingress.kubernetes.io/", "drover.dev/"];
 const sourceRangesAnnotation = "service.beta.kubernetes.io/load-balancer-source-ranges";
-const groupAnnotation = "drover.dev/balancer-group";
-
-type Annotations = Readonly<Record<string, string>> | undefined;
-
-const balancerAnnotations = (annotations: Annotations): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(annotations ?? {})
-      .filter(([name]) => prefixes.some((prefix) => name.startsWith(prefix)))
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
-
-/** The words of a list with commas. */
-const words = (list: string | undefined): string[] => (list ?? "").split(/[\s,]+/).filter((word) => word !== "");
 
 type Balanced = ServicePort & { protocol: "TCP" | "UDP" };
 
@@ -26,13 +13,12 @@ const balanced = ({ spec }: Service): Balanced[] =>
     protocol === "TCP" || protocol === "UDP" ? [{ ...port, protocol }] : [],
   );
 
-const groupId = ({ port, protocol }: Balanced): string => `${port}-${protocol}`;
+const backendId = ({ port, protocol }: Balanced): string => `${port}-${protocol}`;
 
-/** The port on a Pod of the group `id` of a Service's balancer; 0 where it has none. */
-export function portOfGroup(service: Service, id: string, pod: Pod | undefined): number {
-  const port = balanced(service).find((each) => groupId(each) === id);
-  if (!port) return 0;
-  return pod ? targetPort(port, pod) : typeof port.targetPort === "string" ? 0 : (port.targetPort ?? port.port);
+/** The port on a Pod of a group of a Service's balancer; 0 where nobody knows. */
+export function portOfGroup(service: Service, groupId: string, pod: Pod | undefined): number {
+  const port = balanced(service).find((each) => backendId(each) === backendOfGroup(groupId));
+  return port && pod ? targetPort(port, pod) : 0;
 }
 
 function isInternal({ metadata, spec }: Service): boolean {
@@ -44,12 +30,21 @@ function isInternal({ metadata, spec }: Service): boolean {
 export function serviceBalancer(
   service: Service,
   candidates: readonly Candidate[],
-  { id, cluster }: Pick<BalancerSpec, "id" | "cluster">,
+  { id, cluster, state }: Pick<BalancerSpec, "id" | "cluster"> & { state?: BalancerState | undefined },
 ): BalancerSpec {
   const { namespace, name, annotations } = service.metadata;
-  const { type, clusterIP, publishNotReadyAddresses = false, loadBalancerSourceRanges } = service.spec;
+  const { type, clusterIP, publishNotReadyAddresses: takesUnready = false, loadBalancerSourceRanges } = service.spec;
   const group = annotations?.[groupAnnotation];
-  const ports = balanced(service);
+  const healthy = healthyMachines(state);
+  const listeners: Listener[] = [];
+  const groups: TargetGroupSpec[] = [];
+  for (const port of balanced(service)) {
+    const { protocol } = port;
+    const portOf = (pod: Pod) => targetPort(port, pod);
+    const behind = groupsBehind({ id: backendId(port), protocol, candidates, portOf, takesUnready, healthy });
+    listeners.push({ port: port.port, protocol, forward: behind.forward });
+    groups.push(...behind.groups);
+  }
   return {
     id,
     cluster,
@@ -58,21 +53,8 @@ export function serviceBalancer(
     scheme: isInternal(service) ? "internal" : "internet-facing",
     ...(group && { group }),
     ...(clusterIP && clusterIP !== "None" && { clusterAddress: clusterIP }),
-    listeners: ports.map(
-      (port): Listener => ({
-        port: port.port,
-        protocol: port.protocol,
-        forward: [{ groupId: groupId(port), weight: 1 }],
-      }),
-    ),
-    groups: ports.map(
-      (port): TargetGroupSpec => ({
-        id: groupId(port),
-        protocol: port.protocol,
-        targets: activeTargets(candidates, (pod) => targetPort(port, pod), publishNotReadyAddresses),
-        drainSeconds: drainSeconds(candidates),
-      }),
-    ),
+    listeners,
+    groups,
     sourceRanges:
       type === "LoadBalancer" ? (loadBalancerSourceRanges ?? words(annotations?.[sourceRangesAnnotation])) : [],
     annotations: balancerAnnotations(annotations),

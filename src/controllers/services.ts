@@ -12,13 +12,12 @@ import {
 } from "./balancing.ts";
 import {
   findFrontend,
-  frontendKey,
   frontendName,
   frontendRecord,
   frontendResource,
-  isFrontend,
+  ownerKey,
+  recordKey,
   recordOf,
-  serviceFrontendKey,
 } from "./frontend.ts";
 import { hasBalancer } from "./gates.ts";
 import { isSame, keyOf } from "./owned.ts";
@@ -34,19 +33,21 @@ export type ServiceWorld = BalancingWorld & {
 export const serviceReconciler = (options: BalancingOptions): Reconciler<ServiceWorld> => ({
   name: "services",
   watches: {
-    services: (object) => [serviceFrontendKey(object)],
+    services: (object) => [ownerKey("service", object)],
     pods: (object) => servicesOf(object, options),
-    [frontendResource]: (object) => (isFrontend(object) ? [frontendKey(object.spec.service)] : []),
+    "deployments.apps": ({ metadata }) =>
+      options.view.list("services", metadata.namespace).filter(hasBalancer).map(keyOfService),
+    [frontendResource]: (object) => recordKey("service", object),
   },
   observe(key, failure) {
     const { view, book, cluster } = options;
-    const { service: found, record } = findFrontend(view, key);
+    const { object: found, record } = findFrontend(view, "service", key);
     const isGone = !found || found.metadata.deletionTimestamp !== undefined;
     const service = !isGone && hasBalancer(found) ? found : undefined;
     if (!service && !record) return undefined;
     const { name: id } = key;
     const state = book.state(id);
-    const wanted = service && serviceBalancer(service, candidatesOf(service, options), { id, cluster });
+    const wanted = service && serviceBalancer(service, candidatesOf(service, options), { id, cluster, state });
     const portOf: Parameters<typeof observeTargets>[1]["portOf"] = (groupId, pod) =>
       service ? portOfGroup(service, groupId, pod) : 0;
     return {
@@ -64,6 +65,8 @@ export const serviceReconciler = (options: BalancingOptions): Reconciler<Service
   plan: planService,
 });
 
+const keyOfService = (service: Service): ObjectKey => ownerKey("service", service);
+
 /** Services that select the Pod, and those whose balancer still has its machine. */
 function servicesOf(pod: KubeObject, { view, roster, book }: BalancingOptions): ObjectKey[] {
   const machineId = roster.seatOf(pod.metadata.uid ?? "")?.machine?.id ?? "";
@@ -72,14 +75,16 @@ function servicesOf(pod: KubeObject, { view, roster, book }: BalancingOptions): 
     .filter((service) => {
       if (!hasBalancer(service)) return false;
       const matches = labelSelectorMatcher({ matchLabels: service.spec.selector ?? {} });
-      return matches(pod.metadata.labels) || book.mentions(frontendName(service.metadata.uid ?? ""), machineId);
+      return (
+        matches(pod.metadata.labels) || book.mentions(frontendName("service", service.metadata.uid ?? ""), machineId)
+      );
     })
-    .map(serviceFrontendKey);
+    .map(keyOfService);
 }
 
 export function planService(world: ServiceWorld): Plan {
   const { service, wanted, state } = world;
-  const fresh = () => frontendRecord(service as Service, wanted && recordOf(wanted)); // Asked for when it is wanted.
+  const fresh = () => frontendRecord("service", service as Service, wanted && recordOf(wanted)); // Asked for when it is wanted.
   return planBalancing(world, fresh, service ? planAddress(service, state) : []);
 }
 

@@ -12,7 +12,12 @@ export function targetPort({ targetPort: wanted, port, protocol = "TCP" }: Servi
 }
 
 /** A Pod that a Service selects, and its machine. */
-export type Candidate = { pod: Pod; machine: Machine };
+export type Candidate = {
+  pod: Pod;
+  machine: Machine;
+  /** Of a Deployment with a weight. */
+  share?: { owner: string; weight: number };
+};
 
 /** A target that a group has now, and may send connections to. */
 export type Present = { groupId: string; machineId: string; address: string; port: number };

@@ -240,7 +240,7 @@ export const serviceFields: readonly FieldSupport[] = [
   ignored("connections go round", "sessionAffinity", { except: ["None"] }),
   honoured("see `sessionAffinity`", "sessionAffinityConfig"),
   ignored("only the balancer's own address is served", "externalIPs loadBalancerIP"),
-  ignored("the balancer is open to all who reach its address", "loadBalancerSourceRanges"),
+  honoured("of `LoadBalancer`: other clients are turned away", "loadBalancerSourceRanges"),
   ignored("drover is the only maker of balancers", "loadBalancerClass"),
   ignored("the balancer's address is what Pods see as the client's", "externalTrafficPolicy", { except: ["Cluster"] }),
   ignored("every Pod is on another machine, so connections go to all of them", "internalTrafficPolicy", {
@@ -258,7 +258,6 @@ export const storedOnly: Readonly<Record<string, string>> = {
   "core.v1.ReplicationController": "no Pods are made for it; use a Deployment",
   "autoscaling.v1.HorizontalPodAutoscaler": "nothing is scaled yet",
   "autoscaling.v2.HorizontalPodAutoscaler": "nothing is scaled yet",
-  "networking.v1.Ingress": "nothing is routed by it yet; a Service of type LoadBalancer is",
   "networking.v1.NetworkPolicy": "no connection is refused by it yet",
   "core.v1.PersistentVolume": "drover makes no volumes yet",
   "core.v1.PersistentVolumeClaim": "drover makes no volumes yet",

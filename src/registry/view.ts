@@ -4,6 +4,8 @@ import type {
   Deployment,
   EndpointSlice,
   Event,
+  Ingress,
+  IngressClass,
   Lease,
   Namespace,
   Node,
@@ -45,6 +47,8 @@ type Shapes = {
   "deployments.apps": Deployment;
   "replicasets.apps": ReplicaSet;
   "endpointslices.discovery.k8s.io": EndpointSlice;
+  "ingresses.networking.k8s.io": Ingress;
+  "ingressclasses.networking.k8s.io": IngressClass;
   "leases.coordination.k8s.io": Lease;
   "launches.drover.dev": LaunchRecord;
 };

@@ -12,7 +12,7 @@ const service = (spec: Service["spec"]): Service => ({
 });
 const name = "web.team.svc.cluster.local";
 const recordOf = (...names: string[]) => {
-  const record = frontendRecord(service({}));
+  const record = frontendRecord("service", service({}));
   return { ...record, metadata: { name: "svc-s", uid: "r", resourceVersion: "1" }, spec: { ...record.spec, names } };
 };
 const world = (more: Partial<NamesWorld>): NamesWorld => ({

@@ -52,7 +52,7 @@ const pod = (letter: string, index: number): Pod => {
 const world = (replicas: number, word: string, more: Partial<ReplicaSetWorld> = {}): ReplicaSetWorld => ({
   replicaSet: replicaSet(replicas),
   pods: [...word].map(pod),
-  services: [],
+  doors: { services: [], ingresses: [] },
   neighbours: new Map(),
   unseen: false,
   lookup: { reference: "debian-12", architecture: "amd64" },
@@ -125,11 +125,18 @@ test("a new Pod has a gate for each balancer that is to reach it", () => {
     service("headless", { clusterIP: "None", selector: { app: "web" } }),
     service("outside", { type: "ExternalName" }),
   ];
-  const [together] = planReplicaSet(world(1, "", { services }), nowMs).actions.filter(
+  const ingress = (name: string, backend: string) => ({
+    apiVersion: "networking.k8s.io/v1",
+    kind: "Ingress",
+    metadata: { name, uid: name },
+    spec: { defaultBackend: { service: { name: backend, port: { number: 80 } } } },
+  });
+  const ingresses = [ingress("site", "headless"), ingress("shop", "other")];
+  const [together] = planReplicaSet(world(1, "", { doors: { services, ingresses } }), nowMs).actions.filter(
     ({ do: does }) => does === "together",
   );
   const [create] = together?.do === "together" ? together.actions : [];
   expect(create?.do === "create" && create.object.spec).toMatchObject({
-    readinessGates: [{ conditionType: "drover.dev/balancer-front" }],
+    readinessGates: [{ conditionType: "drover.dev/balancer-front" }, { conditionType: "drover.dev/balancer-site" }],
   });
 });

@@ -50,7 +50,7 @@ const present = (...ids: string[]) =>
   ids.map((machineId) => ({ groupId: "80-TCP", machineId, address: `10.0.0.${machineId}`, port: 8080 }));
 const wantedOf = (of: Service, word = "") => serviceBalancer(of, candidates(word), { id: "svc-s", cluster: "test" });
 const record = (more: Partial<Frontend["spec"]> = {}): Frontend => {
-  const { spec, ...rest } = frontendRecord(service(), recordOf(wantedOf(service())));
+  const { spec, ...rest } = frontendRecord("service", service(), recordOf(wantedOf(service())));
   return { ...rest, metadata: { name: "svc-s", uid: "r" }, spec: { ...spec, ...more } };
 };
 /** `pods`: those that the Service selects, see `candidate`. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { isIPv4 } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { DroverError } from "../../base/errors.ts";
 import type { BalancerSpec, Forward, Listener, Rule } from "../balancer.ts";
 
@@ -152,11 +152,19 @@ export function assertBalancer(spec: BalancerSpec): void {
     }
     for (const host of certificates.flatMap(({ hosts }) => hosts)) if (!isHost(host)) refuse(`the host ${host}`);
   }
+  for (const range of spec.sourceRanges) if (!isNetwork(range)) refuse(`the source range ${range}`);
   for (const { machineId, address, port, draining } of spec.groups.flatMap(({ targets }) => targets)) {
     if (!/^[a-zA-Z0-9_.-]{1,200}$/.test(machineId)) refuse(`the machine ${machineId}`);
     if (!isIPv4(address)) refuse(`a target at ${address}`);
     if (!isPort(port) && !(draining && port === 0)) refuse(`a target's port ${port}`);
   }
+}
+
+function isNetwork(range: string): boolean {
+  const [address = "", bits = "", ...more] = range.split("/");
+  return (
+    isIP(address) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (isIPv4(address) ? 32 : 128) && more.length === 0
+  );
 }
 
 /** A word that haproxy takes as it is. */

@@ -156,7 +156,7 @@ export class World {
 
   save(): WorldState {
     const machines = [...this.machines.values()].map(({ box, ...facts }) => ({ ...facts, box: box.save() }));
-    const balancers = [...this.balancers.values()].map(({ spec }) => spec);
+    const balancers = [...this.balancers.values()].map(({ spec }) => withoutKeys(spec));
     return { machines, balancers, names: [...this.names.values()], disks: [...this.disks.values()] };
   }
 
@@ -188,6 +188,12 @@ export class World {
     }
   }
 }
+
+/** Private keys are kept nowhere but in their Secrets. */
+const withoutKeys = ({ listeners, ...spec }: BalancerSpec): BalancerSpec => ({
+  ...spec,
+  listeners: listeners.map(({ certificates: _, ...listener }) => listener),
+});
 
 /** The machine as the provider showed it at that moment. */
 export function machineAt(machine: SimMachine, atMs: number): Machine {
