@@ -17,6 +17,9 @@ import { clusterTag, type Tags, tagList } from "./tags.ts";
 
 /** What a group of the cluster is for. */
 const roleTag = "drover.dev/security-group";
+/** A group that was made a moment ago is not known everywhere in AWS: it is asked for again for so long. */
+const freshForMs = 30_000;
+const freshAgainMs = 1_000;
 /** Interfaces of deleted load balancers and machines stay for minutes. */
 const deleteAgainMs = 10_000;
 
@@ -59,12 +62,28 @@ export class GroupCalls {
       return (await this.#send("ec2", command)).GroupId ?? "";
     } catch (error) {
       if (!isKind(error, "exists")) throw error;
-      const [found] = await this.#describe([
+      const ofName = [
         { Name: "group-name", Values: [GroupName] },
         { Name: "vpc-id", Values: [VpcId] },
-      ]);
-      if (!found?.GroupId) throw error;
-      return found.GroupId;
+      ];
+      return this.#onceKnown("exists", async () => {
+        const [found] = await this.#describe(ofName);
+        if (!found?.GroupId) throw error;
+        return found.GroupId;
+      });
+    }
+  }
+
+  /** Repeats what fails in this way because not all of AWS knows a new group yet. */
+  async #onceKnown<T>(failure: "absent" | "exists", call: () => Promise<T>): Promise<T> {
+    const untilMs = this.#clock.monotonicMs() + freshForMs;
+    for (;;) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!isKind(error, failure) || this.#clock.monotonicMs() >= untilMs) throw error;
+        await this.#clock.sleep(freshAgainMs);
+      }
     }
   }
 
@@ -73,7 +92,8 @@ export class GroupCalls {
     const IpPermissions = permissionsOf(openings);
     if (IpPermissions.length === 0) return;
     try {
-      await this.#send("ec2", new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions }));
+      const command = new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions });
+      await this.#onceKnown("absent", () => this.#send("ec2", command));
     } catch (error) {
       if (!isKind(error, "exists")) throw error;
       if (openings.length > 1) for (const opening of openings) await this.authorize(GroupId, [opening]);

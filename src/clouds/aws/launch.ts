@@ -31,7 +31,7 @@ export type LaunchParts = {
 
 /** What was made a moment ago is not known everywhere in AWS; what refers to it is tried again for so long. */
 const freshForMs = 30_000;
-const freshAgainMs = 3_000;
+const freshAgainMs = 2_000;
 /** After this time an instance is in every list. */
 const visibleAfterMs = 30_000;
 

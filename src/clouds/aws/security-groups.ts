@@ -39,6 +39,8 @@ export type SecurityGroups = {
 
 const sshPort = 22;
 const deleteForMs = 600_000;
+/** What was made or looked for so lately may still be shown as it was before. */
+const settledAfterMs = 30_000;
 
 type Wanted = { description: string; openings: readonly Opening[] };
 
@@ -50,7 +52,7 @@ export function openSecurityGroups(
 ): SecurityGroups {
   const { cluster, operatorCidrs = [], repairDrift = false, tags = {} } = options;
   const calls = new GroupCalls(send, clock, cluster, tags);
-  const known = new Map<string, { id: Promise<string>; wanted: Promise<Wanted> }>();
+  const known = new Map<string, { id: Promise<string>; wanted: Promise<Wanted>; sinceMs: number }>();
 
   async function make(role: string, { description, openings }: Wanted): Promise<string> {
     const { vpcId } = await networks.find();
@@ -66,7 +68,7 @@ export function openSecurityGroups(
     if (present) return present.id;
     const wanted = describe();
     const id = wanted.then((each) => make(role, each));
-    known.set(role, { id, wanted });
+    known.set(role, { id, wanted, sinceMs: clock.monotonicMs() });
     id.catch(() => known.delete(role));
     return id;
   }
@@ -80,7 +82,8 @@ export function openSecurityGroups(
     ensure("balancers", async () => ({ description: `Load balancers of ${cluster}`, openings: [] }));
 
   async function compare(role: string, groups: readonly SecurityGroup[]): Promise<string[]> {
-    const { id, wanted } = known.get(role) ?? {};
+    const { id, wanted, sinceMs = 0 } = known.get(role) ?? {};
+    if (clock.monotonicMs() - sinceMs < settledAfterMs) return [];
     const groupId = await id;
     const group = groups.find(({ GroupId }) => GroupId === groupId);
     if (!group || !groupId) {

@@ -71,10 +71,12 @@ test("a group that a crash left without its rules gets them", async () => {
   failing = false;
   const { groups } = openParts(fake, { groups: operator });
   await fake.through(groups.forMachine([]));
+  await fake.clock.advance(60_000);
   expect(await fake.through(groups.drift())).toEqual([]);
 });
 
 async function tamper(fake: Fake, groupId: string): Promise<void> {
+  await fake.clock.advance(60_000);
   const ssh = { IpProtocol: "tcp", FromPort: 22, ToPort: 22 };
   await fake.ec2(
     new RevokeSecurityGroupIngressCommand({
@@ -118,6 +120,7 @@ test("a group that was deleted by hand is told once and made again when it is ne
   const { groups } = openParts(fake, { groups: operator });
   const [id = ""] = await fake.through(groups.forMachine([]));
   fake.world.securityGroups.delete(id);
+  await fake.clock.advance(60_000);
   expect(await fake.through(groups.drift())).toEqual([`The security group drover-c-machines (${id}) was deleted.`]);
   expect(await fake.through(groups.drift())).toEqual([]);
   expect(await fake.through(groups.forMachine([]))).not.toEqual([id]);
