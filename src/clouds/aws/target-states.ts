@@ -4,16 +4,16 @@ import type { Target, TargetState } from "../balancer.ts";
 /** One machine's port in one target group. */
 export type TargetKey = string;
 export type SeenTarget = { machineId: string; port: number; state: string; reason?: string };
-/** What was asked for and can't be seen yet. `wasSeen`: AWS showed it before it was told to go. */
-export type Told = { what: "in" | "out"; atMs: number; isSure: boolean; wasSeen: boolean };
+/** What was asked for and can't be seen for certain yet. `isSure`: AWS said that it took the order. */
+export type Told = { what: "in" | "out"; atMs: number; isSure: boolean };
 export type OwnState = { machineId: string; state: TargetState; reason?: string };
 
 export const keyOf = (machineId: string, port: number): TargetKey => `${machineId}:${port}`;
 
 /** After so long AWS shows what was asked for, or it was not done. */
 const consistentMs = 60_000;
-/** A target that was never seen may yet turn up: its absence says nothing for so long. */
-const unseenMs = 10_000;
+/** An answer may show how it was so long ago: until then that a target is out may be from before it was in. */
+export const staleMs = 10_000;
 
 export function seenTargets(descriptions: readonly TargetHealthDescription[] | undefined): Map<TargetKey, SeenTarget> {
   const seen = (descriptions ?? []).map(({ Target, TargetHealth }): [TargetKey, SeenTarget] => {
@@ -40,8 +40,7 @@ export function isSettled(told: Told, seen: SeenTarget | undefined, lookedMs: nu
   if (lookedMs <= told.atMs) return false;
   const ageMs = lookedMs - told.atMs;
   if (told.what === "in") return !isOut(seen) || ageMs > consistentMs;
-  if (seen === undefined) return told.wasSeen || ageMs > unseenMs;
-  return isLeaving(seen.state) || ageMs > consistentMs;
+  return ageMs > (isOut(seen) ? staleMs : consistentMs);
 }
 
 /** AWS' words for a target that is registered. */

@@ -14,6 +14,7 @@ import {
   type OwnState,
   type SeenTarget,
   seenTargets,
+  staleMs,
   stateOf,
   type TargetKey,
   type Told,
@@ -29,6 +30,7 @@ export class GroupTargets {
   readonly arn: string;
   readonly #send: Send;
   readonly #clock: Clock;
+  readonly #openedMs: number;
   #wanted: Map<TargetKey, Target> | undefined;
   #seen = new Map<TargetKey, SeenTarget>();
   readonly #told = new Map<TargetKey, Told>();
@@ -44,7 +46,8 @@ export class GroupTargets {
     this.arn = arn;
     this.#send = send;
     this.#clock = clock;
-    this.changedMs = clock.monotonicMs();
+    this.#openedMs = clock.monotonicMs();
+    this.changedMs = this.#openedMs;
   }
 
   /** Something is under way: a target that is not simply healthy or out. */
@@ -135,9 +138,21 @@ export class GroupTargets {
     const coming = [...this.#wanted].flatMap(([key, target]) => (target.draining || this.#isIn(key) ? [] : [target]));
     const present = new Set([...this.#seen.keys(), ...this.#told.keys()]);
     const going = [...present].filter((key) => this.#wanted?.get(key)?.draining !== false && this.#mayBeIn(key));
+    going.push(...this.#doubtful(present));
     if (coming.length + going.length > 0) this.changedMs = this.#clock.monotonicMs();
     for (const batch of batches(coming)) await this.#register(batch, signal);
     for (const batch of batches(going.map(memberOf))) await this.#deregister(batch, signal);
+  }
+
+  /**
+   * The process before this one may have registered a target a moment ago, so that the first looks don't show it. For
+   * so long those that should be out are told to go although they can't be seen.
+   */
+  #doubtful(present: ReadonlySet<TargetKey>): TargetKey[] {
+    if (this.#clock.monotonicMs() - this.#openedMs > staleMs) return [];
+    return [...(this.#wanted ?? [])].flatMap(([key, { draining, port }]) =>
+      draining && port > 0 && !present.has(key) ? [key] : [],
+    );
   }
 
   #isIn(key: TargetKey): boolean {
@@ -192,7 +207,7 @@ export class GroupTargets {
 
   #tell({ machineId, port }: Member, what: Told["what"], isSure: boolean): void {
     const key = keyOf(machineId, port);
-    this.#told.set(key, { what, isSure, atMs: this.#clock.monotonicMs(), wasSeen: this.#seen.has(key) });
+    this.#told.set(key, { what, isSure, atMs: this.#clock.monotonicMs() });
   }
 }
 

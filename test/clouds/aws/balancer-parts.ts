@@ -24,7 +24,7 @@ export async function launch(fake: ReturnType<typeof openFake>, count: number): 
 }
 
 /** One fake account, and one drover after the other over it. `calls`: names of all calls since it was last emptied. */
-export function openBalancerParts(options: Partial<AwsFakeOptions> = {}) {
+export function openBalancerParts(options: Partial<AwsFakeOptions> & { seed?: number } = {}) {
   const fake = openFake(options);
   const calls: string[] = [];
   const mishaps: Mishaps = new Map();
