@@ -1,5 +1,5 @@
 import type { KubeObject } from "../../src/api/object.ts";
-import type { Deployment, Node, Pod, Service } from "../../src/api/types.gen.ts";
+import type { Deployment, Ingress, Node, Pod, Service } from "../../src/api/types.gen.ts";
 import type { Random } from "../../src/base/random.ts";
 import type { Simulation } from "./simulation.ts";
 
@@ -44,6 +44,14 @@ const service = (name: string, type: string): Service =>
     spec: { type, selector: { app: name }, ports: [{ port: 80 }] },
   }) as Service;
 
+const ingress = (name: string): KubeObject => ({
+  apiVersion: "networking.k8s.io/v1",
+  kind: "Ingress",
+  metadata: { name, namespace: "default" },
+  spec: { defaultBackend: { service: { name, port: { number: 80 } } } },
+});
+const ingressKey = (name: string) => ({ resource: "ingresses.networking.k8s.io", namespace: "default", name }) as const;
+
 const key = (name: string) => ({ resource: "deployments.apps", namespace: "default", name }) as const;
 const image = (random: Random): string => `web:${1 + Math.floor(random.next() * 4)}`;
 
@@ -54,6 +62,7 @@ export const deeds: Readonly<Record<string, (simulation: Simulation) => Promise<
     if (names.length >= 2) return;
     const name = `app-${simulation.named++}`;
     await client.create("services", service(name, random.next() < 0.6 ? "LoadBalancer" : "ClusterIP"), { manager });
+    if (random.next() < 0.3) await client.create(ingressKey(name).resource, ingress(name) as Ingress, { manager });
     await client.create(
       "deployments.apps",
       deployment(name, 1 + Math.floor(random.next() * 5), image(random), random),
@@ -105,6 +114,7 @@ export const deeds: Readonly<Record<string, (simulation: Simulation) => Promise<
     const name = at(names, random);
     if (name === undefined || random.next() < 0.5) return;
     await client.delete(key(name), { propagationPolicy: "Background" });
+    if (simulation.view.get(ingressKey(name).resource, "default", name)) await client.delete(ingressKey(name), {});
     await client.delete({ resource: "services", namespace: "default", name }, {});
     names.splice(names.indexOf(name), 1);
   },

@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
+import { createServer as createHttpServer } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Listener } from "../balancer.ts";
 import { openPlaces } from "./balancers.ts";
+import { passOn } from "./http-rules.ts";
 import type { SimBalancer, SimMachine, World } from "./world.ts";
 
 /**
@@ -31,14 +34,33 @@ export function publisher(world: World, connectTo: (machine: SimMachine) => Dupl
     return undefined;
   };
 
+  /** One request of a client of an application balancer: each may go to another machine. */
+  const serverFor = (id: string, { port, protocol }: Listener): Server => {
+    if (protocol === "TCP") return createServer((client) => accept(id, client));
+    return createHttpServer((request, response) =>
+      passOn(
+        request,
+        response,
+        world.balancers.get(id)?.spec.listeners.find((one) => one.port === port),
+        (groups) => {
+          const chosen = choose(world, world.balancers.get(id), groups);
+          if (chosen === undefined) return undefined;
+          chosen.target.connections++;
+          response.once("close", () => chosen.target.connections--);
+          return connectTo(chosen.machine);
+        },
+      ),
+    );
+  };
+
   const open = async (id: string, { spec }: SimBalancer) => {
     const place: { address?: string; servers: Server[] } = { servers: [] };
     opened.set(id, place);
-    const ports = spec.listeners.filter(({ protocol }) => protocol === "TCP").map(({ port }) => port);
+    const listeners = spec.listeners.filter(({ protocol }) => protocol === "TCP" || protocol === "HTTP");
     for (let attempt = 0; attempt < addressAttemptsMax && opened.get(id) === place; attempt++) {
       const address = addressOf(id, attempt);
-      place.servers = await listenAll(address, ports, (client) => accept(id, client));
-      if (place.servers.length < ports.length) continue;
+      place.servers = await listenAll(address, listeners, (listener) => serverFor(id, listener));
+      if (place.servers.length < listeners.length) continue;
       if (opened.get(id) === place) place.address = address;
       else closeAll(place.servers); // The balancer was removed meanwhile.
       return;
@@ -80,14 +102,14 @@ const closeAll = (servers: readonly Server[]): void => {
 /** Servers on all the ports of an address, or none when one of them is taken. */
 async function listenAll(
   address: string,
-  ports: readonly number[],
-  accept: (client: Socket) => void,
+  listeners: readonly Listener[],
+  serverFor: (listener: Listener) => Server,
 ): Promise<Server[]> {
-  const servers = ports.map(() => createServer(accept));
+  const servers = listeners.map(serverFor);
   const listening = servers.map(
     (server, index) =>
       new Promise<void>((resolve, reject) => {
-        server.once("error", reject).listen(ports[index], address, resolve);
+        server.once("error", reject).listen(listeners[index]?.port, address, resolve);
       }),
   );
   const results = await Promise.allSettled(listening);
@@ -96,10 +118,11 @@ async function listenAll(
   return [];
 }
 
-/** The healthy target with the fewest connections. */
-function choose(world: World, balancer: SimBalancer | undefined) {
+/** The healthy target with the fewest connections; `groups`: of these alone. */
+function choose(world: World, balancer: SimBalancer | undefined, groups?: readonly string[]) {
   const nowMs = world.clock.monotonicMs();
-  const candidates = (balancer ? openPlaces(balancer) : []).flatMap(({ machineId, target }) => {
+  const candidates = (balancer ? openPlaces(balancer) : []).flatMap(({ groupId, machineId, target }) => {
+    if (groups && !groups.includes(groupId)) return [];
     const machine = world.machines.get(machineId);
     if (!machine || target.healthyAtMs > nowMs || !machine.box.serves()) return [];
     return machine.stoppingAtMs > nowMs ? [{ machine, target }] : [];

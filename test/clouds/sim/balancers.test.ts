@@ -1,8 +1,13 @@
+import { get } from "node:http";
+import { expect, test } from "vitest";
+import { fasterClock, systemClock } from "../../../src/base/clock.ts";
 import { seededRandom } from "../../../src/base/random.ts";
 import { VirtualClock } from "../../../src/base/virtual.ts";
 import type { Binding } from "../../../src/clouds/box.ts";
+import type { Launch } from "../../../src/clouds/cloud.ts";
+import { matches } from "../../../src/clouds/sim/http-rules.ts";
 import { openSimCloud } from "../../../src/clouds/sim/open.ts";
-import { type BalancersBench, balancersContract } from "../../contract/balancers.ts";
+import { applicationSpec, type BalancersBench, balancersContract } from "../../contract/balancers.ts";
 import { container } from "../../machines/agent-kit.ts";
 
 const bindingOf = (uid: string): Binding => ({
@@ -20,6 +25,25 @@ const bindingOf = (uid: string): Binding => ({
   volumes: [],
   initContainers: [],
   containers: [container("web", undefined, { image: "web:1" })],
+});
+
+const launchOf = (id: string, slot: string): Launch => ({
+  id,
+  cluster: "test",
+  template: {
+    hash: "0123456789abcdef",
+    image: "debian-12",
+    userData: "",
+    architecture: "amd64",
+    cpuMillis: 500,
+    memoryBytes: 2 ** 29,
+    diskBytes: 2 ** 33,
+    prefetch: [],
+  },
+  placement: { type: "sim.small", zone: "sim-a", capacityType: "on-demand" },
+  slots: [slot],
+  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
+  names: [slot],
 });
 
 async function open(): Promise<BalancersBench> {
@@ -40,24 +64,7 @@ async function open(): Promise<BalancersBench> {
 
   async function machine() {
     const slot = `pod-${++count}`;
-    const [made] = world.launch({
-      id: `l-${count}`,
-      cluster: "test",
-      template: {
-        hash: "0123456789abcdef",
-        image: "debian-12",
-        userData: "",
-        architecture: "amd64",
-        cpuMillis: 500,
-        memoryBytes: 2 ** 29,
-        diskBytes: 2 ** 33,
-        prefetch: [],
-      },
-      placement: { type: "sim.small", zone: "sim-a", capacityType: "on-demand" },
-      slots: [slot],
-      owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
-      names: [slot],
-    });
+    const [made] = world.launch(launchOf(`l-${count}`, slot));
     if (!made) throw new Error("the simulated provider gives a machine");
     return { made, place: { machineId: made.id, address: made.address, port: 80 } };
   }
@@ -96,3 +103,42 @@ async function open(): Promise<BalancersBench> {
 }
 
 balancersContract(open);
+
+test.for([
+  [{}, "any.org", "/x", true],
+  [{ host: "a.org" }, "A.org:8080", "/", true],
+  [{ host: "*.a.org" }, "b.a.org", "/", true],
+  [{ host: "*.a.org" }, "c.b.a.org", "/", false],
+  [{ host: "*.a.org" }, "a.org", "/", false],
+  [{ path: "/foo", pathType: "Prefix" }, "a.org", "/foo/bar", true],
+  [{ path: "/foo/", pathType: "Prefix" }, "a.org", "/foo", true],
+  [{ path: "/foo", pathType: "Prefix" }, "a.org", "/foobar", false],
+  [{ path: "/foo", pathType: "Exact" }, "a.org", "/foo", true],
+  [{ path: "/foo", pathType: "Exact" }, "a.org", "/foo/", false],
+] as const)("the rule %j is for %s%s: %s", ([rule, host, path, want]) => {
+  expect(matches({ ...rule, forward: [] }, host, path)).toBe(want);
+});
+
+test("a published application balancer answers by its rules", async () => {
+  const clock = fasterClock(systemClock, 200);
+  const { cloud, world } = openSimCloud({ clock, random: seededRandom(3), publish: true });
+  const [machine] = world.launch(launchOf("l-1", "pod-1"));
+  machine?.box.bind(bindingOf("pod-1"));
+  const target = { machineId: machine?.id ?? "", address: machine?.address ?? "", port: 80, draining: false };
+  const spec = applicationSpec("ing-1", { "/a": [target] });
+  await cloud.balancers.ensure({ ...spec, listeners: spec.listeners.map((one) => ({ ...one, port: 18_081 })) });
+  const state = async () => (await cloud.balancers.observe()).balancers[0];
+  await expect.poll(async () => (await state())?.targets[0]?.state, { timeout: 10_000 }).toBe("healthy");
+  await expect.poll(async () => (await state())?.addresses[0]?.ip, { timeout: 10_000 }).toMatch(/^127/);
+  const host = (await state())?.addresses[0]?.ip;
+  const ask = (path: string) =>
+    new Promise<string>((resolve, reject) => {
+      get({ host, port: 18_081, path, headers: { host: "www.example.org" }, agent: false }, (response) =>
+        response.toArray().then((chunks) => resolve(`${response.statusCode} ${chunks.join("")}`.trim()), reject),
+      ).on("error", reject);
+    });
+  expect(await ask("/a/x")).toBe("200 pod-1 web:1");
+  expect(await ask("/b")).toBe("404");
+  await cloud.balancers.remove("ing-1");
+  await cloud.close();
+});

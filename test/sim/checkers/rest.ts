@@ -20,12 +20,13 @@ export function leftOver({ view, world, strangers }: Simulation): string[] {
   const wanted = deployments.reduce((sum, { spec }) => sum + (spec.replicas ?? 1), 0);
   const living = [...world.machines.values()].filter(({ id, goneAtMs }) => goneAtMs > nowMs && !strangers.includes(id));
   const services = view.list("services").filter(({ spec }) => Object.keys(spec.selector ?? {}).length > 0);
+  const doors = services.length + view.list("ingresses.networking.k8s.io").length;
   return [
     ...incomplete,
     ...(living.length === wanted ? [] : [`${living.length} machines live, ${wanted} are wanted`]),
     ...(view.list("pods").length === wanted ? [] : [`${view.list("pods").length} Pods, ${wanted} are wanted`]),
-    ...(world.balancers.size === services.length
+    ...(world.balancers.size === doors
       ? []
-      : [`${world.balancers.size} balancers for ${services.length} Services`]),
+      : [`${world.balancers.size} balancers for ${doors} Services and Ingresses`]),
   ];
 }
