@@ -92,7 +92,8 @@ export const readSysctl = (name: string): string | undefined =>
 export function readHostFacts(): HostFacts {
   const root = process.getuid?.() === 0;
   const user = root ? [] : ["--user", "--map-root-user"];
-  const probe = spawnSync("unshare", [...user, "--net", "--", "unshare", "--uts", "--", "true"], { stdio: "ignore" });
+  const [program, ...words] = ["unshare", ...user, "--net", "--", "unshare", "--uts", "--", "true"] as const;
+  const probe = spawnSync(program, words, { stdio: "ignore" });
   return {
     user: userInfo().username,
     root,
