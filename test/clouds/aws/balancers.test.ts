@@ -6,6 +6,7 @@ import {
   ModifyListenerCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { describe, expect, test } from "vitest";
+import { noCallFaults } from "../../../src/clouds/sim/aws/faults.ts";
 import { ec2Latencies } from "../../../src/clouds/sim/aws/latencies.ts";
 import { ingress, openBalancerParts, outcomeOf, service, target } from "./balancer-parts.ts";
 
@@ -167,6 +168,22 @@ describe("a wave of targets", () => {
     await balancers.ensure(service([target(one, { draining: true })]));
     expect(parts.writes().at(-1)).toBe("DeregisterTargets");
     expect((await balancers.state())?.targets).toMatchObject([{ machineId: one, state: "draining" }]);
+  });
+
+  test("is deregistered where the process before registered it and AWS does not show it yet", async () => {
+    let staleMs = 0;
+    const parts = openBalancerParts({ faults: { ...noCallFaults, staleMs: () => staleMs } });
+    const [one = ""] = await parts.launch(1);
+    const before = parts.open();
+    await before.ensure(service([]));
+    await parts.clock.advance(60_000);
+    await before.ensure(service([target(one)]));
+    parts.writes();
+    staleMs = 5_000;
+    const after = parts.open();
+    await after.ensure(service([target(one, { draining: true })]));
+    expect(parts.writes()).toEqual(["DeregisterTargets"]);
+    expect((await after.state())?.targets).toMatchObject([{ machineId: one, state: "draining" }]);
   });
 });
 
