@@ -163,6 +163,7 @@ describe("a wave of targets", () => {
     const [one = ""] = await parts.launch(1);
     const balancers = parts.open();
     await balancers.ensure(service([]));
+    await parts.clock.advance(60_000);
     parts.failNext("RegisterTargets", "ECONNRESET", { isDone: true });
     expect(await outcomeOf(balancers.ensure(service([target(one)])))).toMatch(/^CLOUD_UNAVAILABLE/);
     await balancers.ensure(service([target(one, { draining: true })]));
