@@ -57,11 +57,34 @@ class Units:
         words = spec.get("command") or entry.get("entrypoint", [])
         return [*words, *(spec.get("args") or ([] if spec.get("command") else entry.get("command", [])))]
 
+    def identity(self, container):
+        """Who the program is and what it may do. systemd would refuse numbers that the machine has no names for."""
+        import pwd
+
+        spec = container.spec
+        user, _, group = (spec.get("user") or self.entry(container).get("user") or "0").partition(":")
+        try:
+            found_user = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+            uid, gid = found_user.pw_uid, found_user.pw_gid
+        except KeyError:
+            if not user.isdigit():
+                raise Unstartable("unable to find user %s: no matching entry in passwd file" % user)
+            uid, gid = int(user), 0
+        gid = int(group) if group else gid
+        groups = ",".join(str(each) for each in dict.fromkeys([gid, *(self.box.binding.get("groups") or ())]))
+        words = ["setpriv", "--reuid=%d" % uid, "--regid=%d" % gid, "--groups=" + groups]
+        if not spec["privileged"]:
+            drops = spec["capabilitiesDrop"]
+            names = [name for name in CAPABILITIES if name not in drops and "ALL" not in drops]
+            names = dict.fromkeys([*names, *spec["capabilitiesAdd"]])
+            words.append("--bounding-set=" + ",".join(["-all", *("+" + name.lower() for name in names)]))
+        return words
+
     def environment(self, container):
         given = {"PATH": PATH, "HOME": "/root", "HOSTNAME": self.box.binding["hostname"]}
         given.update(self.entry(container).get("env", {}))
         given.update(container.spec["env"])
-        return ["env", "-i", *("%s=%s" % pair for pair in given.items())]
+        return [*self.identity(container), "env", "-i", *("%s=%s" % pair for pair in given.items())]
 
     def start(self, container, image):
         words = self.words(container)
@@ -88,25 +111,16 @@ class Units:
         raise Broken("CreateContainerError", "systemd did not start " + unit)
 
     def properties(self, container):
-        spec, box = container.spec, self.box
+        spec = container.spec
         properties = ["KillSignal=SIGKILL", "OOMScoreAdjust=300"]
         for source, path, read_only in [*container.mounts(), *((*pair, False) for pair in container.devices())]:
             self.place(source, path)
             kind = "BindReadOnlyPaths" if read_only else "BindPaths"
             properties.append("%s=%s:%s" % (kind, escaped(source), escaped(path)))
-        user, _, group = (spec.get("user") or self.entry(container).get("user", "")).partition(":")
-        properties += ["User=" + user] if user else []
-        properties += ["Group=" + group] if group else []
-        properties += ["SupplementaryGroups=%d" % each for each in box.binding.get("groups") or ()]
         if spec["cpuMillisMax"]:
             properties.append("CPUQuota=%d%%" % max(1, spec["cpuMillisMax"] // 10))
         if spec["memoryBytesMax"]:
             properties += ["MemoryMax=%d" % spec["memoryBytesMax"], "MemorySwapMax=0"]
-        if not spec["privileged"]:
-            drops = spec["capabilitiesDrop"]
-            names = [name for name in CAPABILITIES if name not in drops and "ALL" not in drops]
-            names = dict.fromkeys([*names, *spec["capabilitiesAdd"]])
-            properties.append("CapabilityBoundingSet=" + " ".join("CAP_" + name for name in names))
         properties += ["NoNewPrivileges=yes"] if spec.get("noNewPrivileges") else []
         properties += ["WorkingDirectory=" + spec["workingDir"]] if spec.get("workingDir") else []
         return properties + (["ProtectSystem=strict"] if spec["readOnlyRoot"] else [])
@@ -135,22 +149,34 @@ class Units:
 
 
 def keep(log_path, exit_path, unit, *words):
-    """Runs a unit to its end, beside the agent and not as a part of it: writes its log and how it ended."""
-    process = subprocess.Popen(["systemd-run", "--quiet", "--wait", "--pipe", "--unit=" + unit, *words],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    turn = threading.Lock()
-    copies = [spawn(keep_log, turn, log_path, name, getattr(process, name)) for name in ("stdout", "stderr")]
-    code = process.wait()
+    """Runs a unit to its end, beside the agent and not as a part of it: writes its log and how it ended. What asks for
+    no bus works on machines that have none, so the output comes through pipes with names. The start of a `oneshot` is
+    over when its program is, and no signal counts as a good end of it."""
+    turn, copies, held, flags = threading.Lock(), [], [], []
+    for name, key in (("stdout", "Output"), ("stderr", "Error")):
+        pipe = "%s.%s" % (exit_path, name)
+        remove(pipe)
+        os.mkfifo(pipe, 0o600)
+        source = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        held.append(os.open(pipe, os.O_WRONLY))
+        os.set_blocking(source, True)
+        copies.append(spawn(keep_log, turn, log_path, name, os.fdopen(source, "rb")))
+        flags.append("--property=Standard%s=file:%s" % (key, pipe))
+    code, _, error = run_command("systemd-run", "--quiet", "--service-type=oneshot", "--unit=" + unit, *flags, *words)
+    log(error)
+    facts = {}
+    while facts.get("ActiveState") not in ("inactive", "failed"):
+        # As a rule once; the wait is for a systemd that has replaced itself by a newer one.
+        time.sleep(1 if facts else 0)
+        _, out, _ = run_command("systemctl", "show", "--property=ActiveState,Result,ExecMainCode,ExecMainStatus", unit)
+        facts = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+    for end in held:
+        os.close(end)
     for copy in copies:
-        copy.join(1)
-    _, out, _ = run_command("systemctl", "show", "--property=Result,ExecMainCode,ExecMainStatus", unit)
-    facts = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        copy.join()
     status = int(facts.get("ExecMainStatus") or 0)
     # A unit that ended well is forgotten at once; 1 is systemd's word for "by itself", the others are signals.
-    if facts.get("ExecMainCode") in ("2", "3"):
-        code = 128 + status
-    elif status:
-        code = status
+    code = 128 + status if facts.get("ExecMainCode") in ("2", "3") else status or code
     write(exit_path, "%d %s" % (code, facts.get("Result", "")))
     run_command("systemctl", "reset-failed", unit)
 

@@ -137,7 +137,7 @@ export async function startAgent(patch = "", options: TestAgentOptions = {}): Pr
     return Buffer.concat(chunks).toString();
   };
   const endContainers = () => {
-    for (const pid of pidsBelow(podman)) {
+    for (const pid of [...pidsBelow(podman), ...keepersOf(root)]) {
       try {
         process.kill(-pid, "SIGKILL");
       } catch {
@@ -218,6 +218,17 @@ async function connected(path: string) {
   }
   throw new Error(`nothing listens on ${path}`);
 }
+
+/** What stays beside the agent and keeps its units' logs. */
+const keepersOf = (root: string): number[] =>
+  readdirSync("/proc").flatMap((pid) => {
+    try {
+      const words = /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0") : [];
+      return words.includes(join(root, "agent.py")) && words.includes("keep") ? [Number(pid)] : [];
+    } catch {
+      return []; // It has ended by now.
+    }
+  });
 
 /** Processes of the stand-ins: containers by the calls that name them, units by their files. */
 function pidsBelow(podman: string): number[] {

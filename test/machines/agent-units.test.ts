@@ -17,7 +17,7 @@ import {
 } from "./agent-kit.ts";
 
 const catalog = {
-  "nginx:1": { package: "nginx-light", command: ["sh", "-c", "echo from the catalog; sleep 1000"], user: "www" },
+  "nginx:1": { package: "nginx-light", command: ["sh", "-c", "echo from the catalog; sleep 1000"], user: "nobody" },
   tool: { package: "tool", entrypoint: ["sh", "-c"], command: ["exit 1"], env: { GREETING: "hello" } },
 };
 const installed = { "opt/drover/catalog.json": JSON.stringify(catalog), "opt/drover/installed": "" };
@@ -42,7 +42,7 @@ describe("programs of the machine in place of images", () => {
     expect(report.containerStatuses[0]).toMatchObject({ image: "nginx:1", imageID: "package:nginx-light@1.22.1-9" });
     expect(report.events[0]?.message).toBe('Image "nginx:1" is the package nginx-light 1.22.1-9 here');
     await expect.poll(() => agent.read({ op: "logs", container: "web" })).toBe("from the catalog\n");
-    expect(runs(agent)[0]).toContain("--property=User=www");
+    expect(runs(agent)[0]).toContain("--reuid=65534");
   });
 
   test("command, arguments, environment, mounts and limits are the Pod's", async () => {
@@ -74,16 +74,15 @@ describe("programs of the machine in place of images", () => {
     for (const wanted of [
       "CPUQuota=25%",
       "MemoryMax=67108864",
-      "User=7",
-      "Group=8",
-      "SupplementaryGroups=99",
       "ProtectSystem=strict",
       "NoNewPrivileges=yes",
       "WorkingDirectory=/work",
-      "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
       `BindReadOnlyPaths=${agent.volume("cfg", "")}:/etc/some\\ config`.replace("/:", ":"),
     ]) {
       expect(runs(agent)[0]).toContain(`--property=${wanted}`);
+    }
+    for (const wanted of ["--reuid=7", "--regid=8", "--groups=8,99", "--bounding-set=-all,+net_bind_service"]) {
+      expect(runs(agent)[0]).toContain(wanted);
     }
     expect(existsSync(join(agent.root, "etc/some config"))).toBe(true);
   });
