@@ -7,10 +7,12 @@ bootstrap();
 const { typesFile } = await import("./generate-types.mjs");
 const { errorsPage } = await import("../dist/cli/errors-page.js");
 const { supportPage } = await import("../dist/cli/support-page.js");
+const { policyParts, policyText } = await import("../dist/clouds/aws/policy.js");
 const files = {
   "src/api/types.gen.ts": typesFile(),
   "docs/errors.md": errorsPage(),
   "docs/support.md": supportPage(),
+  ...Object.fromEntries(policyParts.map((part) => [`infra/policy-${part}.json.tftpl`, policyText(part)])),
 };
 const stale = Object.entries(files).filter(([name, text]) => {
   try {
