@@ -14,6 +14,7 @@ import type { DiskPoll } from "./disk-poll.ts";
 import { tell } from "./events.ts";
 import type { MachineImages } from "./machine-images.ts";
 import type { Memory } from "./memory.ts";
+import type { NamesBook } from "./names-book.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Notice } from "./reconciler.ts";
 import type { Log } from "./run.ts";
@@ -27,6 +28,7 @@ export type ActOptions = {
   poll: Poll;
   book: BalancerBook;
   memory: Memory;
+  names: NamesBook;
   disks: DiskPoll;
   images: Pick<MachineImages, "lookUp">;
   /** What a machine is told of its Pod. @throws DroverError */
@@ -100,7 +102,7 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
         return actOnDisk(options, action, signal);
       case "changeNames":
         await cloud.names.change(action.records, signal);
-        for (const record of action.records) memory.namesWritten.set(record.name, JSON.stringify(record));
+        options.names.changed(action.records);
         return;
     }
   }

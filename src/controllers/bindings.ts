@@ -3,6 +3,7 @@ import type { Binding } from "../clouds/box.ts";
 import type { Cloud, Surroundings } from "../clouds/cloud.ts";
 import { bindingFor } from "../machines/binding.ts";
 import type { Client } from "../registry/client.ts";
+import { type NamesOnly, redirectsOf } from "./names-only.ts";
 
 export type BindingOptions = {
   client: Client;
@@ -14,11 +15,18 @@ export type BindingOptions = {
 };
 
 /** What each machine is told of its Pod, from the objects as they are when it is asked for. */
-export function openBindings({ client, cloud, clusterDomain = "cluster.local", tokenFor }: BindingOptions) {
+export function openBindings({
+  client,
+  cloud,
+  clusterDomain = "cluster.local",
+  tokenFor,
+  namesOnly,
+}: BindingOptions & { namesOnly: NamesOnly }) {
   let surroundings: Surroundings | undefined;
   return async (pod: Pod, machineId: string, address: string): Promise<Binding> => {
     surroundings ??= await cloud.surroundings();
-    return bindingFor({
+    const redirects = redirectsOf(client.view, namesOnly, pod);
+    const binding = bindingFor({
       pod,
       address,
       node: machineId,
@@ -27,5 +35,6 @@ export function openBindings({ client, cloud, clusterDomain = "cluster.local", t
       clusterDomain,
       tokenFor: (projection) => tokenFor?.(pod, projection) ?? "",
     });
+    return { ...binding, ...(redirects.length > 0 && { redirects }) };
   };
 }

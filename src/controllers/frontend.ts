@@ -81,7 +81,7 @@ export function findFrontend<K extends FrontendKind>(
   };
 }
 
-const isFrontend = (object: KubeObject): object is Frontend => object.kind === "Frontend";
+export const isFrontend = (object: KubeObject): object is Frontend => object.kind === "Frontend";
 
 /** What is written down of a balancer. */
 export const recordOf = ({ listeners, groups, ...rest }: BalancerSpec): BalancerRecord => ({

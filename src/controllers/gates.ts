@@ -3,17 +3,21 @@ import type { Ingress, PodReadinessGate, Service } from "../api/types.gen.ts";
 import type { View } from "../registry/view.ts";
 import { frontendName } from "./frontend.ts";
 import { backendServices, foreignClass } from "./ingress-class.ts";
+import type { NamesOnly } from "./names-only.ts";
 
 const prefix = "drover.dev/balancer-";
 
 /** Whether the cloud has a balancer for this Service. */
-export const hasBalancer = ({ spec }: Service): boolean =>
-  spec.type !== "ExternalName" && spec.clusterIP !== "None" && Object.keys(spec.selector ?? {}).length > 0;
+export const hasBalancer = (service: Service, namesOnly: NamesOnly): boolean => {
+  const { type, clusterIP, selector = {} } = service.spec;
+  return type !== "ExternalName" && clusterIP !== "None" && Object.keys(selector).length > 0 && !namesOnly(service);
+};
 
 /** What may send requests to Pods: the Services of a namespace, and its Ingresses that are drover's. */
-export type Doors = { services: readonly Service[]; ingresses: readonly Ingress[] };
+export type Doors = { services: readonly Service[]; ingresses: readonly Ingress[]; namesOnly: NamesOnly };
 
-export const doorsOf = (view: View, namespace: string | undefined): Doors => ({
+export const doorsOf = (view: View, namesOnly: NamesOnly, namespace: string | undefined): Doors => ({
+  namesOnly,
   services: view.list("services", namespace),
   ingresses: view
     .list("ingresses.networking.k8s.io", namespace)
@@ -23,7 +27,7 @@ export const doorsOf = (view: View, namespace: string | undefined): Doors => ({
 type Labels = Record<string, string> | undefined;
 
 /** The balancers that are to reach a Pod with these labels: the uid of the Service or Ingress, and the balancer's id. */
-export function balancersFor({ services, ingresses }: Doors, labels: Labels): { uid: string; id: string }[] {
+export function balancersFor({ services, ingresses, namesOnly }: Doors, labels: Labels): { uid: string; id: string }[] {
   const selecting = services
     .filter(({ metadata, spec }) => {
       const isThere = metadata.deletionTimestamp === undefined && Object.keys(spec.selector ?? {}).length > 0;
@@ -42,7 +46,10 @@ export function balancersFor({ services, ingresses }: Doors, labels: Labels): { 
       uid,
       id: frontendName(kind, uid),
     });
-  return [...selecting.filter(hasBalancer).map(balancer("service")), ...routing.map(balancer("ingress"))];
+  return [
+    ...selecting.filter((service) => hasBalancer(service, namesOnly)).map(balancer("service")),
+    ...routing.map(balancer("ingress")),
+  ];
 }
 
 /** The uid of the Service or Ingress that a readiness gate waits for; undefined for gates of others. */

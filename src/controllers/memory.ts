@@ -13,8 +13,6 @@ export type Memory = {
   losses: Map<string, { owner: string; atMs: number }>;
   /** Machines of nobody that were told of. */
   strangersTold: Set<string>;
-  /** The names that were last written to the machines' resolvers, by name, as text. */
-  namesWritten: Map<string, string>;
 };
 
 export const openMemory = (): Memory => ({
@@ -23,7 +21,6 @@ export const openMemory = (): Memory => ({
   sourcesSent: new Map(),
   losses: new Map(),
   strangersTold: new Set(),
-  namesWritten: new Map(),
 });
 
 /** Losses further back count for nothing any more. */

@@ -1,12 +1,13 @@
 import { labelSelectorMatcher } from "../api/labels.ts";
-import type { KubeObject, ObjectKey } from "../api/object.ts";
+import type { ObjectKey } from "../api/object.ts";
 import type { Pod, Service } from "../api/types.gen.ts";
 import type { BalancerState } from "../clouds/balancer.ts";
 import type { NameRecord } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import { type Frontend, findFrontend, frontendRecord, frontendResource, ownerKey, recordKey } from "./frontend.ts";
-import type { Memory } from "./memory.ts";
+import { type NamesBook, podTtlSeconds } from "./names-book.ts";
+import { type NamesOnly, nameOf, servicesNaming } from "./names-only.ts";
 import { isActive, isReady, keyOf } from "./owned.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 
@@ -14,6 +15,8 @@ export type NamesWorld = {
   clusterDomain: string;
   service?: Service | undefined;
   record?: Frontend | undefined;
+  /** The name is that of the Pods, not of a balancer. */
+  standsForPods: boolean;
   pods: readonly Pod[];
   state?: BalancerState | undefined;
   /** What was last written, by name, as JSON. */
@@ -23,25 +26,26 @@ export type NamesWorld = {
 export type NamesOptions = {
   view: View;
   book: Pick<BalancerBook, "state">;
-  memory: Memory;
+  names: NamesBook;
+  namesOnly: NamesOnly;
   clusterDomain?: string;
 };
 
-/** A Pod that has gone is out of every resolver's answers after so long. */
-const headlessTtlSeconds = 5;
 const serviceTtlSeconds = 30;
 
-/** Names in the machines' network: one a Service, and of a headless one the addresses of its Pods. */
+/** Names in the machines' network: one a Service, and of one without a balancer the addresses of its Pods. */
 export const namesReconciler = ({
   view,
   book,
-  memory,
+  names,
+  namesOnly,
   clusterDomain = "cluster.local",
 }: NamesOptions): Reconciler<NamesWorld> => ({
   name: "names",
   watches: {
     services: (object) => [ownerKey("service", object)],
-    pods: (object) => headlessOf(object, view),
+    pods: (object) => servicesNaming(view, namesOnly, object as Pod).map(keyOfService), // By its resource.
+    namespaces: ({ metadata }) => view.list("services", metadata.name).map(keyOfService),
     [frontendResource]: (object) => recordKey("service", object),
   },
   observe(key) {
@@ -50,20 +54,17 @@ export const namesReconciler = ({
     if (!service && !record) return undefined;
     const matches = labelSelectorMatcher({ matchLabels: service?.spec.selector ?? {} });
     const isHeadless = service?.spec.clusterIP === "None" && Object.keys(service.spec.selector ?? {}).length > 0;
-    const pods = isHeadless
+    const standsForPods = service !== undefined && (isHeadless || namesOnly(service));
+    const pods = standsForPods
       ? view.list("pods", service.metadata.namespace).filter(({ metadata }) => matches(metadata.labels))
       : [];
-    return { clusterDomain, service, record, pods, state: book.state(key.name), written: memory.namesWritten };
+    const state = book.state(key.name);
+    return { clusterDomain, service, record, standsForPods, pods, state, written: names.written };
   },
   plan: planNames,
 });
 
-const headlessOf = (pod: KubeObject, view: View): ObjectKey[] =>
-  view
-    .list("services", pod.metadata.namespace)
-    .filter(({ spec }) => spec.clusterIP === "None" && Object.keys(spec.selector ?? {}).length > 0)
-    .filter(({ spec }) => labelSelectorMatcher({ matchLabels: spec.selector ?? {} })(pod.metadata.labels))
-    .map((service) => ownerKey("service", service));
+const keyOfService = (service: Service): ObjectKey => ownerKey("service", service);
 
 export function planNames(world: NamesWorld): Plan {
   const { service, record, written } = world;
@@ -92,12 +93,13 @@ const writeNames = (record: Frontend, names: readonly string[]): Action => ({
 });
 
 function recordsOf(world: NamesWorld, service: Service): NameRecord[] {
-  const { metadata, spec } = service;
-  const name = `${metadata.name}.${metadata.namespace}.svc.${world.clusterDomain}`;
+  const { spec } = service;
+  const name = nameOf(service, world.clusterDomain);
   const common = { ttlSeconds: serviceTtlSeconds };
   if (spec.type === "ExternalName")
     return spec.externalName ? [{ ...common, name, type: "CNAME", values: [spec.externalName] }] : [];
-  if (spec.clusterIP === "None") return headlessRecords(world, name);
+  if (world.standsForPods) return podRecords(world, name);
+  if (spec.clusterIP === "None") return [];
   const address = world.state?.addresses[0];
   if (address?.hostname !== undefined && world.state?.ready) {
     return [{ ...common, name, type: "CNAME", values: [address.hostname] }];
@@ -106,14 +108,14 @@ function recordsOf(world: NamesWorld, service: Service): NameRecord[] {
 }
 
 /** All Pods under the Service's name, and each that has a host name under its own. */
-function headlessRecords({ service, pods }: NamesWorld, name: string): NameRecord[] {
+function podRecords({ service, pods }: NamesWorld, name: string): NameRecord[] {
   const isPublished = (pod: Pod) => isActive(pod) && (isReady(pod) || service?.spec.publishNotReadyAddresses === true);
   const answered = pods.filter((pod) => isPublished(pod) && pod.status?.podIP);
   const record = (of: string, among: readonly Pod[]): NameRecord => ({
     name: of,
     type: "A",
     values: among.flatMap(({ status }) => status?.podIP ?? []).sort(),
-    ttlSeconds: headlessTtlSeconds,
+    ttlSeconds: podTtlSeconds,
   });
   const hosts = answered.filter(({ spec }) => spec.hostname && spec.subdomain === service?.metadata.name);
   const own = hosts.map((pod) => record(`${pod.spec.hostname}.${name}`, [pod]));

@@ -1,12 +1,15 @@
+import { labelSelectorMatcher } from "../api/labels.ts";
 import type { KubeObject, ObjectKey } from "../api/object.ts";
-import type { PersistentVolume, Pod } from "../api/types.gen.ts";
+import type { PersistentVolume, Pod, Service } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Boxes } from "../clouds/box.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import { balancersFor, doorsOf, gatedBy } from "./gates.ts";
 import type { Memory } from "./memory.ts";
-import { controllerOf, isFinished, isSame, keyOf } from "./owned.ts";
+import type { NamesBook } from "./names-book.ts";
+import { isForgotten, type NamesOnly, redirectsOf } from "./names-only.ts";
+import { controllerOf, isFinished, isSame, keyOf, timeMs } from "./owned.ts";
 import { planEnd } from "./pod-end.ts";
 import { hasToken, podsOnDisk, sourcesText, usersOf } from "./pod-sources.ts";
 import { lostStatus, nextStatus, stageNotice } from "./pod-status.ts";
@@ -22,6 +25,9 @@ export type PodOptions = {
   boxes: Pick<Boxes, "contact">;
   book: BalancerBook;
   memory: Memory;
+  names: NamesBook;
+  namesOnly: NamesOnly;
+  clusterDomain?: string;
   clock: Clock;
 };
 
@@ -31,7 +37,7 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
   watches: {
     pods: (object) => [keyOf("pods", object)],
     nodes: (object) => podOn(options.roster, object.metadata.name),
-    services: (object) => gatedPods(options.view, object),
+    services: (object) => [...gatedPods(options.view, object), ...namedPods(options, object as Service)], // By its resource.
     "ingresses.networking.k8s.io": (object) => gatedPods(options.view, object),
     configmaps: (object) => usersOf(options.view, "configmaps", object),
     secrets: (object) => usersOf(options.view, "secrets", object),
@@ -40,7 +46,7 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
     "launches.drover.dev": (object) => seatedPods(options.roster, object),
   },
   observe(key) {
-    const { view, roster, poll, boxes, book, memory } = options;
+    const { view, roster, poll, boxes, memory } = options;
     const pod = view.get("pods", key.namespace, key.name);
     if (!pod) return undefined;
     const seat = roster.seatOf(pod.metadata.uid ?? "");
@@ -57,15 +63,44 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
       hasNode: view.get("nodes", "", machineId) !== undefined,
       contact: boxes.contact(machineId),
       gates: gatesOf(pod, machineId, options),
-      released: seat?.machine === undefined || book.released(machineId),
-      drainingForMs: book.drainingForMs(machineId),
+      ...drainOf(pod, machineId, options),
       toldUpTo: memory.toldUpTo.get(machineId) ?? 0,
-      sources: sourcesText(view, pod),
+      sources: sourcesText(view, pod) + redirectsText(options, pod),
       sourcesSent: sent && { sources: sent.sources, ageMs: options.clock.monotonicMs() - sent.atMs },
     };
   },
   plan: planPod,
 });
+
+/** Whether anybody may still be sent to the Pod's machine, and for how long nobody should have been. */
+function drainOf(pod: Pod, machineId: string, { view, book, names, namesOnly, clusterDomain, clock }: PodOptions) {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata;
+  const forMs = book.drainingForMs(machineId);
+  const domain = { clusterDomain: clusterDomain ?? "cluster.local" };
+  if (machineId === "" || isForgotten(pod, { view, names, namesOnly, ...domain })) {
+    return { released: machineId === "" || book.released(machineId), drainingForMs: forMs };
+  }
+  const goingMs = clock.wallMs() - (timeMs(deletionTimestamp) - deletionGracePeriodSeconds * 1_000);
+  return { released: false, drainingForMs: forMs && Math.min(forMs, goingMs) };
+}
+
+/** Another text whenever the machine has other ports to redirect. */
+function redirectsText({ view, namesOnly }: PodOptions, pod: Pod): string {
+  const redirects = redirectsOf(view, namesOnly, pod);
+  return redirects.length > 0 ? JSON.stringify(redirects) : "";
+}
+
+/** Pods on machines that a Service without a balancer selects. */
+const namedPods = ({ view, namesOnly }: PodOptions, service: Service): ObjectKey[] =>
+  namesOnly(service)
+    ? view
+        .list("pods", service.metadata.namespace)
+        .filter(({ spec, metadata }) => spec.nodeName && selects(service, metadata.labels))
+        .map((pod) => keyOf("pods", pod))
+    : [];
+
+const selects = ({ spec }: Service, labels: Record<string, string> | undefined): boolean =>
+  labelSelectorMatcher({ matchLabels: spec.selector ?? {} })(labels);
 
 /** Machines that end before they serve make their owner wait for the next one. */
 function noteLoss({ metadata }: Pod, { memory, clock }: PodOptions): void {
@@ -93,10 +128,10 @@ const gatedPods = (view: View, { metadata }: KubeObject): ObjectKey[] =>
     .map((pod) => keyOf("pods", pod));
 
 /** What the balancers say of each gate; without a word from them a gate stays as it is. */
-function gatesOf({ spec, metadata }: Pod, machineId: string, { view, book }: PodOptions): GateState[] {
+function gatesOf({ spec, metadata }: Pod, machineId: string, { view, book, namesOnly }: PodOptions): GateState[] {
   const types = (spec.readinessGates ?? []).filter(({ conditionType }) => gatedBy(conditionType) !== undefined);
   if (types.length === 0) return [];
-  const balancers = balancersFor(doorsOf(view, metadata.namespace), metadata.labels);
+  const balancers = balancersFor(doorsOf(view, namesOnly, metadata.namespace), metadata.labels);
   return types.flatMap(({ conditionType: type }): GateState[] => {
     const balancer = balancers.find(({ uid }) => uid === gatedBy(type));
     if (!balancer) return [{ type, open: true, reason: "NoBalancer", message: "No balancer is to reach the Pod." }];

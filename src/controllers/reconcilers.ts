@@ -21,6 +21,8 @@ import { launchReconciler } from "./launches.ts";
 import type { MachineImages } from "./machine-images.ts";
 import type { Memory } from "./memory.ts";
 import { namesReconciler } from "./names.ts";
+import type { NamesBook } from "./names-book.ts";
+import type { NamesOnly } from "./names-only.ts";
 import { namespaceReconciler } from "./namespaces.ts";
 import { nodeReconciler } from "./nodes.ts";
 import type { OwnerIndex } from "./owner-index.ts";
@@ -51,6 +53,8 @@ export type ControllerOptions = {
   /** Time between two looks at the provider while something is under way (default 500), and at rest (10,000). */
   pollFastMs?: number;
   pollSlowMs?: number;
+  /** Services of type ClusterIP have no balancer where neither they nor their Namespace ask for one. Default: false. */
+  namesByDefault?: boolean;
   /** How long the machine of a finished Pod is kept for its logs. Default: 600. */
   finishedKeepSeconds?: number;
   /** What machines are made of where the Pod says nothing. Default: `debian-12`. */
@@ -64,6 +68,8 @@ export type Parts = ControllerOptions & {
   view: View;
   book: BalancerBook;
   memory: Memory;
+  names: NamesBook;
+  namesOnly: NamesOnly;
   roster: Roster;
   owners: OwnerIndex;
   poll: Poll;
@@ -92,7 +98,7 @@ export function startReconcilers(parts: Parts, run: Run) {
   run(endpointsReconciler(view), 8, endpointsPauseMs);
   run(disruptionReconciler(view), 8, countingPauseMs);
   run(deploymentReconciler(view), 8, countingPauseMs);
-  run(replicaSetReconciler(view, unseen, parts.images), 8, countingPauseMs);
+  run(replicaSetReconciler({ ...parts, unseen }), 8, countingPauseMs);
   return {
     pods: run(podReconciler(parts), 64),
     nodes: run(nodeReconciler(parts), 16),

@@ -13,6 +13,7 @@ import {
   notedImage,
   noteOf,
 } from "./machine-images.ts";
+import type { NamesOnly } from "./names-only.ts";
 import {
   adopted,
   availableAtMs,
@@ -46,12 +47,20 @@ export type ReplicaSetWorld = {
 const source = "replicaset-controller";
 const unseenAgainMs = 250;
 
+export type ReplicaSetOptions = {
+  view: View;
+  unseen: () => boolean;
+  images: Pick<MachineImages, "lookupOf" | "answer">;
+  namesOnly: NamesOnly;
+};
+
 /** ReplicaSets: as many Pods of one template as wanted. */
-export const replicaSetReconciler = (
-  view: View,
-  unseen: () => boolean,
-  images: Pick<MachineImages, "lookupOf" | "answer">,
-): Reconciler<ReplicaSetWorld> => ({
+export const replicaSetReconciler = ({
+  view,
+  unseen,
+  images,
+  namesOnly,
+}: ReplicaSetOptions): Reconciler<ReplicaSetWorld> => ({
   name: "replicasets",
   watches: {
     "replicasets.apps": (object) => [keyOf("replicasets.apps", object)],
@@ -72,7 +81,7 @@ export const replicaSetReconciler = (
     return {
       replicaSet,
       pods: [...owned, ...orphans],
-      doors: doorsOf(view, key.namespace),
+      doors: doorsOf(view, namesOnly, key.namespace),
       neighbours,
       unseen: unseen(),
       lookup,

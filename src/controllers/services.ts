@@ -20,6 +20,7 @@ import {
   recordOf,
 } from "./frontend.ts";
 import { hasBalancer } from "./gates.ts";
+import type { NamesOnly } from "./names-only.ts";
 import { isSame, keyOf } from "./owned.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import { portOfGroup, serviceBalancer } from "./service-balancer.ts";
@@ -29,21 +30,23 @@ export type ServiceWorld = BalancingWorld & {
   service?: Service | undefined;
 };
 
+export type ServiceOptions = BalancingOptions & { namesOnly: NamesOnly };
+
 /** Services with a balancer: the balancer, its targets, and its address in the Service's status. */
-export const serviceReconciler = (options: BalancingOptions): Reconciler<ServiceWorld> => ({
+export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWorld> => ({
   name: "services",
   watches: {
     services: (object) => [ownerKey("service", object)],
     pods: (object) => servicesOf(object, options),
-    "deployments.apps": ({ metadata }) =>
-      options.view.list("services", metadata.namespace).filter(hasBalancer).map(keyOfService),
+    "deployments.apps": ({ metadata }) => options.view.list("services", metadata.namespace).map(keyOfService),
+    namespaces: ({ metadata }) => options.view.list("services", metadata.name).map(keyOfService),
     [frontendResource]: (object) => recordKey("service", object),
   },
   observe(key, failure) {
     const { view, book, cluster } = options;
     const { object: found, record } = findFrontend(view, "service", key);
     const isGone = !found || found.metadata.deletionTimestamp !== undefined;
-    const service = !isGone && hasBalancer(found) ? found : undefined;
+    const service = !isGone && hasBalancer(found, options.namesOnly) ? found : undefined;
     if (!service && !record) return undefined;
     const { name: id } = key;
     const state = book.state(id);
@@ -68,12 +71,12 @@ export const serviceReconciler = (options: BalancingOptions): Reconciler<Service
 const keyOfService = (service: Service): ObjectKey => ownerKey("service", service);
 
 /** Services that select the Pod, and those whose balancer still has its machine. */
-function servicesOf(pod: KubeObject, { view, roster, book }: BalancingOptions): ObjectKey[] {
+function servicesOf(pod: KubeObject, { view, roster, book, namesOnly }: ServiceOptions): ObjectKey[] {
   const machineId = roster.seatOf(pod.metadata.uid ?? "")?.machine?.id ?? "";
   return view
     .list("services", pod.metadata.namespace)
     .filter((service) => {
-      if (!hasBalancer(service)) return false;
+      if (!hasBalancer(service, namesOnly)) return false;
       const matches = labelSelectorMatcher({ matchLabels: service.spec.selector ?? {} });
       return (
         matches(pod.metadata.labels) || book.mentions(frontendName("service", service.metadata.uid ?? ""), machineId)

@@ -11,6 +11,8 @@ import { openClaims } from "./claims.ts";
 import { openDiskPoll } from "./disk-poll.ts";
 import { type MachineImages, openMachineImages } from "./machine-images.ts";
 import { openMemory } from "./memory.ts";
+import { openNamesBook } from "./names-book.ts";
+import { openNamesOnly } from "./names-only.ts";
 import { openOwnerIndex } from "./owner-index.ts";
 import { openPoll } from "./poll.ts";
 import { type ControllerOptions, type Run, startReconcilers } from "./reconcilers.ts";
@@ -33,6 +35,8 @@ export function startControllers(options: ControllerOptions): Controllers {
   setMaxListeners(0, signal); // One a queue, and those of the calls under way.
   const book = openBalancerBook(clock);
   const memory = openMemory();
+  const names = openNamesBook(clock);
+  const namesOnly = openNamesOnly(client.view, options.namesByDefault ?? false);
   const roster = openRoster(client);
   const owners = openOwnerIndex(client);
   const runners: Runner[] = [];
@@ -58,8 +62,9 @@ export function startControllers(options: ControllerOptions): Controllers {
     onChange: (ids) => route.seenDisks(ids),
   });
   const images = openMachineImages({ ...options, view: client.view });
-  const bindingOf = openBindings(options);
-  const act = openAct({ client, cloud, boxes, clock, log, poll, book, memory, disks, images, bindingOf });
+  const bindingOf = openBindings({ ...options, namesOnly });
+  const shared = { view: client.view, book, memory, names, namesOnly, roster, owners, poll, disks, images };
+  const act = openAct({ ...options, ...shared, bindingOf });
   const run: Run = (reconciler, concurrency, pauseMs = 0) => {
     const runner = runReconciler(reconciler, { client, clock, log, signal, act, concurrency, pauseMs });
     runners.push(runner);
@@ -68,19 +73,7 @@ export function startControllers(options: ControllerOptions): Controllers {
   const templateOf = (pod: Pod) => templateFor(pod, options, images);
   const claims = openClaims({ poll, book, roster, view: client.view, templateOf, clock });
   const unidentify = client.identifyWith(claims.identify);
-  const parts = {
-    ...options,
-    view: client.view,
-    book,
-    memory,
-    roster,
-    owners,
-    poll,
-    disks,
-    images,
-    claims,
-    templateOf,
-  };
+  const parts = { ...options, ...shared, claims, templateOf };
   const route = openRoutes(parts, startReconcilers(parts, run));
   const unlisten = boxes.onChange(route.heard);
   const unsubscribe = client.subscribe(({ key, before, after }) => {

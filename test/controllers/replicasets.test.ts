@@ -52,7 +52,7 @@ const pod = (letter: string, index: number): Pod => {
 const world = (replicas: number, word: string, more: Partial<ReplicaSetWorld> = {}): ReplicaSetWorld => ({
   replicaSet: replicaSet(replicas),
   pods: [...word].map(pod),
-  doors: { services: [], ingresses: [] },
+  doors: { services: [], ingresses: [], namesOnly: () => false },
   neighbours: new Map(),
   unseen: false,
   lookup: { reference: "debian-12", architecture: "amd64" },
@@ -132,9 +132,10 @@ test("a new Pod has a gate for each balancer that is to reach it", () => {
     spec: { defaultBackend: { service: { name: backend, port: { number: 80 } } } },
   });
   const ingresses = [ingress("site", "headless"), ingress("shop", "other")];
-  const [together] = planReplicaSet(world(1, "", { doors: { services, ingresses } }), nowMs).actions.filter(
-    ({ do: does }) => does === "together",
-  );
+  const [together] = planReplicaSet(
+    world(1, "", { doors: { services, ingresses, namesOnly: () => false } }),
+    nowMs,
+  ).actions.filter(({ do: does }) => does === "together");
   const [create] = together?.do === "together" ? together.actions : [];
   expect(create?.do === "create" && create.object.spec).toMatchObject({
     readinessGates: [{ conditionType: "drover.dev/balancer-front" }, { conditionType: "drover.dev/balancer-site" }],
