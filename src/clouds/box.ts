@@ -25,7 +25,7 @@ export type BoundVolume =
 export type Redirect = { port: number; targetPort: number; protocol: "TCP" | "UDP" };
 
 /** What of a bound Pod may change while it runs. */
-export type BoxUpdate = {
+type BoxUpdate = {
   /** By name; those that are not named stay. `files` are replaced; a `disk` that has grown gets a larger file system. */
   volumes: readonly BoundVolume[];
   /** All of them; absent: they stay as they are. */
@@ -142,7 +142,7 @@ export type BoxEvent = {
  * What the provider has told the machine of its own end. interruption: it is taken away at `atMs`; rebalance: it is
  * likely to be; retirement: its host is, `atMs` is the beginning of the time for it.
  */
-export type Notice = { kind: "interruption" | "rebalance" | "retirement"; atMs?: number };
+type Notice = { kind: "interruption" | "rebalance" | "retirement"; atMs?: number };
 
 /** What the agent reports, whole each time. */
 export type Report = {

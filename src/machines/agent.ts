@@ -66,7 +66,7 @@ function tightened(line: string): string {
  * A Python file without its comments, doc strings, empty lines and needless spaces, for user data is short. Three quotes
  * begin doc strings only, code is indented by fours, and no text runs over lines; all that holds for the agent.
  */
-export const compactPython = (text: string): string =>
+const compactPython = (text: string): string =>
   text
     .replace(/^ *"""[\s\S]*?"""\n/gm, "")
     .split("\n")

@@ -58,7 +58,7 @@ def mount_disk(box, volume):
         demand("mount", "-t", present or wanted, "-o", "ro" if volume["readOnly"] else "rw", device, folder)
     if not volume["readOnly"]:
         grow = ("xfs_growfs", folder) if wanted == "xfs" else ("resize2fs", device)
-        demand(*grow)
+        box.attempt("FileSystemResizeFailed", 'volume "%s": ' % volume["name"], demand, *grow)
         hand_over(folder, box.binding.get("fsGroup"))
     box.folders[volume["name"]] = folder
 
