@@ -9,7 +9,7 @@ import { Retries, type RetryRules } from "./retry.ts";
 import type { AwsWorld } from "./world.ts";
 
 /** An SDK command as far as a client looks at it. */
-export type Command = { input: object };
+type Command = { input: object };
 
 /** Assignable to every SDK client's `send`: who sends a command knows what it answers. */
 export type FakeClient = { send: (command: Command, options?: object) => Promise<never> };

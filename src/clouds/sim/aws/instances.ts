@@ -55,7 +55,7 @@ export type Instance = Resource & {
 };
 
 /** Terminated instances can be seen for about an hour. */
-export const terminatedVisibleMs = 3_600_000;
+const terminatedVisibleMs = 3_600_000;
 
 export type InstanceState = "pending" | "running" | "shutting-down" | "terminated" | "stopped";
 const stateCodes = { pending: 0, running: 16, "shutting-down": 32, terminated: 48, stopped: 80 } as const;

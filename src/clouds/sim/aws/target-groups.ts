@@ -15,7 +15,7 @@ import { type Tags, tagsFrom } from "./tags.ts";
 import type { Target } from "./target-health.ts";
 import { type AwsWorld, type Resource, visibleAt } from "./world.ts";
 
-export type HealthCheck = {
+type HealthCheck = {
   protocol: string;
   port: string;
   path?: string;

@@ -141,7 +141,7 @@ const reasons: Readonly<Record<string, TargetHealth>> = {
 };
 
 /** What the load balancer says of a target at that moment. */
-export function healthAt(world: AwsWorld, group: TargetGroup, target: Target, atMs: number): TargetHealth {
+function healthAt(world: AwsWorld, group: TargetGroup, target: Target, atMs: number): TargetHealth {
   if (atMs >= target.deregisteredAtMs) return { ...reasons["draining"] };
   const balancers = [...group.usedSinceMs].flatMap(([arn, sinceMs]) => {
     const balancer = world.loadBalancers.get(arn);

@@ -36,7 +36,7 @@ export type Volume = Resource & {
 };
 
 /** attaching → attached → detaching → none. */
-export type Attachment = {
+type Attachment = {
   instanceId: string;
   device: string;
   deleteOnTermination: boolean;

@@ -1,56 +1,8 @@
 import { expect, test } from "vitest";
-import type { Deployment, Service } from "../../../../src/api/types.gen.ts";
-import { launchTag } from "../../../../src/clouds/aws/tags.ts";
-import { stateAt } from "../../../../src/clouds/sim/aws/instances.ts";
+import { failHost, stop } from "../../../../src/clouds/sim/aws/accidents.ts";
 import { receivingAt } from "../../../../src/clouds/sim/aws/target-health.ts";
-import { manager, webDeployment, webService } from "../../../controllers/cluster.ts";
-import { type Drover, openDrover } from "./drover.ts";
-
-const living = ({ world, clock }: Drover) =>
-  [...world.instances.values()].filter((one) => ["pending", "running"].includes(stateAt(one, clock.monotonicMs())));
-
-/** Instances that get connections, and answer none. */
-function losing({ world, clock }: Drover): string[] {
-  const nowMs = clock.monotonicMs();
-  return receivingAt(world, nowMs).flatMap(({ instanceId, port }) => {
-    const instance = world.instances.get(instanceId);
-    const serves = instance && stateAt(instance, nowMs) === "running" && world.bodies.serving(instance, port).serves;
-    return serves ? [] : [instanceId];
-  });
-}
-
-const deployment = ({ client }: Drover) => client.view.get("deployments.apps", "default", "web");
-
-function isDone(drover: Drover, replicas: number): boolean {
-  const found = deployment(drover);
-  const { status } = found ?? {};
-  return (
-    status?.observedGeneration === found?.metadata.generation &&
-    status?.updatedReplicas === replicas &&
-    status?.availableReplicas === replicas &&
-    status?.replicas === replicas
-  );
-}
-
-const key = { resource: "deployments.apps", namespace: "default", name: "web" } as const;
-
-async function apply({ client }: Drover, replicas: number, image: string): Promise<void> {
-  if (client.view.get(key.resource, key.namespace, key.name) === undefined) {
-    await client.create("services", webService() as Service, manager);
-    await client.create(key.resource, webDeployment(replicas, image) as Deployment, manager);
-    return;
-  }
-  const changed = (current: Deployment): Deployment => {
-    const wanted = webDeployment(replicas, image) as Deployment;
-    return { ...current, spec: { ...current.spec, replicas, template: wanted.spec.template } };
-  };
-  await client.update(key, changed, manager);
-}
-
-async function remove({ client }: Drover): Promise<void> {
-  await client.delete(key, {});
-  await client.delete({ ...key, resource: "services" }, {});
-}
+import { apply, duplicates, isDone, living, losing, remove } from "./deeds.ts";
+import { openDrover } from "./drover.ts";
 
 test("a Deployment behind a load balancer comes up on the fake, rolls without a lost connection, and goes", async () => {
   const drover = await openDrover();
@@ -76,12 +28,35 @@ test("a Deployment behind a load balancer comes up on the fake, rolls without a 
   await drover.close();
 }, 120_000);
 
-/** What must hold however often drover died: one machine a slot, ever, and one load balancer. */
-function duplicates({ world }: Drover): string[] {
-  const slots = [...world.instances.values()].map(({ tags, launchIndex }) => `${tags.get(launchTag)} ${launchIndex}`);
-  const twice = slots.filter((slot, index) => slots.indexOf(slot) !== index);
-  return [...twice, ...[...world.loadBalancers.values()].slice(1).map(({ name }) => name)];
-}
+test("a machine whose host dies is replaced; one that somebody stops may come back, so its Pod only is not ready", async () => {
+  const drover = await openDrover({ seed: 4 });
+  await apply(drover, 2, "web:1");
+  await drover.until("two serve", () => isDone(drover, 2));
+  const [first, second] = living(drover);
+  if (first) failHost(drover.world, first);
+  await drover.clock.advance(60_000);
+  await drover.until("another one serves", () => isDone(drover, 2) && living(drover).length === 2);
+  if (second) stop(drover.world, second);
+  await drover.clock.advance(600_000);
+  expect(isDone(drover, 2)).toBe(false);
+  expect(living(drover).length).toBe(1);
+  expect(drover.world.instances.size).toBe(3);
+  await drover.close();
+}, 120_000);
+
+test("a machine that nobody binds ends itself after a quarter of an hour", async () => {
+  const drover = await openDrover({ seed: 5 });
+  await apply(drover, 1, "web:1");
+  await drover.until("one is launched", () => living(drover).length === 1);
+  drover.crash();
+  await drover.clock.advance(14 * 60_000);
+  expect(living(drover).length).toBe(1);
+  await drover.clock.advance(3 * 60_000);
+  expect(living(drover).length).toBe(0);
+  const [instance] = drover.world.instances.values();
+  expect(instance?.stateReason?.code).toBe("Client.InstanceInitiatedShutdown");
+  await drover.close();
+}, 120_000);
 
 /** Every fifteenth call of coming up and of a rollout, before it and after it, with and without the store. */
 const deaths = [2, 17, 32, 47, 62, 77, 92, 107].flatMap((call) => [

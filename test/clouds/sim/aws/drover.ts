@@ -91,7 +91,11 @@ export async function openDrover(options: Partial<AwsFakeOptions> & { seed?: num
       if (registry === undefined) throw new Error("nothing is served yet");
       return registry.client();
     },
-    /** Ends the process where it stands and starts another one on what there is, without its store if that was lost. */
+    /** Ends the process where it stands. */
+    crash(): void {
+      mortality.dead = true;
+    },
+    /** The same, and starts another one on what there is, without its store if that was lost. */
     async restart({ withStore = true } = {}): Promise<void> {
       mortality.dead = true;
       if (!withStore) store = memoryStore();
