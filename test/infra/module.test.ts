@@ -1,0 +1,78 @@
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Moto, startMoto } from "../aws/moto.ts";
+import { findTerraform, Terraform } from "./terraform.ts";
+
+const program = findTerraform();
+const text = (file: string) => readFileSync(`infra/${file}`, "utf8");
+
+test("Terraform is here, or it is said that the module's tests are left out", () => {
+  if (program === undefined) console.warn("no terraform on the PATH: the tests of infra/ are left out");
+  if (process.env["CI"]) expect(program, "CI must have terraform").toBeDefined();
+});
+
+test("the policy's words are those that the module fills in", () => {
+  const used = ["look", "change"].flatMap((part) => [...text(`policy-${part}.json.tftpl`).matchAll(/\$\{(\w+)\}/g)]);
+  const filled = /words = \{([^}]*)\}/.exec(text("iam.tf"))?.[1] ?? "";
+  const names = [...filled.matchAll(/^ *(\w+) /gm)].map(([, name]) => name);
+  expect([...new Set(used.map(([, name]) => name))].sort()).toEqual(names.sort());
+});
+
+const prior = { AWS_ACCESS_KEY_ID: "x", AWS_SECRET_ACCESS_KEY: "x", AWS_REGION: "eu-central-1" };
+
+describe.skipIf(program === undefined)("with terraform", () => {
+  let moto: Moto;
+  let terraform: Terraform;
+  beforeAll(async () => {
+    moto = await startMoto("eu-central-1");
+    terraform = new Terraform(program ?? "", { ...prior, ...moto.env });
+    await terraform.init();
+  }, 300_000);
+  afterAll(async () => {
+    terraform?.close();
+    await moto?.close();
+  });
+
+  test("the module is valid and formatted", async () => {
+    await terraform.do("validate");
+    await terraform.do("fmt", "-check", "-diff");
+  }, 120_000);
+
+  test("it is applied, once and for all, and destroyed without a rest", async () => {
+    const variables = [
+      ...["-var=cluster=web", '-var=operator_cidrs=["203.0.113.7/32"]', "-var=private_subnets=true"],
+      ...[
+        "-var=server=true",
+        "-var=server_package=https://example.org/drover.tgz",
+        '-var=pod_roles={"s3":["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]}',
+      ],
+    ];
+    await terraform.do("apply", "-auto-approve", "-input=false", ...variables);
+    const outputs = JSON.parse(await terraform.do("output", "-json"));
+    const flags: string = outputs.flags.value;
+    expect(flags).toMatch(/^--cloud aws --cluster web --region eu-central-1 --vpc vpc-\w+ --subnets subnet-\w+,/);
+    expect(outputs.subnet_ids.value.length).toBe(4);
+    expect(outputs.policy_arns.value.length).toBe(2);
+    expect(outputs.pod_instance_profiles.value).toEqual({ s3: "drover-pod-s3" });
+    expect(outputs.server_id.value).toMatch(/^i-/);
+    const again = await terraform.run("plan", "-detailed-exitcode", "-input=false", ...variables);
+    expect(again.code, again.out.slice(-3_000)).toBe(0);
+    await terraform.do("destroy", "-auto-approve", "-input=false", ...variables);
+    expect((await terraform.do("state", "list")).trim()).toBe("");
+  }, 900_000);
+
+  test("a wrong variable is refused with a sentence that says what is right", async () => {
+    const wrong = [
+      ["cluster=Web", "lower-case letters"],
+      ['operator_cidrs=["0.0.0.0/0"]', "the whole internet is not accepted"],
+      ["vpc_id=vpc-0123456789abcdef0", "belong together"],
+      ["server=true", "server_package"],
+      ['tags={"drover.dev/cluster":"x"}', "set by others"],
+    ] as const;
+    for (const [variable, sentence] of wrong) {
+      const { code, out, err } = await terraform.run("plan", "-input=false", `-var=${variable}`);
+      expect(code, variable).toBe(1);
+      expect((out + err).replace(/[\s│]+/g, " "), variable).toContain(sentence);
+    }
+  }, 600_000);
+});
