@@ -1,0 +1,146 @@
+import type { Deployment, Pod } from "../../src/api/types.gen.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { VirtualClock } from "../../src/base/virtual.ts";
+import type { AwsClients } from "../../src/clouds/aws/api.ts";
+import { openAwsCloud } from "../../src/clouds/aws/cloud.ts";
+import type { FakeClient } from "../../src/clouds/sim/aws/client.ts";
+import { type AwsFakeOptions, openAwsFake } from "../../src/clouds/sim/aws/open.ts";
+import { type Controllers, startControllers } from "../../src/controllers/start.ts";
+import { openRegistry } from "../../src/registry/registry.ts";
+import { memoryStore } from "../../src/store/memory.ts";
+import { type Mortality, mortal } from "../sim/process.ts";
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const loud = {
+  debug() {},
+  info: (_: object, message: string) => console.log("info", message),
+  warn: (_: object, message: string) => console.log("warn", message),
+  error: (_: object, message: string) => console.log("error", message),
+};
+export const manager = { manager: "test" };
+
+export type AwsClusterOptions = Partial<AwsFakeOptions> & { seed?: number; verbose?: boolean; machinesMax?: number };
+export type AwsCluster = Awaited<ReturnType<typeof openAwsCluster>>;
+
+/** A process that can be killed: once it is dead none of its calls is made or answered. */
+type Process = { mortality: Mortality; cloud: ReturnType<typeof openAwsCloud>; controllers: Controllers };
+
+const never = <T>(): Promise<T> => new Promise(() => {});
+
+/** A whole drover without HTTP on the fake of AWS, in virtual time. */
+export async function openAwsCluster(options: AwsClusterOptions = {}) {
+  const clock = new VirtualClock();
+  const { seed = 1, verbose = false, machinesMax, ...given } = options;
+  const random = seededRandom(seed);
+  const fake = openAwsFake({ clock, random, inside: "boxes", hostedZones: ["cluster.local"], ...given });
+  const warnings: string[] = [];
+  let store = memoryStore();
+  let registry = await openRegistry({ store, clock, random });
+  /** Asked at every call of a living process: whether it dies before it, or after it and without its answer. */
+  let death: (action: string) => "before" | "after" | undefined = () => undefined;
+
+  function mortalClients(mortality: Mortality): AwsClients {
+    const mortal = ({ send }: FakeClient): FakeClient => ({
+      send: async (command, given) => {
+        if (mortality.dead) return never();
+        const end = death(command.constructor.name.replace(/Command$/, ""));
+        if (end === "before") mortality.dead = true;
+        if (mortality.dead) return never();
+        const result = send(command, given);
+        if (end === "after") {
+          await result.catch(() => undefined);
+          mortality.dead = true;
+        }
+        const answer = await result.catch((error: unknown) =>
+          mortality.dead ? never<never>() : Promise.reject(error),
+        );
+        return mortality.dead ? never() : answer;
+      },
+    });
+    return Object.fromEntries(
+      Object.entries(fake.connect()).map(([service, client]) => [service, mortal(client)]),
+    ) as unknown as AwsClients;
+  }
+
+  const start = (): Process => {
+    const mortality: Mortality = { dead: false, callsLeft: Number.POSITIVE_INFINITY, moment: "before" };
+    const cloud = openAwsCloud({
+      clients: mortalClients(mortality),
+      clock,
+      cluster: "test",
+      region: "us-east-1",
+      onWarning: (message) => warnings.push(message),
+    });
+    const ports = mortal({ client: registry.client(), cloud, boxes: fake.connectBoxes() }, mortality, clock);
+    const controllers = startControllers({
+      ...ports,
+      clock,
+      random,
+      cluster: "test",
+      log: verbose ? loud : quiet,
+      authorizedKey: "ssh-ed25519 AAAA test",
+      rootCertificate: "CA",
+      ...(machinesMax !== undefined && { machinesMax }),
+    });
+    return { mortality, cloud, controllers };
+  };
+  let process = start();
+  await clock.advance(0);
+
+  /** Lets time pass until `done`; fails after `limitSeconds`. */
+  async function until(what: string, done: () => boolean, limitSeconds = 1_800): Promise<number> {
+    const startMs = clock.monotonicMs();
+    while (!done()) {
+      if (clock.monotonicMs() - startMs > limitSeconds * 1_000)
+        throw new Error(`not within ${limitSeconds} s: ${what}`);
+      await clock.advance(500);
+    }
+    return clock.monotonicMs() - startMs;
+  }
+
+  return {
+    clock,
+    fake,
+    world: fake.world,
+    warnings,
+    until,
+    get client() {
+      return registry.client();
+    },
+    get view() {
+      return registry.view;
+    },
+    get cloud() {
+      return process.cloud;
+    },
+    pods: (): readonly Pod[] => registry.view.list("pods", "default"),
+    deployment: (name: string): Deployment | undefined => registry.view.get("deployments.apps", "default", name),
+    events: (reason: string): readonly string[] =>
+      registry.view
+        .list("events")
+        .filter((event) => event.reason === reason)
+        .map(({ message }) => message ?? ""),
+    dieBy(when: typeof death): void {
+      death = when;
+    },
+    isDead: () => process.mortality.dead,
+    /** Ends this process's controllers and starts others; `withStore` false: with an empty store. */
+    async restart(withStore = true): Promise<void> {
+      process.mortality.dead = true;
+      death = () => undefined;
+      if (!withStore) {
+        registry.close();
+        await store.close();
+        store = memoryStore();
+        registry = await openRegistry({ store, clock, random });
+      }
+      process = start();
+      await clock.advance(0);
+    },
+    async close(): Promise<void> {
+      process.mortality.dead = true;
+      registry.close();
+      await store.close();
+    },
+  };
+}
