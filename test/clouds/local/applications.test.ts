@@ -14,6 +14,7 @@ import { openTools, type Tools } from "../../../src/clouds/local/tools.ts";
 import { issue, type KeyPair, makeAuthority } from "../../../src/server/certificates.ts";
 import { applicationSpec, networkSpec } from "../../contract/balancers.ts";
 import { build, eventually, startHolder } from "./holder-home.ts";
+import { generateLoad } from "./load.ts";
 import { startTarget } from "./targets.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -43,7 +44,7 @@ async function startBalancers() {
     port: 8080,
     draining: false,
   });
-  return { balancers, folder, serve };
+  return { balancers, folder, holder, serve };
 }
 
 const allHealthy = (balancers: Balancers) =>
@@ -144,6 +145,30 @@ test("a listener that needs a certificate and has none is not served, the others
   });
   const address = await allHealthy(balancers);
   expect(await ask({ address, host: "a.example.org", path: "/" })).toBe("200 machine-1");
+});
+
+test("neither other rules nor a target that drains loses a request", async () => {
+  const { balancers, serve, holder } = await startBalancers();
+  const [one, two] = [await serve(1), await serve(2)];
+  await balancers.ensure(applicationSpec("ing-1", { "/": [one] }));
+  const load = generateLoad(`http://${await allHealthy(balancers)}`, { perSecond: 60, slowMs: 1_000 });
+  await systemClock.sleep(500);
+  await balancers.ensure(applicationSpec("ing-1", { "/": [one, two], "/other": [two] }));
+  await allHealthy(balancers);
+  await systemClock.sleep(500);
+  const drained = applicationSpec("ing-1", { "/": [{ ...one, draining: true }, two], "/other": [two] });
+  await balancers.ensure(drained);
+  await eventually(async () => {
+    const { targets = [] } = (await balancers.observe()).balancers[0] ?? {};
+    return targets.some(({ machineId, state }) => machineId === one.machineId && state === "drained");
+  }, 20_000);
+  await holder.kill(one.machineId, "SIGTERM");
+  await balancers.ensure(applicationSpec("ing-1", { "/": [two], "/other": [two] }));
+  await systemClock.sleep(500);
+  const { sent, lost, names } = await load.stop();
+  expect(lost).toEqual([]);
+  expect(sent).toBeGreaterThan(60);
+  expect([...names.keys()].toSorted()).toEqual(["machine-1", "machine-2"]);
 });
 
 const shared = (weights: readonly number[], targets: readonly (readonly Target[])[]): BalancerSpec => ({
