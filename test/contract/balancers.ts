@@ -206,6 +206,19 @@ export function balancersContract(open: () => Promise<BalancersBench>): void {
     await becomes(one.machineId, "drained");
   });
 
+  test("what is open to a draining target is cut after its group's time", async ({ skip }) => {
+    if (!bench.connect) return skip();
+    const one = await bench.serving();
+    await serving([active(one)]);
+    await isReady();
+    const state = await stateOf();
+    const end = state && (await bench.connect(state, 80));
+    const spec = networkSpec({ id, targets: [leaving(one)] });
+    await balancers.ensure({ ...spec, groups: spec.groups.map((group) => ({ ...group, drainSeconds: 2 })) });
+    await becomes(one.machineId, "drained");
+    await end?.();
+  });
+
   test("listeners come and go while targets stay", async () => {
     const one = await bench.serving();
     await serving([active(one)]);

@@ -10,10 +10,29 @@ export type BalancerNote = {
   /** Which process serves: it is followed by another one whenever the listeners change. 0: none has been started. */
   generation: number;
   bound: string;
+  /** Since when (wall ms) each draining target has been, by group and machine. Absent: none is. */
+  drainingSinceMs?: Readonly<Record<string, number>>;
   publishedAddress?: string;
   /** Why it could not be published, as it was logged. */
   unpublished?: string;
 };
+
+const placeId = (groupId: string, machineId: string): string => `${groupId} ${machineId}`;
+
+/** Since when each target of `spec` that is to drain has been; `before`: of those that were to already. */
+export function drainingSince(spec: BalancerSpec, before: BalancerNote["drainingSinceMs"], nowMs: number) {
+  const ids = spec.groups.flatMap(({ id, targets }) =>
+    targets.filter(({ draining }) => draining).map(({ machineId }) => placeId(id, machineId)),
+  );
+  return Object.fromEntries(ids.map((id) => [id, before?.[id] ?? nowMs]));
+}
+
+/** Whether the connections of this target have had their time. */
+export function isOverdue(note: BalancerNote, groupId: string, machineId: string, nowMs: number): boolean {
+  const since = note.drainingSinceMs?.[placeId(groupId, machineId)];
+  const { drainSeconds = 0 } = note.spec.groups.find(({ id }) => id === groupId) ?? {};
+  return since !== undefined && nowMs >= since + drainSeconds * 1_000;
+}
 
 /** The folder of one Service: its note, its configuration and its sockets. */
 export const balancerFolder = (clusterFolder: string, id: string): string =>
@@ -47,13 +66,15 @@ type FormerSpec = Omit<BalancerSpec, "listeners" | "groups"> & {
   targets: readonly { machineId: string; address: string; ports: readonly number[]; draining: boolean }[];
 };
 
+const drainMaxSeconds = 3_600;
+
 function upgraded({ targets, ...spec }: FormerSpec): BalancerSpec {
   const idOf = ({ port, protocol }: FormerSpec["listeners"][number]) => `${port}-${protocol}`;
   const groups = spec.listeners.map((listener, index) => ({
     id: idOf(listener),
     protocol: listener.protocol,
     targets: targets.flatMap(({ ports, ...target }) => (ports[index] ? [{ ...target, port: ports[index] }] : [])),
-    drainSeconds: 0,
+    drainSeconds: drainMaxSeconds,
   }));
   const listeners = spec.listeners.map((one) => ({ ...one, forward: [{ groupId: idOf(one), weight: 1 }] }));
   return { ...spec, kind: "network", listeners, groups, sourceRanges: [], annotations: {} };

@@ -6,6 +6,8 @@ import {
   allNotes,
   type BalancerNote,
   balancerFolder,
+  drainingSince,
+  isOverdue,
   newestRunning,
   processesOf,
   processOf,
@@ -54,6 +56,7 @@ export function openBalancers(around: ClusterParts): Balancers {
     },
     observe: async () => {
       await revive(around, inTurn);
+      await cutOff(around);
       return observeBalancers(around, silent);
     },
     remove: (id) => inTurn(id, () => remove(around, id)),
@@ -74,6 +77,7 @@ async function ensure(around: ClusterParts, spec: BalancerSpec): Promise<void> {
     spec,
     generation: keeps ? runs : Math.max(before?.generation ?? 0, newest ?? 0) + 1,
     bound: boundTo(spec),
+    drainingSinceMs: drainingSince(spec, before?.drainingSinceMs, around.clock.wallMs()),
     ...(before?.publishedAddress === undefined ? {} : { publishedAddress: before.publishedAddress }),
     ...(before?.unpublished === undefined ? {} : { unpublished: before.unpublished }),
   };
@@ -178,6 +182,20 @@ async function remove(around: ClusterParts, id: string): Promise<void> {
   // Listens no more, and ends after its last connection.
   for (const one of own) await around.holder.kill(one.id, "SIGUSR1");
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** Closes the connections of draining targets that have had their time. */
+async function cutOff(around: ClusterParts): Promise<void> {
+  const nowMs = around.clock.wallMs();
+  for (const note of allNotes(around.folder)) {
+    const admin = join(balancerFolder(around.folder, note.spec.id), "admin.sock");
+    const overdue = wantedServers(note.spec).filter(
+      ({ groupId, machineId, draining }) => draining && isOverdue(note, groupId, machineId, nowMs),
+    );
+    const commands = overdue.map(({ backend, name }) => `shutdown sessions server ${backend}/${name}`);
+    // A haproxy that does not answer is seen to by who looks at the balancer's state.
+    if (commands.length > 0) await ask(admin, commands.join("; ")).catch(() => undefined);
+  }
 }
 
 /**

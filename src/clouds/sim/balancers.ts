@@ -28,7 +28,8 @@ export function openPlaces(balancer: SimBalancer): (Place & { weight: number })[
 
 function placeState(world: World, { machineId, draining, target }: Place): TargetState {
   const nowMs = world.clock.monotonicMs();
-  if (draining) return target.connections > 0 ? "draining" : "drained";
+  const isCut = nowMs >= (target.cutAtMs ?? Number.POSITIVE_INFINITY);
+  if (draining) return target.connections > 0 && !isCut ? "draining" : "drained";
   const machine = world.machines.get(machineId);
   const serving = machine !== undefined && machine.stoppingAtMs > nowMs && machine.box.serves();
   if (nowMs < target.healthyAtMs) return "initial";
@@ -69,9 +70,16 @@ export function balancersOf(world: World, published: ((id: string) => string | u
       world.call("ensureBalancer", otherCall, signal, () => {
         const nowMs = world.clock.monotonicMs();
         const known = world.balancers.get(spec.id);
-        const keys = spec.groups.flatMap(({ id, targets }) => targets.map(({ machineId }) => targetKey(id, machineId)));
         const registered = (): SimTarget => ({ healthyAtMs: nowMs + world.drawMs(targetHealthy), connections: 0 });
-        const targets = new Map(keys.map((key) => [key, known?.targets.get(key) ?? registered()]));
+        const targets = new Map<string, SimTarget>();
+        for (const { id, targets: listed, drainSeconds } of spec.groups) {
+          for (const { machineId, draining } of listed) {
+            const target = known?.targets.get(targetKey(id, machineId)) ?? registered();
+            if (!draining) delete target.cutAtMs;
+            else target.cutAtMs ??= nowMs + drainSeconds * 1_000;
+            targets.set(targetKey(id, machineId), target);
+          }
+        }
         world.balancers.set(spec.id, { spec, readyAtMs: known?.readyAtMs ?? nowMs + world.drawMs(otherCall), targets });
         world.onChange();
       }),

@@ -28,7 +28,12 @@ export type SimMachine = {
 
 /** A machine in a group of a balancer. */
 export type SimPlace = { groupId: string; machineId: string; draining: boolean };
-export type SimTarget = { healthyAtMs: number; connections: number };
+export type SimTarget = {
+  healthyAtMs: number;
+  connections: number;
+  /** When its connections are cut, while it drains. */
+  cutAtMs?: number;
+};
 
 /** A balancer as it stands: what was asked for, and what became of each target, by group and machine. */
 export type SimBalancer = { spec: BalancerSpec; readyAtMs: number; targets: Map<string, SimTarget> };
