@@ -1,9 +1,13 @@
 import { Command, type CommanderError } from "commander";
 import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
+import { downCommand } from "./down.ts";
 import { exitCodeOf } from "./exit.ts";
 import { gcCommand } from "./gc.ts";
 import { imageCommand } from "./image.ts";
+import { policyCommand } from "./policy.ts";
 import { explain, terminal } from "./print.ts";
+import { pricesCommand } from "./refresh-prices.ts";
 import { renderCommand } from "./render.ts";
 import { serveCommand } from "./serve.ts";
 import { setupCommand } from "./setup.ts";
@@ -18,7 +22,18 @@ const program = new Command("drover")
   .showHelpAfterError("(see `drover help`)")
   .exitOverride(exit);
 
-for (const command of [serveCommand, demoCommand, renderCommand, imageCommand, gcCommand, setupCommand]) {
+for (const command of [
+  serveCommand,
+  demoCommand,
+  renderCommand,
+  imageCommand,
+  gcCommand,
+  downCommand,
+  doctorCommand,
+  policyCommand,
+  pricesCommand,
+  setupCommand,
+]) {
   program.addCommand(command().exitOverride(exit));
 }
 

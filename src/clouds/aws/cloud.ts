@@ -50,6 +50,7 @@ export type AwsCloudOptions = {
 
 /** What AWS can do beside the ports. */
 export type AwsCloud = Cloud & {
+  region: string;
   send: Send;
   network(): Promise<Network>;
   /** Where SSH from outside the VPC gets to a machine, as the last list showed it. */
@@ -106,6 +107,7 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
     }),
     surroundings: async () => ({ nameservers: [resolver] }),
     close: async () => options.release?.(),
+    region,
     send,
     network: networks.find,
     publicAddress: (machineId) => poller.known().find(({ id }) => id === machineId)?.publicAddress,
