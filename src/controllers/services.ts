@@ -24,6 +24,7 @@ import type { NamesOnly } from "./names-only.ts";
 import { isSame, keyOf } from "./owned.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import { portOfGroup, serviceBalancer } from "./service-balancer.ts";
+import { weightNotices } from "./shares.ts";
 
 export type ServiceWorld = BalancingWorld & {
   /** Absent with `wanted`. */
@@ -50,7 +51,8 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
     if (!service && !record) return undefined;
     const { name: id } = key;
     const state = book.state(id);
-    const wanted = service && serviceBalancer(service, candidatesOf(service, options), { id, cluster, state });
+    const candidates = service ? candidatesOf(service, options) : [];
+    const wanted = service && serviceBalancer(service, candidates, { id, cluster, state });
     const portOf: Parameters<typeof observeTargets>[1]["portOf"] = (groupId, pod) =>
       service ? portOfGroup(service, groupId, pod) : 0;
     return {
@@ -62,7 +64,9 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
       ...observeTargets(id, { wanted, record, portOf }, options),
       state,
       carriedOut: book.carriedOut(id),
-      notices: service ? balancerNotices(service, { view, state, failure }) : [],
+      notices: service
+        ? [...balancerNotices(service, { view, state, failure }), ...weightNotices(view, candidates)]
+        : [],
     };
   },
   plan: planService,

@@ -1,7 +1,9 @@
-import type { Pod } from "../api/types.gen.ts";
+import type { Deployment, Pod } from "../api/types.gen.ts";
 import type { BalancerState, Forward, TargetGroupSpec } from "../clouds/balancer.ts";
 import type { View } from "../registry/view.ts";
+import { isTold } from "./events.ts";
 import { controllerOf } from "./owned.ts";
+import type { Notice } from "./reconciler.ts";
 import { activeTargets, type Candidate, drainSeconds } from "./targets.ts";
 
 /** Of a Deployment: how much of what its Service gets it is to get, 0 to 999. */
@@ -10,17 +12,36 @@ const weightMax = 999;
 /** What Deployments with a weight leave of this goes to those without one. */
 const wholeWeight = 100;
 
-/** The weight of the Deployment that a Pod belongs to; undefined without one that makes sense. */
-export function shareOf(view: View, { metadata }: Pod): Candidate["share"] {
+/** The Deployment that a Pod belongs to. */
+function deploymentOf(view: View, { metadata }: Pod): Deployment | undefined {
   const namespace = metadata.namespace ?? "";
   const set = controllerOf(metadata);
-  if (set?.kind !== "ReplicaSet") return undefined;
-  const replicaSet = view.get("replicasets.apps", namespace, set.name);
+  const replicaSet = set?.kind === "ReplicaSet" ? view.get("replicasets.apps", namespace, set.name) : undefined;
   const owner = replicaSet && controllerOf(replicaSet.metadata);
-  if (owner?.kind !== "Deployment") return undefined;
-  const text = view.get("deployments.apps", namespace, owner.name)?.metadata.annotations?.[weightAnnotation] ?? "";
-  const weight = /^\d{1,3}$/.test(text) ? Number(text) : Number.NaN;
-  return weight <= weightMax ? { owner: owner.name, weight } : undefined;
+  return owner?.kind === "Deployment" ? view.get("deployments.apps", namespace, owner.name) : undefined;
+}
+
+const weightText = (deployment: Deployment | undefined): string | undefined =>
+  deployment?.metadata.annotations?.[weightAnnotation];
+
+/** The weight of the Deployment that a Pod belongs to; undefined without one that makes sense. */
+export function shareOf(view: View, pod: Pod): Candidate["share"] {
+  const deployment = deploymentOf(view, pod);
+  const text = weightText(deployment) ?? "";
+  if (!deployment || !/^\d{1,3}$/.test(text)) return undefined;
+  return { owner: deployment.metadata.name, weight: Number(text) };
+}
+
+/** What is told of Deployments whose weight makes no sense, once each. */
+export function weightNotices(view: View, candidates: readonly Candidate[]): Notice[] {
+  const deployments = new Set(candidates.flatMap(({ pod, share }) => (share ? [] : (deploymentOf(view, pod) ?? []))));
+  return [...deployments].flatMap((about): Notice[] => {
+    const text = weightText(about);
+    if (text === undefined) return [];
+    const message = `${weightAnnotation} must be a whole number from 0 to ${weightMax}, not ${text}: it is left out.`;
+    const notice: Notice = { about, type: "Warning", reason: "InvalidWeight", message, source: "service-controller" };
+    return isTold(view, notice) ? [] : [notice];
+  });
 }
 
 /** Machines that a balancer calls healthy, in this group or another. */

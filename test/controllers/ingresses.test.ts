@@ -336,5 +336,20 @@ describe("in a cluster", () => {
       () => JSON.stringify(forward()?.map(({ weight }) => weight)) === "[90,10]",
     );
     expect(forward()?.map(({ groupId }) => groupId)).toEqual(["80-TCP", "80-TCP/canary"]);
+    await cluster.client.update(
+      { resource: "deployments.apps", namespace: "default", name: "canary" },
+      (current) => ({
+        ...current,
+        metadata: { ...current.metadata, annotations: { "drover.dev/weight": "a tenth" } },
+      }),
+      manager,
+    );
+    await cluster.until("they are one group again", () => forward()?.length === 1);
+    expect(cluster.events("InvalidWeight")).toEqual([expect.stringContaining("from 0 to 999, not a tenth")]);
+    await cluster.until("nothing of the other is left", () => {
+      const [balancer] = cluster.world.balancers.values();
+      return balancer?.spec.groups.length === 1 && balancer.spec.groups[0]?.targets.length === 3;
+    });
+    expect(isReady(cluster, 2)()).toBe(true);
   });
 });

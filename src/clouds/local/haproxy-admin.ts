@@ -1,6 +1,6 @@
 import { DroverError } from "../../base/errors.ts";
 import { connectTo } from "./command-socket.ts";
-import { checking, type WantedServer } from "./haproxy-config.ts";
+import { optionsOf, type WantedServer } from "./haproxy-config.ts";
 
 /** A server as a running haproxy knows it. */
 export type PresentServer = {
@@ -112,9 +112,9 @@ export function planServers(present: readonly PresentServer[], wanted: readonly 
 }
 
 /** Without weight while it is not known to be down, so that leaving maintenance can't draw a connection. */
-const added = (at: string, { address, port, weight }: Server): string =>
+const added = (at: string, { address, port, weight, ...server }: Server): string =>
   [
-    `add server ${at} ${address}:${port} ${checking}`,
+    `add server ${at} ${address}:${port} ${optionsOf(server)}`,
     `set server ${at} weight 0`,
     `enable health ${at}`,
     `set server ${at} state ready`,

@@ -13,6 +13,8 @@ export type WantedServer = {
   port: number;
   draining: boolean;
   weight: number;
+  /** The machine itself speaks TLS, with whatever certificate. */
+  tls: boolean;
 };
 
 /** Connections at once a Service. */
@@ -21,10 +23,13 @@ const connectionsMax = 4096;
  * Often enough that a machine that falls silent is left out within about two seconds. One that refuses a connection is
  * left out at once, until the next check: no connection is tried again elsewhere, so each try on it would be lost.
  */
-export const checking = [
+const checking = [
   "check inter 1s fastinter 250ms downinter 500ms fall 2 rise 1",
   "observe layer4 error-limit 1 on-error mark-down",
 ].join(" ");
+
+/** How haproxy speaks to a server. */
+export const optionsOf = ({ tls }: Pick<WantedServer, "tls">): string => `${tls ? "ssl verify none " : ""}${checking}`;
 
 const isHttp = ({ protocol }: Listener): boolean => protocol === "HTTP" || protocol === "HTTPS";
 const isSecure = ({ protocol }: Listener): boolean => protocol === "TLS" || protocol === "HTTPS";
@@ -95,7 +100,8 @@ export function boundTo(spec: BalancerSpec): string {
       .update(JSON.stringify(listener.certificates ?? []))
       .digest("hex"),
   ]);
-  return JSON.stringify([isPublished(spec), spec.clusterAddress ?? "", redirectPort(spec) ?? 0, listeners]);
+  const secure = spec.groups.filter(({ protocol }) => protocol === "HTTPS").map(({ id }) => id);
+  return JSON.stringify([isPublished(spec), spec.clusterAddress ?? "", redirectPort(spec) ?? 0, listeners, secure]);
 }
 
 /** Whether this computer itself reaches it. An Ingress has no address among the machines. */
@@ -112,12 +118,14 @@ function redirectPort(spec: BalancerSpec): number | undefined {
 export const wantedServers = (spec: BalancerSpec): WantedServer[] =>
   backendsOf(spec).flatMap(({ name: backend, forward }) => {
     const weights = serverWeights(spec, forward);
-    return forward.flatMap(({ groupId }, index) =>
-      (spec.groups.find(({ id }) => id === groupId)?.targets ?? []).map(({ machineId, address, port, draining }) => {
+    return forward.flatMap(({ groupId }, index) => {
+      const { targets = [], protocol } = spec.groups.find(({ id }) => id === groupId) ?? {};
+      const tls = protocol === "HTTPS";
+      return targets.map(({ machineId, address, port, draining }) => {
         const name = forward.length === 1 ? machineId : `${machineId}.${index}`;
-        return { groupId, machineId, backend, name, address, port, draining, weight: weights[index] ?? 0 };
-      }),
-    );
+        return { groupId, machineId, backend, name, address, port, draining, weight: weights[index] ?? 0, tls };
+      });
+    });
   });
 
 /** haproxy's own bound. */
@@ -247,7 +255,7 @@ export function haproxyConfig(spec: BalancerSpec, folder: string, servers: reado
       "  balance roundrobin",
       ...servers
         .filter((server) => server.backend === name && !server.draining)
-        .map((one) => `  server ${one.name} ${one.address}:${one.port} weight ${one.weight} ${checking}`),
+        .map((one) => `  server ${one.name} ${one.address}:${one.port} weight ${one.weight} ${optionsOf(one)}`),
     ]),
   ].join("\n")}\n`;
 }

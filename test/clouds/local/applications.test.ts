@@ -44,7 +44,7 @@ async function startBalancers() {
     port: 8080,
     draining: false,
   });
-  return { balancers, folder, holder, serve };
+  return { balancers, folder, holder, home, serve };
 }
 
 const allHealthy = (balancers: Balancers) =>
@@ -101,6 +101,28 @@ test("requests go by host and path, and those that no rule is for are answered w
   ] as const) {
     expect(`${host}${path} ${await ask({ address, host, path })}`).toBe(`${host}${path} ${want}`);
   }
+});
+
+test("machines that speak HTTPS themselves are spoken to so, whether they were there from the start or not", async () => {
+  const { balancers, holder, home } = await startBalancers();
+  const [pair] = pairs;
+  const tls = { cert: pair?.certificate ?? "", key: pair?.key ?? "" };
+  const serve = async (number: number) => ({
+    ...(await startTarget(holder, home, number, 8443, tls)),
+    port: 8443,
+    draining: false,
+  });
+  const spec = (targets: readonly Target[]): BalancerSpec => {
+    const plain = applicationSpec("ing-1", { "/": targets });
+    return { ...plain, groups: plain.groups.map((group) => ({ ...group, protocol: "HTTPS" })) };
+  };
+  const one = await serve(1);
+  await balancers.ensure(spec([one]));
+  const address = await allHealthy(balancers);
+  expect(await ask({ address, host: "a", path: "/" })).toBe("200 machine-1");
+  const two = await serve(2);
+  await balancers.ensure(spec([{ ...one, draining: true }, two]));
+  await eventually(async () => (await ask({ address, host: "a", path: "/" })) === "200 machine-2");
 });
 
 const secure = (spec: BalancerSpec, more: Partial<BalancerSpec> = {}): BalancerSpec => {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { BalancerSpec, Listener } from "../../../src/clouds/balancer.ts";
 import { stateOf } from "../../../src/clouds/local/balancer-view.ts";
 import { type PresentServer, parseServers, planServers } from "../../../src/clouds/local/haproxy-admin.ts";
-import { boundTo, checking, haproxyConfig, wantedServers } from "../../../src/clouds/local/haproxy-config.ts";
+import { boundTo, haproxyConfig, optionsOf, wantedServers } from "../../../src/clouds/local/haproxy-config.ts";
 
 const forward = (groupId: string, weight = 1) => ({ groupId, weight });
 const listener = (port: number, protocol: "TCP" | "UDP"): Listener => ({
@@ -48,7 +48,7 @@ test("the configuration holds every listener, and no server that drains", () => 
     "  bind 10.96.0.10:80",
     "  bind unix@/f/80.sock mode 600",
     "  bind 10.96.0.10:443",
-    `  server m1 10.90.0.2:8080 weight 1 ${checking}`,
+    `  server m1 10.90.0.2:8080 weight 1 ${optionsOf({ tls: false })}`,
     "  retries 0",
   ]) {
     expect(text.split("\n")).toContain(line);
@@ -84,6 +84,7 @@ const want = (more: object = {}) => ({
   port: 8080,
   draining: false,
   weight: 1,
+  tls: false,
   ...more,
 });
 

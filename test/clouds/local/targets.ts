@@ -7,8 +7,9 @@ import { eventually } from "./holder-home.ts";
  * `/slow?ms=N` after that time. On SIGTERM it ends as servers should: no new connections, idle ones closed, the open
  * answers finished.
  */
-const program = (name: string, address: string, port: number) => `
-  const server = require("http").createServer((request, response) => {
+const program = (name: string, address: string, port: number, tls: TestKeyPair | undefined) => `
+  const create = ${tls ? `require("https").createServer.bind(null, ${JSON.stringify(tls)})` : 'require("http").createServer'};
+  const server = create((request, response) => {
     const answer = () => response.end("${name}");
     if (leaving) response.setHeader("connection", "close");
     const ms = Number(new URL(request.url, "http://x").searchParams.get("ms") ?? 0);
@@ -23,13 +24,21 @@ const program = (name: string, address: string, port: number) => `
   });
   server.listen(${port}, "${address}");`;
 
+type TestKeyPair = { cert: string; key: string };
 export type TestTarget = { machineId: string; address: string };
 
-export async function startTarget(holder: Holder, home: string, number: number, port = 8080): Promise<TestTarget> {
+/** `tls`: it speaks HTTPS with this certificate. */
+export async function startTarget(
+  holder: Holder,
+  home: string,
+  number: number,
+  port = 8080,
+  tls?: TestKeyPair,
+): Promise<TestTarget> {
   const machineId = `machine-${number}`;
   const address = `10.90.1.${number}`;
   await holder.run(["ip", "addr", "replace", `${address}/16`, "dev", "drover0"]);
-  const argv = [process.execPath, "-e", program(machineId, address, port)];
+  const argv = [process.execPath, "-e", program(machineId, address, port, tls)];
   await holder.spawn({ id: machineId, argv, logPath: join(home, `${machineId}.log`) });
   await eventually(async () => {
     const stream = await holder.dial(address, port).catch(() => undefined);
