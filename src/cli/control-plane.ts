@@ -1,8 +1,11 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Pod } from "../api/types.gen.ts";
+import type { Clock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
-import { startControllers } from "../controllers/start.ts";
+import { apiClusterAddress } from "../controllers/api-service.ts";
+import { type Controllers, startControllers } from "../controllers/start.ts";
+import { apiRoadPort } from "../machines/ssh/api-road.ts";
 import { openSshKey } from "../machines/ssh/key.ts";
 import { openRegistry } from "../registry/registry.ts";
 import type { View } from "../registry/view.ts";
@@ -32,7 +35,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   const { paths, clock, log } = options;
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
   const store = await openLmdb(paths.data, { clock });
-  const identity = await openIdentity({ directory: paths.identity, clock });
+  const identity = await openIdentity({ directory: paths.identity, clock, names: [apiClusterAddress] });
   // One key for all clusters of the home: it is part of every user data, so saved machines serve each of them.
   const sshKey = openSshKey(join(paths.home, "identity"));
   const { cloud, boxes, imageReference } = await openProvider(options, sshKey.privateKey);
@@ -44,6 +47,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     clock,
     random: systemRandom,
     cluster: paths.cluster,
+    ...(boxes.offerApi && { apiRoadPort }),
     log,
     authorizedKey: sshKey.publicKey,
     ...(options.templatesDir !== undefined && { templatesDir: options.templatesDir }),
@@ -53,6 +57,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     rootCertificate: identity.authority,
     tokenFor: (pod, projection) => podToken(identity, registry.view, pod, projection.audience, clock.wallMs()),
   });
+  if (registry.view.list("launches.drover.dev").length === 0) await untilLooked(controllers, clock);
   const server = await startServer({ registry, boxes, identity, clock, log, port: options.port });
   boxes.offerApi?.(server.port);
   return {
@@ -67,6 +72,15 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       await store.close();
     },
   };
+}
+
+const lookMs = 30_000;
+const lookPauseMs = 20;
+
+/** A store without launches may be one that was lost: what is applied again is to find what it made before. */
+async function untilLooked(controllers: Controllers, clock: Clock): Promise<void> {
+  const limitMs = clock.monotonicMs() + lookMs;
+  while (!controllers.hasLooked() && clock.monotonicMs() < limitMs) await clock.sleep(lookPauseMs);
 }
 
 /** Nothing on a machine asks for a new token, so a Pod's lives as long as a Pod may. */

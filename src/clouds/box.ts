@@ -21,8 +21,11 @@ export type BoundVolume =
    */
   | { name: string; kind: "disk"; device: string; fsType: "ext4" | "xfs"; readOnly: boolean; block?: boolean };
 
-/** What comes to `port` of the machine goes to `targetPort`, from the machine itself too. */
-export type Redirect = { port: number; targetPort: number; protocol: "TCP" | "UDP" };
+/**
+ * What comes to `port` of the machine goes to `targetPort` of it, from the machine itself too. `address`: what the
+ * machine sends to that address of somebody else instead.
+ */
+export type Redirect = { port: number; targetPort: number; protocol: "TCP" | "UDP"; address?: string };
 
 /** What of a bound Pod may change while it runs. */
 type BoxUpdate = {

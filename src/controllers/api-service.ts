@@ -16,6 +16,8 @@ export type ApiServiceWorld = {
 
 const name = "kubernetes";
 const namespace = "default";
+/** The first address for Services, as in every cluster: the server's certificate names it. */
+export const apiClusterAddress = "10.96.0.1";
 const labels = { component: "apiserver", provider: "kubernetes" };
 const sliceResource = "endpointslices.discovery.k8s.io";
 const own = ({ metadata }: KubeObject) =>
@@ -48,7 +50,7 @@ function planApiService({ api, service, endpoints, slice }: ApiServiceWorld): Pl
       apiVersion: "v1",
       kind: "Service",
       metadata: { ...metadata, labels },
-      spec: { type: "ClusterIP", ports },
+      spec: { type: "ClusterIP", clusterIP: apiClusterAddress, ports },
     };
     actions.push({ do: "create", resource: "services", object });
   }

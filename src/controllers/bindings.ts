@@ -1,8 +1,9 @@
 import type { Pod, ServiceAccountTokenProjection } from "../api/types.gen.ts";
-import type { Binding } from "../clouds/box.ts";
+import type { Binding, Redirect } from "../clouds/box.ts";
 import type { Cloud, Surroundings } from "../clouds/cloud.ts";
 import { bindingFor } from "../machines/binding.ts";
 import type { Client } from "../registry/client.ts";
+import type { View } from "../registry/view.ts";
 import { type NamesOnly, redirectsOf } from "./names-only.ts";
 
 export type BindingOptions = {
@@ -10,6 +11,8 @@ export type BindingOptions = {
   cloud: Cloud;
   /** Last part of every Service's name. Default: `cluster.local`. */
   clusterDomain?: string;
+  /** Port of each machine's own loopback that leads to the API; absent: machines have no way to it. */
+  apiRoadPort?: number;
   /** Makes a token of the Pod's service account. Without it the Pods' token files are empty. */
   tokenFor?: (pod: Pod, projection: ServiceAccountTokenProjection) => string;
 };
@@ -20,12 +23,13 @@ export function openBindings({
   cloud,
   clusterDomain = "cluster.local",
   tokenFor,
+  apiRoadPort,
   namesOnly,
 }: BindingOptions & { namesOnly: NamesOnly }) {
   let surroundings: Surroundings | undefined;
   return async (pod: Pod, machineId: string, address: string): Promise<Binding> => {
     surroundings ??= await cloud.surroundings();
-    const redirects = redirectsOf(client.view, namesOnly, pod);
+    const redirects = [...redirectsOf(client.view, namesOnly, pod), ...apiRedirects(client.view, apiRoadPort)];
     const binding = bindingFor({
       pod,
       address,
@@ -37,4 +41,10 @@ export function openBindings({
     });
     return { ...binding, ...(redirects.length > 0 && { redirects }) };
   };
+}
+
+/** Pods reach the API at the address of the Service `kubernetes`, wherever it listens. */
+function apiRedirects(view: View, targetPort: number | undefined): Redirect[] {
+  const address = view.get("services", "default", "kubernetes")?.spec.clusterIP;
+  return address && targetPort !== undefined ? [{ address, port: 443, targetPort, protocol: "TCP" }] : [];
 }

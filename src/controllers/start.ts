@@ -21,8 +21,12 @@ import { openRoutes } from "./routes.ts";
 import { anyResource, type Runner, runReconciler } from "./run.ts";
 
 export type Controllers = {
+  /** Everything that the provider has for this cluster has been seen once: nothing that was lost is made twice. */
+  hasLooked(): boolean;
   /** Nothing is being worked on; keys may wait for a time. */
   idle(): boolean;
+  /** The provider answers again: everything that failed is tried at once. */
+  kick(): void;
   /** Begins nothing more and resolves when what was begun is over. Machines and balancers go on. */
   stop(): Promise<void>;
 };
@@ -86,7 +90,12 @@ export function startControllers(options: ControllerOptions): Controllers {
   poll.start();
   disks.start();
   return {
+    hasLooked: () => poll.complete() && book.completeMs() !== undefined,
     idle: () => runners.every((runner) => runner.idle()),
+    kick() {
+      for (const runner of runners) runner.retry();
+      poll.kick();
+    },
     async stop() {
       stop.abort();
       unsubscribe();

@@ -142,6 +142,14 @@ describe("redirects", () => {
     expect(rules(agent).match(/dport/g)).toHaveLength(6);
   });
 
+  test("lead from somebody else's address to a port of the machine", async () => {
+    const agent = await startAgent();
+    const api = { address: "10.96.0.1", port: 443, targetPort: 6443, protocol: "TCP" } as const;
+    await agent.bind(binding([container("web")], { redirects: [api] }));
+    await agent.until(ready);
+    expect(rules(agent).match(/ip daddr 10\.96\.0\.1 tcp dport 443 redirect to :6443/g)).toHaveLength(2);
+  });
+
   test("nothing is asked of the machine where there are none", async () => {
     const agent = await startAgent();
     await agent.bind(binding([container("web")]));
