@@ -1,11 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { runTool } from "./run-tool.ts";
 
-/**
- * Where Debian packages come from: lines for a `sources.list` (none: mmdebstrap's own choice for the release), and apt's
- * own settings that must hold there too.
- */
-export type Mirror = { sources: readonly string[]; aptOptions: readonly string[] };
+/** Where Debian packages come from, and apt's own settings that must hold there too. */
+export type Mirror = Archives & { aptOptions: readonly string[] };
+
+/** Lines for a `sources.list` that name their keyrings; or none, which leaves mmdebstrap its own choice for the release. */
+type Archives = {
+  sources: readonly string[];
+  /** What signs that own choice, which apt trusts by itself on Debian alone. */
+  keyring?: string;
+};
 
 type Source = { uri: string; suite: string; signedBy?: string };
 
@@ -21,24 +25,27 @@ const suites = /^(?:bookworm|trixie|forky|stable|testing|sid)(-updates|-security
  */
 export async function findMirror(signal?: AbortSignal): Promise<Mirror> {
   const own = process.env["DROVER_DEBIAN_MIRROR"];
-  const found = own === undefined ? hostSources() : [];
+  const archives = archivesOf(own, own === undefined ? hostSources() : []);
+  const dump = await runTool(["apt-config", "dump"], signal ? { signal } : {});
+  return { ...archives, aptOptions: dump.split("\n").filter((text) => carried.test(text)) };
+}
+
+/** `own` is an archive's address that comes before everything in `found`. */
+export function archivesOf(own: string | undefined, found: readonly Source[], isThere = existsSync): Archives {
   const main = found.find(({ suite }) => !suite.endsWith("-security"));
   const security = found.find(({ suite }) => suite.endsWith("-security"));
-  const mainUri = own ?? main?.uri;
-  const line = (uri: string, suite: string, signedBy = keyring): string =>
-    `deb ${existsSync(signedBy) ? `[signed-by=${signedBy}] ` : ""}${uri} ${suite} main`;
-  const linesOf = (uri: string): string[] => [
-    line(uri, debianRelease, main?.signedBy),
-    line(uri, `${debianRelease}-updates`, main?.signedBy),
-    line(
-      security?.uri ?? `${uri.replace(/\/$/, "")}-security`,
-      `${debianRelease}-security`,
-      security?.signedBy ?? main?.signedBy,
-    ),
-  ];
-  const sources = mainUri === undefined ? [] : linesOf(mainUri);
-  const dump = await runTool(["apt-config", "dump"], signal ? { signal } : {});
-  return { sources, aptOptions: dump.split("\n").filter((text) => carried.test(text)) };
+  const uri = own ?? main?.uri;
+  if (uri === undefined) return { sources: [], ...(isThere(keyring) ? { keyring } : {}) };
+  const line = (address: string, suite: string, signedBy = keyring): string =>
+    `deb ${isThere(signedBy) ? `[signed-by=${signedBy}] ` : ""}${address} ${suite} main`;
+  const securityUri = security?.uri ?? `${uri.replace(/\/$/, "")}-security`;
+  return {
+    sources: [
+      line(uri, debianRelease, main?.signedBy),
+      line(uri, `${debianRelease}-updates`, main?.signedBy),
+      line(securityUri, `${debianRelease}-security`, security?.signedBy ?? main?.signedBy),
+    ],
+  };
 }
 
 /** Settings of the computer's apt that decide whether a mirror can be reached and is believed. */

@@ -126,6 +126,7 @@ async function runMmdebstrap(
   const argv = [
     ...["mmdebstrap", `--mode=${mode}`, `--format=${format}`],
     ...[`--variant=${spec.variant}`, `--include=${spec.packages.join(",")}`],
+    ...(mirror.keyring === undefined ? [] : [`--keyring=${mirror.keyring}`]),
     ...['--aptopt=Acquire::Languages "none"', ...mirror.aptOptions.map((option) => `--aptopt=${option}`)],
     ...["--dpkgopt=force-unsafe-io", ...unneeded.map((pattern) => `--dpkgopt=path-exclude=${pattern}`)],
     `--customize-hook=cp -R --no-preserve=ownership ${shellWord(`${staged}/files/.`)} "$1"/`,

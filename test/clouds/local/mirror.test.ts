@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseLines, parseStanzas } from "../../../src/clouds/local/mirror.ts";
+import { archivesOf, parseLines, parseStanzas } from "../../../src/clouds/local/mirror.ts";
 
 test("the one-line format: Debian's archives with a main component, with their keyring", () => {
   const text = `# deb http://old.example/debian bookworm main
@@ -40,4 +40,23 @@ Signed-By:
     { uri: "http://mirror.example/debian", suite: "trixie", signedBy },
     { uri: "http://mirror.example/debian", suite: "trixie-updates", signedBy },
   ]);
+});
+
+const debians = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+test("on Ubuntu, which has no source of Debian's, the keyring goes with mmdebstrap's own choice", () => {
+  expect(archivesOf(undefined, [], () => true)).toEqual({ sources: [], keyring: debians });
+  expect(archivesOf(undefined, [], () => false)).toEqual({ sources: [] });
+});
+
+test("a source of the computer's is used for the guest's release, each suite with its keyring", () => {
+  const found = [{ uri: "http://mirror.example/debian/", suite: "trixie", signedBy: "/etc/own.gpg" }];
+  expect(archivesOf(undefined, found, () => true).sources).toEqual([
+    "deb [signed-by=/etc/own.gpg] http://mirror.example/debian/ bookworm main",
+    "deb [signed-by=/etc/own.gpg] http://mirror.example/debian/ bookworm-updates main",
+    "deb [signed-by=/etc/own.gpg] http://mirror.example/debian-security bookworm-security main",
+  ]);
+  expect(archivesOf("http://other.example/debian", [], () => true).sources[0]).toBe(
+    `deb [signed-by=${debians}] http://other.example/debian bookworm main`,
+  );
 });
