@@ -4,7 +4,7 @@ import type { Cloud, Surroundings } from "../clouds/cloud.ts";
 import { bindingFor } from "../machines/binding.ts";
 import type { Client } from "../registry/client.ts";
 import type { View } from "../registry/view.ts";
-import { type NamesOnly, redirectsOf } from "./names-only.ts";
+import { type NamesOnly, nameOf, redirectsOf } from "./names-only.ts";
 
 export type BindingOptions = {
   client: Client;
@@ -38,6 +38,10 @@ export function openBindings({
       surroundings,
       clusterDomain,
       tokenFor: (projection) => tokenFor?.(pod, projection) ?? "",
+      serviceHost: ({ name, namespace, clusterIP }) => {
+        const service = client.view.get("services", namespace, name);
+        return service && namesOnly(service) ? nameOf(service, clusterDomain) : clusterIP;
+      },
     });
     return { ...binding, ...(redirects.length > 0 && { redirects }) };
   };

@@ -89,6 +89,13 @@ test.for<[string, Partial<NamesWorld>, string]>([
   expect(told(planNames(world(more)).actions)).toBe(want);
 });
 
+const reader = {
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "reader", namespace: "default" },
+  spec: { containers: [{ name: "c", image: "c:1" }] },
+};
+
 describe("a Service without a balancer", () => {
   const said = (of?: string) => (of === undefined ? {} : { annotations: { "drover.dev/balancer": of } });
   const spec = { selector: { app: "web" }, ports: [{ port: 80, targetPort: 8080 }] };
@@ -166,7 +173,11 @@ describe("a Service without a balancer", () => {
     expect(cluster.pods().flatMap(({ spec: of }) => of.readinessGates ?? [])).toEqual([]);
     const bound = [...world.machines.values()].map(({ box }) => box.binding()?.redirects);
     expect(bound).toEqual(Array(2).fill([{ port: 80, targetPort: 8080, protocol: "TCP" }]));
-    const [victim] = cluster.pods();
+    await client.create("pods", reader as never, manager);
+    const read = () => [...world.machines.values()].find(({ box }) => box.binding()?.name === "reader")?.box.binding();
+    await cluster.until("another Pod is bound", () => read() !== undefined);
+    expect(read()?.containers[0]?.env).toContainEqual(["WEB_SERVICE_HOST", "web.default.svc.cluster.local"]);
+    const [victim] = cluster.pods().filter(({ metadata }) => metadata.name !== "reader");
     const machine = world.machines.get(victim?.spec.nodeName ?? "");
     const address = victim?.status?.podIP ?? "";
     await client.delete({ resource: "pods", namespace: "default", name: victim?.metadata.name ?? "" }, {});
