@@ -274,6 +274,28 @@ describe("a machine is released", () => {
     expect(book.drainingForMs("1")).toBe(700);
   });
 
+  test("from one group while another uses it: by time, and it is not let go of", async () => {
+    const { book, clock } = await setUp();
+    book.observed([], 0, true);
+    const { groups, ...rest } = specOf([active("1")]);
+    const both = [
+      ...groups,
+      ...specOf([{ ...active("1"), draining: true }]).groups.map((each) => ({ ...each, id: "old" })),
+    ];
+    book.ensuring({ ...rest, groups: both }).done();
+    const seen = () => [book.isUsed("svc-s", "1"), book.isCut("svc-s", "old", "1"), book.released("1")];
+    expect(seen()).toEqual([true, false, false]);
+    expect(book.drainingForMs("1")).toBeUndefined();
+    await clock.advance(35_000);
+    expect(seen()).toEqual([true, true, false]);
+    expect(book.isCut("svc-s", "80-TCP", "1")).toBe(false);
+    const leaving = both.map((each) => ({ ...each, targets: [{ ...active("1"), draining: true }] }));
+    book.ensuring({ ...rest, groups: leaving }).done();
+    expect(seen()).toEqual([false, false, false]);
+    book.observed([state(["1", "drained"])], 40_000, true);
+    expect(book.released("1")).toBe(true);
+  });
+
   test("by a balancer of an earlier process when that says so", async () => {
     const { book } = await setUp();
     book.observed([state(["1", "healthy"], ["2", "drained"])], 0, true);
