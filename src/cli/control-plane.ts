@@ -38,9 +38,13 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   const identity = await openIdentity({ directory: paths.identity, clock, names: [apiClusterAddress] });
   // One key for all clusters of the home: it is part of every user data, so saved machines serve each of them.
   const sshKey = openSshKey(join(paths.home, "identity"));
-  const { cloud, boxes, imageReference } = await openProvider(options, sshKey.privateKey);
+  let controllers: Controllers | undefined;
+  const { cloud, boxes, imageReference } = await openProvider(
+    { ...options, onResume: () => controllers?.kick() },
+    sshKey.privateKey,
+  );
   const registry = await openRegistry({ store, clock, random: systemRandom });
-  const controllers = startControllers({
+  controllers = startControllers({
     client: registry.client(),
     cloud,
     boxes,

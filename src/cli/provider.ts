@@ -22,6 +22,8 @@ export type ProviderOptions = {
   aws: AwsFlags;
   clock: Clock;
   log: Logger;
+  /** The provider accepts the credentials again: what failed meanwhile may be tried at once. */
+  onResume?: () => void;
 };
 
 export type Provider = {
@@ -67,6 +69,7 @@ export async function awsCloud({
   aws,
   clock,
   log,
+  onResume,
 }: Omit<ProviderOptions, "cloud" | "speed" | "cold">): Promise<AwsCloud> {
   const { region, profile, vpc, subnets, operatorCidr, domain, createZone, tag, repairDrift } = aws;
   const { publicAddresses } = reachOf(aws);
@@ -89,7 +92,10 @@ export async function awsCloud({
     tags: tag,
     cacheDir: join(paths.home, "aws"),
     onWarning: (message) => log.warn(message),
-    onResume: () => log.info("AWS accepts the credentials again; drover goes on."),
+    onResume: () => {
+      log.info("AWS accepts the credentials again; drover goes on.");
+      onResume?.();
+    },
     refresh: real.refresh,
     release: real.close,
   });

@@ -72,7 +72,10 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
       case "launch":
         return launch(options, action.recordName, action.launch, signal);
       case "terminate":
-        memory.endAskedMs.set(action.machineId, clock.monotonicMs());
+        memory.endAsked.set(action.machineId, {
+          atMs: clock.monotonicMs(),
+          times: (memory.endAsked.get(action.machineId)?.times ?? 0) + 1,
+        });
         return terminate(action.machineId);
       case "bind":
       case "updateFiles":

@@ -17,8 +17,8 @@ export type Berth = {
   sight: Sight;
   /** No balancer can send it a connection any more. */
   released: boolean;
-  /** Since its end was last asked for. */
-  sinceAskedMs?: number | undefined;
+  /** Its end was asked for so often, the last time so long ago. */
+  asked?: { sinceMs: number; times: number } | undefined;
 };
 
 export type LaunchWorld = {
@@ -36,8 +36,9 @@ export type LaunchWorld = {
 const source = "drover";
 /** A failed launch is remembered for so long: it decides how long its owner rests. */
 const failureKeepMs = 1_200_000;
-/** The end of a machine that is not seen to begin is asked for again after this time. */
-const askAgainMs = 10_000;
+/** The end of a machine that is not seen to begin is asked for again after 10, 20, 40 … seconds, and this at most. */
+const askAgainMaxMs = 300_000;
+const askAgainMs = (times: number): number => Math.min(askAgainMaxMs, 10_000 * 2 ** (times - 1));
 const lookAgainMs = 1_000;
 /** A launch is looked at so often though nothing seems to have changed: nothing unneeded outlives this for long. */
 const sweepMs = 60_000;
@@ -69,14 +70,14 @@ export const launchReconciler = (options: LaunchOptions): Reconciler<LaunchWorld
     const pods = record.spec.slots.flatMap((uid) => roster.podByUid(uid) ?? []);
     const berths = (record.status?.machines ?? []).map(({ id, slot }): Berth => {
       const podUid = record.spec.slots[slot] ?? "";
-      const askedMs = memory.endAskedMs.get(id);
+      const asked = memory.endAsked.get(id);
       return {
         machineId: id,
         podUid,
         pod: roster.podByUid(podUid),
         sight: poll.sight(id),
         released: book.released(id),
-        ...(askedMs !== undefined && { sinceAskedMs: monotonicMs() - askedMs }),
+        ...(asked && { asked: { sinceMs: monotonicMs() - asked.atMs, times: asked.times } }),
       };
     });
     return { record, berths, found: foundOf(record, poll), pods, failure, finishedKeepSeconds };
@@ -104,11 +105,11 @@ export function planLaunch(world: LaunchWorld, nowMs: number): Plan {
   if (living.length === 0 && unneeded.length === berths.length) return planForget(record, nowMs);
   const ending = unneeded.filter(({ sight }) => !sight.gone);
   const due = ending.filter(
-    ({ sight, released, sinceAskedMs }) =>
-      released && sight.machine?.state !== "stopping" && (sinceAskedMs ?? askAgainMs) >= askAgainMs,
+    ({ sight, released, asked }) =>
+      released && sight.machine?.state !== "stopping" && (!asked || asked.sinceMs >= askAgainMs(asked.times)),
   );
   const actions: Action[] = due.map(({ machineId }) => ({ do: "terminate", machineId }));
-  if (ending.length > 0) waits.push(ending.some(({ released }) => !released) ? lookAgainMs : askAgainMs);
+  if (ending.length > 0) waits.push(ending.some(({ released }) => !released) ? lookAgainMs : askAgainMs(1));
   return {
     actions: actions.length > 0 ? [{ do: "together", actions }] : [],
     againInMs: Math.min(sweepMs, ...waits),

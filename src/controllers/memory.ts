@@ -5,8 +5,8 @@
 export type Memory = {
   /** The last event of a machine that was written down. */
   toldUpTo: Map<string, number>;
-  /** When the end of a machine was last asked for, monotonic ms. */
-  endAskedMs: Map<string, number>;
+  /** When the end of a machine was last asked for, monotonic ms, and how often. */
+  endAsked: Map<string, { atMs: number; times: number }>;
   /** What the Pod's files on a machine were made from, and when, monotonic ms. */
   sourcesSent: Map<string, { sources: string; atMs: number }>;
   /** Pods that lost their machine before they were ever ready, by uid: whose they were, and when, wall ms. */
@@ -17,7 +17,7 @@ export type Memory = {
 
 export const openMemory = (): Memory => ({
   toldUpTo: new Map(),
-  endAskedMs: new Map(),
+  endAsked: new Map(),
   sourcesSent: new Map(),
   losses: new Map(),
   strangersTold: new Set(),
@@ -28,7 +28,7 @@ const lossKeepMs = 1_200_000;
 
 /** Lets go of what is remembered of machines that are in no record any more. */
 export function prune(memory: Memory, isKnown: (machineId: string) => boolean, nowMs: number): void {
-  for (const map of [memory.toldUpTo, memory.endAskedMs, memory.sourcesSent]) {
+  for (const map of [memory.toldUpTo, memory.endAsked, memory.sourcesSent]) {
     for (const machineId of map.keys()) if (!isKnown(machineId)) map.delete(machineId);
   }
   for (const [uid, { atMs }] of memory.losses) if (atMs + lossKeepMs <= nowMs) memory.losses.delete(uid);

@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { BalancerState } from "../clouds/balancer.ts";
 import type { Cloud, Machine, Offer } from "../clouds/cloud.ts";
 import type { BalancerBook } from "./balancer-book.ts";
-import type { Log } from "./run.ts";
+import { isTold, type Log } from "./run.ts";
 import { openSightings, type Sight } from "./sightings.ts";
 
 /** What is known anew: of machines, of balancers, and of machines as targets. */
@@ -26,6 +26,8 @@ export type PollOptions = {
   /** Machines that should be there. */
   expected: () => Iterable<string>;
   onChange: (change: PollChange) => void;
+  /** Everything can be seen again after a time in which it could not. */
+  onRecovery: () => void;
 };
 
 /** The one observer of machines and balancers. */
@@ -43,7 +45,7 @@ export type Poll = {
   kick(): void;
 };
 
-type BalancerChange = Pick<PollChange, "balancerIds" | "targetIds">;
+type BalancerChange = Pick<PollChange, "balancerIds" | "targetIds"> & { complete: boolean };
 
 /** What each balancer says of each machine, and under no machine of itself. */
 function saidBy(states: readonly BalancerState[]): Map<string, [id: string, machineId: string, text: string]> {
@@ -71,10 +73,11 @@ async function pollBalancers({ clock, cloud, book, log, signal }: PollOptions): 
     return {
       balancerIds: [...new Set(told.flatMap(([id]) => id ?? []))],
       targetIds: [...new Set(told.flatMap(([, machineId]) => machineId || []))],
+      complete,
     };
   } catch (error) {
-    if (!signal.aborted) log.warn({ error }, `Balancers can't be observed: ${String(error)}`);
-    return { balancerIds: [], targetIds: [] };
+    if (!signal.aborted && !isTold(error)) log.warn({ error }, `Balancers can't be observed: ${String(error)}`);
+    return { balancerIds: [], targetIds: [], complete: false };
   }
 }
 
@@ -85,15 +88,15 @@ export function openPoll(options: PollOptions): Poll {
   let rest: AbortController | undefined;
   let kicked = false;
 
-  async function pollMachines(): Promise<string[]> {
+  async function pollMachines(): Promise<{ machineIds: string[]; complete: boolean }> {
     try {
       const { machines, complete } = await cloud.machines.observe(signal);
       const changed = sightings.take(machines, complete, options.expected(), clock.monotonicMs());
       if (sightings.massAbsence()) log.warn({}, "Many machines are missing at once: nothing is replaced for that.");
-      return changed;
+      return { machineIds: changed, complete };
     } catch (error) {
-      if (!signal.aborted) log.warn({ error }, `Machines can't be observed: ${String(error)}`);
-      return [];
+      if (!signal.aborted && !isTold(error)) log.warn({ error }, `Machines can't be observed: ${String(error)}`);
+      return { machineIds: [], complete: false };
     }
   }
 
@@ -107,10 +110,16 @@ export function openPoll(options: PollOptions): Poll {
   }
 
   async function loop(): Promise<void> {
+    let wasComplete = true;
     while (!signal.aborted) {
-      const [machineIds, change] = await Promise.all([pollMachines(), pollBalancers(options)]);
+      const [machines, balancers] = await Promise.all([pollMachines(), pollBalancers(options)]);
       if (signal.aborted) return;
-      options.onChange({ machineIds, ...change });
+      const { machineIds } = machines;
+      const { balancerIds, targetIds } = balancers;
+      options.onChange({ machineIds, balancerIds, targetIds });
+      const isComplete = machines.complete && balancers.complete;
+      if (isComplete && !wasComplete) options.onRecovery();
+      wasComplete = isComplete;
       await pause();
     }
   }

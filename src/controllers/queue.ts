@@ -66,6 +66,11 @@ export class WorkQueue {
     else if (known.state === "waiting") this.#enter(known);
   }
 
+  /** What stood in the way is over: keys that failed are looked at now, whatever their backoff says. */
+  retry(): void {
+    for (const item of this.#items.values()) if (item.state === "waiting" && item.failures > 0) this.#enter(item);
+  }
+
   /** Nothing is being worked on or waits for its turn; keys that wait for a time do not count. */
   idle = (): boolean => this.#working === 0 && this.#line.length === 0;
 

@@ -1,5 +1,6 @@
 import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
 import type { Clock } from "../base/clock.ts";
+import { DroverError } from "../base/errors.ts";
 import type { Client } from "../registry/client.ts";
 import { WorkQueue } from "./queue.ts";
 import type { Action, Reconciler } from "./reconciler.ts";
@@ -27,9 +28,14 @@ export type Runner = {
   add(key: ObjectKey): void;
   /** The changed object queues what the reconciler says. */
   changed(resource: Resource, object: KubeObject): void;
+  /** Keys that failed are looked at at once. */
+  retry(): void;
   idle(): boolean;
   drained(): Promise<void>;
 };
+
+/** The provider has said it for all calls that fail of the same cause. */
+export const isTold = (error: unknown): boolean => error instanceof DroverError && error.details["told"] === 1;
 
 /** Resource of `watches` that stands for all. */
 export const anyResource = "any";
@@ -57,8 +63,12 @@ export function runReconciler<World>(reconciler: Reconciler<World>, options: Run
     } catch (error) {
       if (signal.aborted) return { failed: false };
       const message = error instanceof Error ? error.message : String(error);
+      const isKnown = isTold(error) || failures.get(id) === message;
       failures.set(id, message);
-      log.warn({ controller: reconciler.name, key: id, error }, `${reconciler.name}: ${message}`);
+      log[isKnown ? "debug" : "warn"](
+        { controller: reconciler.name, key: id, error },
+        `${reconciler.name}: ${message}`,
+      );
       return { failed: true };
     }
   }
@@ -68,6 +78,7 @@ export function runReconciler<World>(reconciler: Reconciler<World>, options: Run
     name: reconciler.name,
     resources: Object.keys(reconciler.watches),
     add: (key) => queue.add(key),
+    retry: () => queue.retry(),
     idle: queue.idle,
     drained: queue.drained,
     changed(resource, object) {

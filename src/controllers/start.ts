@@ -44,6 +44,9 @@ export function startControllers(options: ControllerOptions): Controllers {
   const roster = openRoster(client);
   const owners = openOwnerIndex(client);
   const runners: Runner[] = [];
+  const retry = () => {
+    for (const runner of runners) runner.retry();
+  };
   const poll = openPoll({
     clock,
     cloud,
@@ -55,6 +58,7 @@ export function startControllers(options: ControllerOptions): Controllers {
     busy: () => roster.isBusy() || runners.some((runner) => !runner.idle()),
     expected: roster.machineIds,
     onChange: (change) => route.polled(change),
+    onRecovery: retry,
   });
   const disks = openDiskPoll({
     clock,
@@ -93,7 +97,7 @@ export function startControllers(options: ControllerOptions): Controllers {
     hasLooked: () => poll.complete() && book.completeMs() !== undefined,
     idle: () => runners.every((runner) => runner.idle()),
     kick() {
-      for (const runner of runners) runner.retry();
+      retry();
       poll.kick();
     },
     async stop() {

@@ -10,13 +10,21 @@ import { openRegistry } from "../../src/registry/registry.ts";
 import { memoryStore } from "../../src/store/memory.ts";
 import { type Mortality, mortal } from "../sim/process.ts";
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const quiet = { debug() {}, info() {}, warn(_: object, _message: string) {}, error() {} };
 const loud = {
   debug() {},
   info: (_: object, message: string) => console.log("info", message),
   warn: (_: object, message: string) => console.log("warn", message),
   error: (_: object, message: string) => console.log("error", message),
 };
+/** Keeps what is logged for the reader of `drover serve`. */
+const kept = (lines: string[], log: typeof loud): typeof loud => ({
+  ...log,
+  warn: (fields, message) => {
+    lines.push(message);
+    log.warn(fields, message);
+  },
+});
 export const manager = { manager: "test" };
 
 export type AwsClusterOptions = Partial<AwsFakeOptions> & { seed?: number; verbose?: boolean; machinesMax?: number };
@@ -34,6 +42,7 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
   const random = seededRandom(seed);
   const fake = openAwsFake({ clock, random, inside: "boxes", hostedZones: ["cluster.local"], ...given });
   const warnings: string[] = [];
+  const logged: string[] = [];
   let store = memoryStore();
   let registry = await openRegistry({ store, clock, random });
   /** Asked at every call of a living process: whether it dies before it, or after it and without its answer. */
@@ -70,6 +79,7 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
       cluster: "test",
       region: "us-east-1",
       onWarning: (message) => warnings.push(message),
+      onResume: () => process.controllers.kick(),
     });
     const ports = mortal({ client: registry.client(), cloud, boxes: fake.connectBoxes() }, mortality, clock);
     const controllers = startControllers({
@@ -77,7 +87,7 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
       clock,
       random,
       cluster: "test",
-      log: verbose ? loud : quiet,
+      log: kept(logged, verbose ? loud : quiet),
       authorizedKey: "ssh-ed25519 AAAA test",
       rootCertificate: "CA",
       ...(machinesMax !== undefined && { machinesMax }),
@@ -102,7 +112,9 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
     clock,
     fake,
     world: fake.world,
+    /** What the cloud warns of, and what the controllers log beside. */
     warnings,
+    logged,
     until,
     get client() {
       return registry.client();
@@ -135,7 +147,8 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
         registry = await openRegistry({ store, clock, random });
       }
       process = start();
-      await clock.advance(0);
+      // As `drover serve` does before it answers anybody.
+      await until("the provider has been looked at", () => process.controllers.hasLooked());
     },
     async close(): Promise<void> {
       process.mortality.dead = true;

@@ -101,10 +101,10 @@ describe("a launch record", () => {
     ["rests while its Pods live", {}, ""],
     ["ends the machine of a Pod that is gone", { berths: [berth(0, { pod: undefined })] }, "end i-0"],
     ["but not before it is drained", { berths: [berth(0, { pod: undefined, released: false })] }, ""],
-    ["asks once in ten seconds", { berths: [berth(0, { pod: undefined, sinceAskedMs: 2_000 })] }, ""],
+    ["asks once in ten seconds", { berths: [berth(0, { pod: undefined, asked: { sinceMs: 2_000, times: 1 } })] }, ""],
     [
       "and again when nothing has come of it",
-      { berths: [berth(0, { pod: undefined, sinceAskedMs: 10_000 })] },
+      { berths: [berth(0, { pod: undefined, asked: { sinceMs: 10_000, times: 1 } })] },
       "end i-0",
     ],
     [

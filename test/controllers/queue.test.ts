@@ -56,6 +56,18 @@ test("a failing key is repeated after 1, 2, 4 seconds; the others go on", async 
   expect(log).toEqual(["0 bad", "1000 bad", "3000 bad", "3500 good", "7000 bad"]);
 });
 
+test("once what stood in the way is over, failing keys are looked at at once, whatever their backoff", async () => {
+  let failed = true;
+  const { queue, clock, log } = openQueue(() => ({ failed }));
+  queue.add(key("a"));
+  await clock.advance(40_000);
+  expect(log.at(-1)).toBe("31000 a");
+  failed = false;
+  queue.retry();
+  await clock.advance(600_000);
+  expect(log.at(-1)).toBe("40000 a");
+});
+
 test("a change wakes a failing key sooner, but not at once", async () => {
   let failed = true;
   const { queue, clock, log } = openQueue(() => ({ failed }));

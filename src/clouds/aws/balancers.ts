@@ -11,6 +11,7 @@ import { type BalancerPlan, fingerprint, planBalancer } from "./balancer-plan.ts
 import { balancerTag, nameTag, targetGroupTag } from "./balancer-tags.ts";
 import { Watch } from "./balancer-watch.ts";
 import { patience, type Workshop } from "./balancer-workshop.ts";
+import { kindOf } from "./errors.ts";
 import type { Networks } from "./network.ts";
 import type { SecurityGroups } from "./security-groups.ts";
 import type { Tags } from "./tags.ts";
@@ -138,7 +139,8 @@ class AwsBalancers implements Balancers {
     const failed = (error: unknown) => {
       if (!(error instanceof DroverError)) throw error;
       complete = false;
-      if (this.#warned.get("") !== error.message)
+      // Told once until it is over; an expired login is told once for all calls.
+      if (!this.#warned.has("") && kindOf(error) !== "expired")
         this.#options.log.warn(`Balancers can't be observed: ${error.message}`);
       this.#warned.set("", error.message);
     };

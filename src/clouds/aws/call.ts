@@ -61,7 +61,7 @@ export function openSend(clients: AwsClients, clock: Clock, options: CallOptions
         if (isKind(error, "throttled")) buckets.throttled(service, action);
         if (isKind(error, "expired")) outcome = error;
         else if (!isKind(error, "transient")) outcome = "accepted";
-        throw error;
+        throw isKind(error, "expired") ? login.told(error) : error;
       } finally {
         login.leave(pass, outcome);
       }

@@ -19,20 +19,25 @@ export type Login = {
   enter(): { isProbe: boolean };
   /** What became of a call that entered: an error when the credentials were not accepted, undefined when AWS can't say. */
   leave(pass: { isProbe: boolean }, outcome: "accepted" | DroverError | undefined): void;
+  /** The error that everybody meets meanwhile: services say it in words of their own. */
+  told(error: DroverError): DroverError;
 };
+
+/** `told`: nobody needs to say it again. */
+const copyOf = ({ code, message, details }: DroverError): DroverError =>
+  new DroverError(code, message, { ...details, told: 1 });
 
 export function openLogin(clock: Clock, { onPause, onResume, refresh }: LoginOptions = {}): Login {
   let paused: { error: DroverError; probeAtMs: number; isProbing: boolean } | undefined;
   return {
     enter() {
       if (!paused) return { isProbe: false };
-      if (paused.isProbing || clock.monotonicMs() < paused.probeAtMs) {
-        throw new DroverError(paused.error.code, paused.error.message, paused.error.details);
-      }
+      if (paused.isProbing || clock.monotonicMs() < paused.probeAtMs) throw copyOf(paused.error);
       paused.isProbing = true;
       refresh?.();
       return { isProbe: true };
     },
+    told: (error) => (paused ? copyOf(paused.error) : error),
     leave({ isProbe }, outcome) {
       const probeAtMs = clock.monotonicMs() + probeMs;
       if (outcome === "accepted") {
@@ -42,7 +47,7 @@ export function openLogin(clock: Clock, { onPause, onResume, refresh }: LoginOpt
         return;
       }
       if (outcome && !paused) onPause?.(outcome.message);
-      const error = outcome ?? paused?.error;
+      const error = paused?.error ?? outcome;
       if (error && (isProbe || !paused)) paused = { error, probeAtMs, isProbing: false };
     },
   };

@@ -32,9 +32,12 @@ const restMs = 10_000;
 const unseenMs = 60_000;
 /** After a call the lists are looked at more often for so long. */
 const stirredMs = 30_000;
+/** While lists fail they are asked for after 2, 4, 8 … seconds, and this at most. */
+const failingMsMax = 10_000;
 
 export function openPoller(send: Send, clock: Clock, { cluster, onWarning }: PollerOptions): Poller {
   let last: { view: View; startedMs: number; pages: number } | undefined;
+  let failures = 0;
   let underWay: Promise<View> | undefined;
   let stirredAtMs = Number.NEGATIVE_INFINITY;
   let warned: string | undefined;
@@ -81,14 +84,14 @@ export function openPoller(send: Send, clock: Clock, { cluster, onWarning }: Pol
     const { machines, pages, complete } = await list(signal);
     const view = { machines: [...machines, ...awaited(machines, startedMs)], complete };
     last = { view, startedMs, pages };
+    failures = complete ? 0 : failures + 1;
     return view;
   }
 
   function ageMaxMs({ view, pages }: NonNullable<typeof last>, nowMs: number): number {
+    if (!view.complete) return Math.min(failingMsMax, movingMs * 2 ** (failures - 1));
     const isMoving =
-      !view.complete ||
-      nowMs - stirredAtMs < stirredMs ||
-      view.machines.some(({ state }) => state === "pending" || state === "stopping");
+      nowMs - stirredAtMs < stirredMs || view.machines.some(({ state }) => state === "pending" || state === "stopping");
     return isMoving ? movingMs : restMs * pages;
   }
 

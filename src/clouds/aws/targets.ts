@@ -36,6 +36,8 @@ export class GroupTargets {
   readonly #told = new Map<TargetKey, Told>();
   /** Of machines that do not run yet, which AWS refuses. */
   #waiting = new Set<TargetKey>();
+  /** Registrations that failed and were not seen to happen all the same: the next order repeats them. */
+  readonly #undone = new Set<TargetKey>();
   #turn: Promise<unknown> = Promise.resolve();
   /** When the last look began; undefined before there was one. */
   lookedMs: number | undefined;
@@ -101,7 +103,7 @@ export class GroupTargets {
   /** One sentence about targets that somebody took out or put in. */
   drift(): string | undefined {
     if (this.#wanted === undefined || this.lookedMs === undefined) return undefined;
-    const isQuiet = (key: TargetKey) => !this.#told.has(key) && !this.#waiting.has(key);
+    const isQuiet = (key: TargetKey) => !this.#told.has(key) && !this.#waiting.has(key) && !this.#undone.has(key);
     const lost = [...this.#wanted].find(
       ([key, { draining }]) => !draining && isQuiet(key) && isOut(this.#seen.get(key)),
     );
@@ -122,7 +124,9 @@ export class GroupTargets {
     const before = this.#text();
     this.#seen = seenTargets(answer.TargetHealthDescriptions);
     for (const [key, told] of this.#told) {
-      if (isSettled(told, this.#seen.get(key), startedMs)) this.#told.delete(key);
+      if (!isSettled(told, this.#seen.get(key), startedMs)) continue;
+      this.#told.delete(key);
+      if (told.what === "in" && !told.isSure && isOut(this.#seen.get(key))) this.#undone.add(key);
     }
     this.lookedMs = startedMs;
     if (this.#text() !== before) this.changedMs = startedMs;
@@ -208,6 +212,7 @@ export class GroupTargets {
   #tell({ machineId, port }: Member, what: Told["what"], isSure: boolean): void {
     const key = keyOf(machineId, port);
     this.#told.set(key, { what, isSure, atMs: this.#clock.monotonicMs() });
+    this.#undone.delete(key);
   }
 }
 
