@@ -23,8 +23,22 @@ export type TestServer = {
   forwarded(port: number): number | undefined;
 };
 
-/** sshd's part of a machine: root by public key, unix sockets below the agent's root, TCP to loopback, commands. */
-export async function startSshServer(agent: TestAgent, authorizedKey: string): Promise<TestServer> {
+/** sshd's part of a machine for one test. */
+export async function startSshServer(agent: Agent, authorizedKey: string): Promise<TestServer> {
+  const server = await openSshServer(agent, authorizedKey);
+  onTestFinished(server.close);
+  return server;
+}
+
+type Agent = Pick<TestAgent, "root" | "env">;
+type Place = { address: string; port: number };
+
+/** Root by public key, unix sockets below the agent's root, TCP to loopback (which is `address` here), commands. */
+export async function openSshServer(
+  agent: Agent,
+  authorizedKey: string,
+  { address, port }: Place = { address: "127.0.0.1", port: 0 },
+): Promise<TestServer & { close(): void }> {
   const hostKey = makeHostKey("test");
   const allowed = ssh2.utils.parseKey(authorizedKey);
   const shown = ssh2.utils.parseKey(hostKey.publicKey);
@@ -32,7 +46,7 @@ export async function startSshServer(agent: TestAgent, authorizedKey: string): P
   const open = new Set<Socket>();
   const forwarded = new Map<number, number>();
   const ssh = new ssh2.Server({ hostKeys: [hostKey.privateKey] }, (connection) =>
-    serve(connection, agent, allowed, forwarded),
+    serve(connection, { agent, address, allowed, forwarded }),
   );
   const server: Server = createServer((socket) => {
     open.add(socket);
@@ -42,10 +56,9 @@ export async function startSshServer(agent: TestAgent, authorizedKey: string): P
   const cut = () => {
     for (const socket of open) socket.destroy();
   };
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    cut();
-    server.close();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, address, resolve);
   });
   const fingerprint = fingerprintOf(shown.getPublicSSH());
   return {
@@ -60,6 +73,10 @@ export async function startSshServer(agent: TestAgent, authorizedKey: string): P
     cut,
     connections: () => open.size,
     forwarded: (port) => forwarded.get(port),
+    close() {
+      cut();
+      server.close();
+    },
   };
 }
 
@@ -84,12 +101,9 @@ export const optionsFor = (server: TestServer, privateKey: string): SshBoxesOpti
   port: server.port,
 });
 
-function serve(
-  connection: Connection,
-  agent: TestAgent,
-  allowed: ssh2.ParsedKey,
-  forwarded: Map<number, number>,
-): void {
+type Host = { agent: Agent; address: string; allowed: ssh2.ParsedKey; forwarded: Map<number, number> };
+
+function serve(connection: Connection, { agent, address, allowed, forwarded }: Host): void {
   connection.on("error", () => undefined);
   connection.on("authentication", (context) => {
     const good =
@@ -104,7 +118,7 @@ function serve(
     splice(connect({ path: join(agent.root, socketPath) }), accept, reject);
   });
   connection.on("tcpip", (accept, reject, { destIP, destPort }) => {
-    splice(connect({ host: destIP, port: destPort }), accept, reject);
+    splice(connect({ host: destIP === "127.0.0.1" ? address : destIP, port: destPort }), accept, reject);
   });
   connection.on("request", (accept, reject, name, info) => {
     if (name !== "tcpip-forward") return reject?.();
@@ -145,7 +159,7 @@ function splice(far: Socket, accept: () => Duplex, reject: () => void): void {
   });
 }
 
-function run(channel: ServerChannel, command: string, agent: TestAgent): void {
+function run(channel: ServerChannel, command: string, agent: Agent): void {
   const child = spawn("/bin/sh", ["-c", command], { env: agent.env });
   channel.pipe(child.stdin);
   child.stdin.on("error", () => undefined);

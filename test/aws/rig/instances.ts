@@ -1,0 +1,132 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import limitConcurrency from "p-limit";
+import { type Body, startBody, userDataText } from "./body.ts";
+import { type Answer, type AwsRequest, listOf, type Manner, textsOf, withParameters, xmlAnswer } from "./request.ts";
+
+export type InstancesOptions = {
+  /** moto's network 172.31.0.0/16 is 127.`octet`.0.0/16 here. */
+  octet: number;
+  sshPort: number;
+  /** Asks moto itself. */
+  ask: (action: string, parameters: Readonly<Record<string, string>>) => Promise<string>;
+};
+
+export type Instances = {
+  manner: Manner;
+  /** Where an instance is here; undefined once it was ended. */
+  addressOf(instanceId: string): string | undefined;
+  /** Every user data that was launched from, as text. */
+  userData: ReadonlySet<string>;
+  /** As a power cut that AWS knows nothing of. */
+  cut(instanceId: string): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** Python's start is what takes the time: more at once only makes each of them slower. */
+const startsAtOnce = 4;
+
+/** Gives what moto launches a body, at an address of its own, and lets what moto says of it be so. */
+export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instances {
+  const bodies = new Map<string, Promise<Body>>();
+  const addresses = new Map<string, string>();
+  const consoles = new Map<string, string>();
+  const userData = new Set<string>();
+  const starts = limitConcurrency(startsAtOnce);
+  const disks = mkdtempSync(join(tmpdir(), "rig-disks-"));
+
+  const here = (address: string) => address.replace(/^172\.31\./, `127.${octet}.`);
+
+  /** Instances of moto's own network are on this computer's loopback, by either of their addresses. */
+  const relocated = (answer: string): string =>
+    answer
+      .split(/(?=<instanceId>)/)
+      .map(relocatedOne)
+      .join("");
+
+  function relocatedOne(part: string): string {
+    const [own] = textsOf(part, "privateIpAddress");
+    if (own === undefined) return part;
+    return part
+      .replaceAll(
+        /<privateIpAddress>(172\.31\.[\d.]+)</g,
+        (_, address: string) => `<privateIpAddress>${here(address)}<`,
+      )
+      .replaceAll(/<(ipAddress|publicIp)>[\d.]+</g, (_, element: string) => `<${element}>${here(own)}<`);
+  }
+
+  async function start(instanceId: string, address: string): Promise<Body> {
+    const attribute = await ask("DescribeInstanceAttribute", { InstanceId: instanceId, Attribute: "userData" });
+    const text = userDataText(textsOf(attribute, "value")[0] ?? "");
+    userData.add(text);
+    const body = await startBody(text, { address, sshPort });
+    consoles.set(instanceId, body.console);
+    return body;
+  }
+
+  async function end(instanceId: string): Promise<void> {
+    const body = bodies.get(instanceId);
+    bodies.delete(instanceId);
+    addresses.delete(instanceId);
+    await body?.then((each) => each.end());
+  }
+
+  async function run(request: AwsRequest, next: (request: AwsRequest) => Promise<Answer>): Promise<Answer> {
+    // moto gives as few as it may, AWS as many as it can.
+    const answer = await next(withParameters(request, { MinCount: request.parameters.get("MaxCount") ?? "1" }));
+    for (const part of answer.body.split(/(?=<instanceId>)/)) {
+      const [instanceId] = textsOf(part, "instanceId");
+      const [address] = textsOf(part, "privateIpAddress");
+      if (instanceId === undefined || address === undefined || bodies.has(instanceId)) continue;
+      addresses.set(instanceId, here(address));
+      const body = starts(() => start(instanceId, here(address)));
+      bodies.set(instanceId, body);
+      body.catch((error: unknown) => process.stderr.write(`rig: ${instanceId} has no body: ${error}\n`));
+    }
+    return { ...answer, body: relocated(answer.body) };
+  }
+
+  /** A disk is a blank file and a folder beside it. */
+  function diskOf(volumeId: string): string {
+    const file = join(disks, volumeId);
+    mkdirSync(`${file}.files`, { recursive: true });
+    writeFileSync(file, Buffer.alloc(2 << 20), { flag: "a" });
+    return file;
+  }
+
+  return {
+    userData,
+    addressOf: (instanceId) => addresses.get(instanceId),
+    async cut(instanceId) {
+      const body = bodies.get(instanceId);
+      bodies.delete(instanceId);
+      await body?.then((each) => each.end());
+    },
+    async manner(request, next) {
+      const { service, action, parameters } = request;
+      if (service !== "ec2") return next(request);
+      if (action === "RunInstances") return run(request, next);
+      if (action === "GetConsoleOutput") {
+        const instanceId = parameters.get("InstanceId") ?? "";
+        const output = Buffer.from(consoles.get(instanceId) ?? "").toString("base64");
+        return xmlAnswer(request, `<instanceId>${instanceId}</instanceId><output>${output}</output>`);
+      }
+      const answer = await next(request);
+      if (answer.status >= 300) return answer;
+      const [volumeId, instanceId] = [parameters.get("VolumeId") ?? "", parameters.get("InstanceId") ?? ""];
+      if (action === "AttachVolume")
+        await bodies.get(instanceId)?.then((body) => body.attach(volumeId, diskOf(volumeId)));
+      if (action === "DetachVolume")
+        for (const body of bodies.values()) void body.then((each) => each.detach(volumeId));
+      if (action === "TerminateInstances") for (const id of listOf(parameters, "InstanceId")) void end(id);
+      return { ...answer, body: relocated(answer.body) };
+    },
+    async close() {
+      starts.clearQueue();
+      const started = [...bodies.keys()].filter((id) => consoles.has(id));
+      await Promise.all(started.map(end));
+      rmSync(disks, { recursive: true, force: true });
+    },
+  };
+}

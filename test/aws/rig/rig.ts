@@ -1,0 +1,97 @@
+import { randomInt } from "node:crypto";
+import { createServer, type Server } from "node:net";
+import { seededRandom } from "../../../src/base/random.ts";
+import { type Moto, startMoto } from "../moto.ts";
+import { type Faults, openFaults } from "./faults.ts";
+import { type Front, openFront } from "./front.ts";
+import { gaps } from "./gaps.ts";
+import { type Instances, openInstances } from "./instances.ts";
+import { type Journal, openJournal } from "./journal.ts";
+import { startProxy } from "./proxy.ts";
+import { openTargets, type Targets } from "./targets.ts";
+import { clientTokens } from "./tokens.ts";
+
+/** AWS as far as a computer without it has it: moto, with AWS' manners in front and a body for each of its instances. */
+export type Rig = {
+  /** What makes drover, started with it, talk to the rig. */
+  env: Readonly<Record<string, string>>;
+  /** Flags of `drover serve` that go with it. */
+  flags: readonly string[];
+  moto: Moto;
+  /** Asks moto itself, past the proxy; the answer is XML. */
+  ask(
+    service: "ec2" | "elasticloadbalancing",
+    action: string,
+    parameters?: Readonly<Record<string, string>>,
+  ): Promise<string>;
+  instances: Instances;
+  targets: Targets;
+  front: Front;
+  faults: Faults;
+  journal: Journal;
+  close(): Promise<void>;
+};
+
+export type RigOptions = { seed?: number };
+
+const region = "us-east-1";
+/** Ports below this one are root's. */
+const privilegedPorts = 1_024;
+
+export async function startRig({ seed = 1 }: RigOptions = {}): Promise<Rig> {
+  const moto = await startMoto(region);
+  const { octet, release } = await ownNetwork();
+  const isRoot = process.getuid?.() === 0;
+  const sshPort = isRoot ? 22 : privilegedPorts * 2;
+  const ask: Rig["ask"] = async (service, action, parameters = {}) => {
+    const Version = service === "ec2" ? "2016-11-15" : "2015-12-01";
+    const scope = `moto/20260101/${region}/${service}/aws4_request`;
+    const headers = { authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0` };
+    const body = new URLSearchParams({ Action: action, Version, ...parameters });
+    return (await fetch(moto.url, { method: "POST", headers, body })).text();
+  };
+  const instances = openInstances({ octet, sshPort, ask: (...call) => ask("ec2", ...call) });
+  const targets = openTargets(instances.addressOf, { lookEveryMs: 1_000, drainMs: 2_000 });
+  const front = openFront({ motoUrl: moto.url, targets, addressOf: instances.addressOf });
+  const faults = openFaults({ random: seededRandom(seed) });
+  const journal = openJournal();
+  const proxy = await startProxy(moto.url, [
+    faults.manner,
+    clientTokens(),
+    journal.manner,
+    instances.manner,
+    targets.manner,
+    gaps,
+  ]);
+  // Root's port is only root's; others get there as through a bastion.
+  const road = isRoot ? [] : ["--proxy-command", `bash -c 'exec 3<>/dev/tcp/%h/${sshPort}; cat <&3 & exec cat >&3'`];
+  return {
+    env: { ...moto.env, AWS_ENDPOINT_URL: proxy.url },
+    flags: ["--cloud", "aws", "--image", "al2023", "--create-zone", ...road],
+    ...{ moto, ask, instances, targets, front, faults, journal },
+    async close() {
+      await front.close();
+      await proxy.close();
+      targets.close();
+      await instances.close();
+      await moto.close();
+      await release();
+    },
+  };
+}
+
+/** A network of loopback that no other rig of this computer has: whoever listens at its first address has it. */
+async function ownNetwork(): Promise<{ octet: number; release: () => Promise<void> }> {
+  for (let tries = 0; tries < 100; tries++) {
+    const octet = randomInt(40, 250);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(9_999, `127.${octet}.255.254`, () => resolve(true));
+    });
+    if (isFree) return { octet, release: () => closed(server) };
+  }
+  throw new Error("no network of 127.0.0.0/8 is free");
+}
+
+const closed = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
