@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { DroverError } from "../../base/errors.ts";
 import { runTool } from "./run-tool.ts";
 
 /** Where Debian packages come from, and apt's own settings that must hold there too. */
@@ -46,6 +47,15 @@ export function archivesOf(own: string | undefined, found: readonly Source[], is
       line(securityUri, `${debianRelease}-security`, security?.signedBy ?? main?.signedBy),
     ],
   };
+}
+
+/** What to do about a build that failed because the computer's keyring is older than Debian's keys (Ubuntu 22.04's is). */
+export function explainKeys(error: unknown): unknown {
+  if (!(error instanceof DroverError) || !error.message.includes("NO_PUBKEY")) return error;
+  const page = `https://packages.debian.org/${debianRelease}/debian-archive-keyring`;
+  const what = `the keyrings on this computer have no key for Debian's ${debianRelease}, so its packages can't be checked`;
+  const how = `download a newer one from ${page}, then: sudo apt-get install ./debian-archive-keyring_*_all.deb`;
+  return new DroverError("SETUP_MISSING", `${what}; ${how}`, {}, error);
 }
 
 /** Settings of the computer's apt that decide whether a mirror can be reached and is believed. */

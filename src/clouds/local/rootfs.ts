@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { withLock } from "./lock.ts";
-import { debianRelease, findMirror } from "./mirror.ts";
+import { debianRelease, explainKeys, findMirror } from "./mirror.ts";
 import { runTool } from "./run-tool.ts";
 
 /** A file that is put into a root file system, owned by root. `path` is absolute there. */
@@ -138,7 +138,9 @@ async function runMmdebstrap(
     const step = /^I: (?!running --)(.+?)\.*$/.exec(line)?.[1];
     if (step !== undefined) progress?.(`${spec.name}: ${step}`);
   };
-  await runTool(argv, { onLine, ...(signal ? { signal } : {}) });
+  await runTool(argv, { onLine, ...(signal ? { signal } : {}) }).catch((error: unknown) => {
+    throw explainKeys(error);
+  });
 }
 
 /** Of no use on a machine that nobody logs in to. */

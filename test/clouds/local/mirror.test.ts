@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { archivesOf, parseLines, parseStanzas } from "../../../src/clouds/local/mirror.ts";
+import { DroverError } from "../../../src/base/errors.ts";
+import { archivesOf, explainKeys, parseLines, parseStanzas } from "../../../src/clouds/local/mirror.ts";
 
 test("the one-line format: Debian's archives with a main component, with their keyring", () => {
   const text = `# deb http://old.example/debian bookworm main
@@ -59,4 +60,13 @@ test("a source of the computer's is used for the guest's release, each suite wit
   expect(archivesOf("http://other.example/debian", [], () => true).sources[0]).toBe(
     `deb [signed-by=${debians}] http://other.example/debian bookworm main`,
   );
+});
+
+test("a keyring that is older than the release is named, with the way to a newer one", () => {
+  const failed = (text: string) => new DroverError("CLOUD_UNAVAILABLE", `mmdebstrap ended with 25: ${text}`);
+  const old = failed("GPG error: http://deb.debian.org/debian bookworm InRelease: … NO_PUBKEY 6ED0E7B82643E131");
+  expect(explainKeys(old)).toMatchObject({ code: "SETUP_MISSING", cause: old });
+  expect(String(explainKeys(old))).toContain("https://packages.debian.org/bookworm/debian-archive-keyring");
+  const other = failed("Could not connect to deb.debian.org:80");
+  expect(explainKeys(other)).toBe(other);
 });
