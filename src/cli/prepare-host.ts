@@ -135,7 +135,8 @@ function asRoot(io: Terminal, before: readonly string[], script: string): Promis
 
 const steps: Record<string, string> = { Get: "downloading", Unpacking: "unpacking", "Setting up": "setting up" };
 
-const noNamespaces = ({ root }: HostFacts): string =>
+/** What is said where no setting is known that would let this user have namespaces. */
+export const noNamespaces = ({ root }: Pick<HostFacts, "root">): string =>
   root
-    ? "no network namespace can be made here, even by root: containers need to be privileged for that"
-    : "no user namespace can be made here (unshare --user --map-root-user --net); run drover as root instead";
+    ? `no network namespace can be made here, even by root: a container needs to be privileged for that. ${withoutAll}`
+    : `no user namespace can be made here: "unshare --user --map-root-user --net true" fails. As root:\n  sudo npm start\n${withoutAll}`;

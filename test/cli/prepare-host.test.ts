@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { rootScript } from "../../src/cli/prepare-host.ts";
+import { noNamespaces, rootScript } from "../../src/cli/prepare-host.ts";
 
 const setting = { name: "a", why: "b", command: "echo a >/etc/a" };
 
@@ -18,4 +18,9 @@ test("a setting that fails ends the script", () => {
   const failing = { ...setting, command: "false" };
   const later = { ...setting, command: "echo reached" };
   expect(() => execFileSync("sh", ["-c", rootScript([], [failing, later])])).toThrow();
+});
+
+test("where namespaces can't be had, what is said ends with a command that can be run instead", () => {
+  expect(noNamespaces({ root: true })).toMatch(/: npm start -- --cloud sim$/);
+  expect(noNamespaces({ root: false })).toMatch(/\n {2}sudo npm start\n.*: npm start -- --cloud sim$/);
 });
