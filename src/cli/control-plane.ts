@@ -21,6 +21,8 @@ export type ControlPlaneOptions = ProviderOptions & {
   templatesDir?: string;
   /** Machines that there may be at once. */
   machinesMax?: number;
+  /** What they may cost together. */
+  usdPerHourMax?: number;
 };
 
 export type ControlPlane = {
@@ -56,6 +58,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     authorizedKey: sshKey.publicKey,
     ...(options.templatesDir !== undefined && { templatesDir: options.templatesDir }),
     ...(options.machinesMax !== undefined && { machinesMax: options.machinesMax }),
+    ...(options.usdPerHourMax !== undefined && { usdPerHourMax: options.usdPerHourMax }),
     ...(imageReference !== undefined && { imageReference }),
     ...(options.cloud === "aws" && { clusterDomain: options.aws.domain }),
     rootCertificate: identity.authority,

@@ -20,6 +20,7 @@ type Options = {
   cold: boolean;
   templates?: string;
   maxMachines: number;
+  maxUsdPerHour?: number;
   logLevel: string;
 } & AwsFlags;
 
@@ -40,6 +41,11 @@ export const serveCommand = (): Command =>
     .option("--speed <factor>", "how fast simulated time passes (--cloud sim)", number(0.1, 10_000), 10)
     .option("--templates <dir>", "cloud-init templates of your own, which stand in for drover's of the same name")
     .option("--max-machines <number>", "machines that there may be at once", number(1, 100_000), 1_000)
+    .option(
+      "--max-usd-per-hour <number>",
+      "what all machines may cost together; balancers and disks are not counted",
+      number(0, 1_000_000),
+    )
     .option("--cold", "boot every machine instead of cloning a saved one (--cloud local)", false)
     .addOption(
       new Option("--log-level <level>", "how much is logged")
@@ -56,6 +62,7 @@ async function serve(options: Options): Promise<void> {
   const templates = options.templates === undefined ? {} : { templatesDir: resolve(options.templates) };
   const plane = await openControlPlane({
     ...{ paths, cloud, port, speed, cold, machinesMax, ...templates, aws: options },
+    ...(options.maxUsdPerHour !== undefined && { usdPerHourMax: options.maxUsdPerHour }),
     clock: systemClock,
     log,
   });

@@ -45,6 +45,8 @@ export type Placement = {
   capacityType: CapacityType;
   /** Labels of its Node beyond type, zone, architecture and capacity type. */
   labels?: Readonly<Record<string, string>>;
+  /** What it cost when it was chosen. Absent: nothing, or unknown. */
+  priceUsdPerHour?: number;
 };
 
 /** A kind of machine that may be launched now. */
@@ -146,6 +148,8 @@ export type Cloud = {
   volumes: Volumes;
   names: Names;
   surroundings(): Promise<Surroundings>;
+  /** What somebody changed by hand beside the balancers, which tell it themselves: one sentence a difference. */
+  drift?(signal?: AbortSignal): Promise<readonly string[]>;
   /** Lets go of the provider; machines and balancers go on. */
   close(): Promise<void>;
 };

@@ -11,6 +11,7 @@ import { actOnDisk } from "./act-disks.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import { openBatch } from "./batch.ts";
 import type { DiskPoll } from "./disk-poll.ts";
+import { driftNotice } from "./drift.ts";
 import { tell } from "./events.ts";
 import type { MachineImages } from "./machine-images.ts";
 import type { Memory } from "./memory.ts";
@@ -67,6 +68,9 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
         return together(action, (each) => act(each, signal));
       case "refreshOffers":
         return poll.refreshOffers(signal);
+      case "checkDrift":
+        for (const message of (await cloud.drift?.(signal)) ?? []) await say(options, driftNotice(message));
+        return;
       case "lookUpImage":
         return options.images.lookUp(action.lookup, signal);
       case "launch":

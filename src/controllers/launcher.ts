@@ -51,6 +51,8 @@ export type LauncherWorld = {
   gatherLeftMs: number;
   /** Machines that the budget allows, counted with those there are. */
   machinesMax: number;
+  /** What the machines may cost together; absent: no limit. */
+  usdPerHourMax?: number | undefined;
   /** Ids of new launches begin with this. */
   idPrefix: string;
   /** Why the last plan could not be carried out, the refreshing of offers for one. */
@@ -67,6 +69,7 @@ export type LauncherOptions = {
   random: Random;
   cluster: string;
   machinesMax: number;
+  usdPerHourMax?: number;
   /** @throws DroverError when no machine can be made for this Pod */
   templateOf: (pod: Pod) => MachineTemplate;
   monotonicMs: () => number;
@@ -74,7 +77,7 @@ export type LauncherOptions = {
 
 /** Writes launch records for the Pods that need a machine. */
 export function launcherReconciler(options: LauncherOptions): Reconciler<LauncherWorld> {
-  const { view, roster, poll, random, cluster, machinesMax, monotonicMs } = options;
+  const { view, roster, poll, random, cluster, machinesMax, usdPerHourMax, monotonicMs } = options;
   const arrivals = new Map<string, number>();
   return {
     name: "launcher",
@@ -105,6 +108,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
         records: view.list("launches.drover.dev"),
         losses: [...options.memory.losses.values()],
         machinesMax,
+        usdPerHourMax,
         idPrefix: `l-${suffix(random, 10)}`,
         failure,
       };
@@ -195,6 +199,9 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
     skipped: skippedPools(world.records, nowMs),
     zoneCounts: zoneCounts(world.records),
     machinesLeft: world.machinesMax - living,
+    ...(world.usdPerHourMax !== undefined && {
+      spending: { usdPerHourMax: world.usdPerHourMax, usdPerHour: usdPerHour(world.records, world.offers.list) },
+    }),
   });
   const actions = [
     ...refusedEarly,
@@ -210,6 +217,15 @@ const ownerUidOf = (record: LaunchRecord): string => record.metadata.annotations
 /** Machines that a launch has given or may yet give. */
 const machinesOf = ({ spec, status }: LaunchRecord): number =>
   status?.done ? status.machines.length : spec.slots.length;
+
+/** What the machines of all launches cost. A machine that was claimed costs what its offer does. */
+function usdPerHour(records: readonly LaunchRecord[], offers: readonly Offer[]): number {
+  const prices = new Map(offers.map((offer) => [poolOf(offer), offer.priceUsdPerHour]));
+  return records.reduce((sum, record) => {
+    const { placement } = record.spec;
+    return sum + machinesOf(record) * (placement.priceUsdPerHour ?? prices.get(poolOf(placement)) ?? 0);
+  }, 0);
+}
 
 /** Failures of one owner that lie further back are forgotten. */
 const rememberedMs = 1_200_000;

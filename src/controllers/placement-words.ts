@@ -31,6 +31,10 @@ export function choiceSentence(offer: Offer, need: Amount, count: number, cheape
   return `${head}: of ${among}; ${named(cheapest)} at ${dollars(cheapest.priceUsdPerHour)}/h was passed over: ${why()}`;
 }
 
+/** Why the budget forbids a machine, with its numbers. */
+export const overBudget = (offer: Offer, usdPerHour: number, usdPerHourMax: number): string =>
+  `the limit of ${dollars(usdPerHourMax)}/h of this cluster is reached: its machines cost ${dollars(usdPerHour)}/h, and ${named(offer)} costs ${dollars(offer.priceUsdPerHour)}/h more (--max-usd-per-hour)`;
+
 /** Why no offer will do, in the scheduler's manner, with the numbers. */
 export function refusalSentence(reasons: ReadonlyMap<string, number>, offers: number, need: Amount): string {
   const listed = [...reasons].sort(([a], [b]) => (a < b ? -1 : 1)).map(([reason, count]) => `${count} ${reason}`);

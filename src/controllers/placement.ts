@@ -2,7 +2,7 @@ import type { Pod } from "../api/types.gen.ts";
 import type { MachineTemplate, Offer, Placement } from "../clouds/cloud.ts";
 import { type Ledger, openLedger, poolOf, type Underway } from "./ledger.ts";
 import { type NamespaceLabels, type Neighbours, openNeighbours, type Seat } from "./neighbours.ts";
-import { choiceSentence, refusalSentence } from "./placement-words.ts";
+import { choiceSentence, overBudget, refusalSentence } from "./placement-words.ts";
 import { type Bucket, type Demand, type Group, grouping, headOf, labelsOf, shortagesOf } from "./selection.ts";
 
 export type PlacementWorld = {
@@ -19,6 +19,8 @@ export type PlacementWorld = {
   namespaces?: NamespaceLabels;
   /** How many machines more the budget allows. */
   machinesLeft: number;
+  /** What machines may cost together, and what those that there are do. Absent: no limit. */
+  spending?: { usdPerHourMax: number; usdPerHour: number };
 };
 
 /** `reason` says why this machine was chosen, in one sentence without its full stop. */
@@ -55,6 +57,8 @@ export function place(world: PlacementWorld): Placed {
   const waves = new Map<string, Wave & { pods: Pod[] }>();
   const refused: { pod: Pod; message: string }[] = [];
   let budget = world.machinesLeft;
+  const { usdPerHourMax = Number.POSITIVE_INFINITY } = world.spending ?? {};
+  let usdPerHour = world.spending?.usdPerHour ?? 0;
   for (const demand of demands.toSorted((a, b) => priorityOf(b) - priorityOf(a))) {
     const { pod, owner, template } = demand;
     const group = groupFor(demand);
@@ -63,8 +67,11 @@ export function place(world: PlacementWorld): Placed {
       refused.push({ pod, message: refusal(demand, group, obstacles, ledger, offers.length) });
     } else if (budget < 1) {
       refused.push({ pod, message: "the limit on machines of this cluster is reached" });
+    } else if (usdPerHour + best.offer.priceUsdPerHour > usdPerHourMax) {
+      refused.push({ pod, message: overBudget(best.offer, usdPerHour, usdPerHourMax) });
     } else {
       budget--;
+      usdPerHour += best.offer.priceUsdPerHour;
       ledger.take(best.offer, template);
       const zone = `${owner}/${best.offer.zone}`;
       counts.set(zone, (counts.get(zone) ?? 0) + 1);
@@ -140,8 +147,9 @@ function addToWave(
   offer: Offer,
   reason: () => string,
 ): void {
-  const { type, zone, capacityType, labels } = offer;
-  const placement = { type, zone, capacityType, ...(labels && { labels }) };
+  const { type, zone, capacityType, labels, priceUsdPerHour } = offer;
+  const price = priceUsdPerHour > 0 && { priceUsdPerHour };
+  const placement = { type, zone, capacityType, ...(labels && { labels }), ...price };
   for (let number = 0; ; number++) {
     const id = [owner, template.hash, poolOf(placement), number].join("\n");
     const wave = waves.get(id) ?? { owner, template, placement, pods: [], reason: reason() };

@@ -39,6 +39,8 @@ export type Action =
   /** Side by side; the first failure counts. Without `untilFailure` the others are tried all the same. */
   | { do: "together"; actions: readonly Action[]; untilFailure?: boolean }
   | { do: "refreshOffers" }
+  /** Asks the provider what somebody changed by hand, and tells it. */
+  | { do: "checkDrift" }
   | { do: "lookUpImage"; lookup: ImageLookup }
   /** Makes the call of the record and writes down what it gave. */
   | { do: "launch"; recordName: string; launch: Launch }

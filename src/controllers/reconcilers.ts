@@ -12,7 +12,9 @@ import type { Claims } from "./claims.ts";
 import { deploymentReconciler } from "./deployments.ts";
 import type { DiskPoll } from "./disk-poll.ts";
 import { disruptionReconciler } from "./disruption.ts";
+import { driftKey, driftReconciler } from "./drift.ts";
 import { endpointsReconciler } from "./endpoints.ts";
+import { ephemeralVolumeReconciler } from "./ephemeral-volumes.ts";
 import { expiryKey, expiryReconciler } from "./expiry.ts";
 import { garbageReconciler } from "./garbage.ts";
 import { ingressReconciler } from "./ingresses.ts";
@@ -50,6 +52,8 @@ export type ControllerOptions = {
   apiAddress?: ApiAddress;
   /** Machines that there may be at once. Default: 1,000. */
   machinesMax?: number;
+  /** What the machines may cost together. Default: no limit. */
+  usdPerHourMax?: number;
   /** Time between two looks at the provider while something is under way (default 500), and at rest (10,000). */
   pollFastMs?: number;
   pollSlowMs?: number;
@@ -95,6 +99,8 @@ export function startReconcilers(parts: Parts, run: Run) {
   run(garbageReconciler(view, parts.owners), 16);
   run(apiServiceReconciler(view, parts.apiAddress), 1);
   run(expiryReconciler(view), 1).add(expiryKey);
+  if (parts.cloud.drift) run(driftReconciler(), 1).add(driftKey);
+  run(ephemeralVolumeReconciler(view), 4);
   run(endpointsReconciler(view), 8, endpointsPauseMs);
   run(disruptionReconciler(view), 8, countingPauseMs);
   run(deploymentReconciler(view), 8, countingPauseMs);

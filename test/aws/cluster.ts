@@ -2,9 +2,10 @@ import type { Deployment, Pod } from "../../src/api/types.gen.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { VirtualClock } from "../../src/base/virtual.ts";
 import type { AwsClients } from "../../src/clouds/aws/api.ts";
-import { openAwsCloud } from "../../src/clouds/aws/cloud.ts";
+import { type AwsCloudOptions, openAwsCloud } from "../../src/clouds/aws/cloud.ts";
 import type { FakeClient } from "../../src/clouds/sim/aws/client.ts";
 import { type AwsFakeOptions, openAwsFake } from "../../src/clouds/sim/aws/open.ts";
+import type { ControllerOptions } from "../../src/controllers/reconcilers.ts";
 import { type Controllers, startControllers } from "../../src/controllers/start.ts";
 import { openRegistry } from "../../src/registry/registry.ts";
 import { memoryStore } from "../../src/store/memory.ts";
@@ -27,7 +28,10 @@ const kept = (lines: string[], log: typeof loud): typeof loud => ({
 });
 export const manager = { manager: "test" };
 
-export type AwsClusterOptions = Partial<AwsFakeOptions> & { seed?: number; verbose?: boolean; machinesMax?: number };
+export type AwsClusterOptions = Partial<AwsFakeOptions> & { seed?: number; verbose?: boolean } & Pick<
+    ControllerOptions,
+    "machinesMax" | "usdPerHourMax"
+  > & { cloud?: Partial<AwsCloudOptions> };
 export type AwsCluster = Awaited<ReturnType<typeof openAwsCluster>>;
 
 /** A process that can be killed: once it is dead none of its calls is made or answered. */
@@ -38,7 +42,7 @@ const never = <T>(): Promise<T> => new Promise(() => {});
 /** A whole drover without HTTP on the fake of AWS, in virtual time. */
 export async function openAwsCluster(options: AwsClusterOptions = {}) {
   const clock = new VirtualClock();
-  const { seed = 1, verbose = false, machinesMax, ...given } = options;
+  const { seed = 1, verbose = false, machinesMax, usdPerHourMax, cloud: cloudOptions, ...given } = options;
   const random = seededRandom(seed);
   const fake = openAwsFake({ clock, random, inside: "boxes", hostedZones: ["cluster.local"], ...given });
   const warnings: string[] = [];
@@ -80,6 +84,7 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
       region: "us-east-1",
       onWarning: (message) => warnings.push(message),
       onResume: () => process.controllers.kick(),
+      ...cloudOptions,
     });
     const ports = mortal({ client: registry.client(), cloud, boxes: fake.connectBoxes() }, mortality, clock);
     const controllers = startControllers({
@@ -91,6 +96,7 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
       authorizedKey: "ssh-ed25519 AAAA test",
       rootCertificate: "CA",
       ...(machinesMax !== undefined && { machinesMax }),
+      ...(usdPerHourMax !== undefined && { usdPerHourMax }),
     });
     return { mortality, cloud, controllers };
   };

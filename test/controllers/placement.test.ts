@@ -207,7 +207,17 @@ test("Pods of higher priority come first, those of equal priority in their order
 test("the labels of the offer go into the placement, so that the Node has them", () => {
   const labels = { "karpenter.k8s.aws/instance-family": "m7g" };
   const { waves } = place(world({ demands: demands(1), offers: [offer("small", "a", { labels })] }));
-  expect(waves[0]?.placement).toEqual({ type: "small", zone: "a", capacityType: "on-demand", labels });
+  expect(waves[0]?.placement).toMatchObject({ type: "small", zone: "a", capacityType: "on-demand", labels });
+});
+
+test("what machines may cost together ends the placing, and the refusal has the numbers", () => {
+  const offers = [offer("small", "a", { priceUsdPerHour: 0.25 })];
+  const spending = { usdPerHourMax: 1, usdPerHour: 0.5 };
+  const { waves, refused } = place(world({ demands: demands(3), offers, spending }));
+  expect(waves.map(({ pods, placement }) => [pods.length, placement.priceUsdPerHour])).toEqual([[2, 0.25]]);
+  expect(refused.map(({ message }) => message)).toEqual([
+    "the limit of $1.00/h of this cluster is reached: its machines cost $1.00/h, and small in a costs $0.25/h more (--max-usd-per-hour)",
+  ]);
 });
 
 test("a computer's memory is shared by all machines on it, and a refusal has the numbers", () => {

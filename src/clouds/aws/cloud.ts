@@ -55,8 +55,6 @@ export type AwsCloud = Cloud & {
   network(): Promise<Network>;
   /** Where SSH from outside the VPC gets to a machine, as the last list showed it. */
   publicAddress(machineId: string): string | undefined;
-  /** What somebody changed by hand in the machines' security groups: one sentence a difference. */
-  drift(signal?: AbortSignal): Promise<string[]>;
   /** Deletes launch templates and security groups, after the machines and balancers have been ended. */
   removeRest(signal?: AbortSignal): Promise<void>;
 };

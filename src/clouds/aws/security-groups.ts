@@ -95,7 +95,8 @@ export function openSecurityGroups(
       await calls.authorize(groupId, missing);
       await calls.revoke(groupId, extra);
     }
-    return texts.map((text) => `The security group ${group.GroupName} (${groupId}) ${text}.`);
+    const done = repairDrift ? "drover has put it back" : "`drover serve --repair-drift` puts it back";
+    return texts.map((text) => `The security group ${group.GroupName} (${groupId}) ${text}: ${done}.`);
   }
 
   return {
@@ -110,7 +111,7 @@ export function openSecurityGroups(
       return Promise.all([forCluster(), opened]);
     },
     async drift(signal) {
-      const groups = await calls.list(signal);
+      const groups = known.size === 0 ? [] : await calls.list(signal);
       const told: string[] = [];
       for (const role of [...known.keys()]) told.push(...(await compare(role, groups)));
       return told;

@@ -98,9 +98,10 @@ test("what was changed by hand is told and left", async () => {
   const [id = ""] = await fake.through(groups.forMachine(web));
   expect(await fake.through(groups.drift())).toEqual([]);
   await tamper(fake, id);
+  const wayOut = "`drover serve --repair-drift` puts it back";
   const told = [
-    `The security group drover-c-machines (${id}) no longer opens tcp 22 from 203.0.113.7/32.`,
-    `The security group drover-c-machines (${id}) also opens tcp 22 from 0.0.0.0/0.`,
+    `The security group drover-c-machines (${id}) no longer opens tcp 22 from 203.0.113.7/32: ${wayOut}.`,
+    `The security group drover-c-machines (${id}) also opens tcp 22 from 0.0.0.0/0: ${wayOut}.`,
   ];
   expect(await fake.through(groups.drift())).toEqual(told);
   expect(await fake.through(groups.drift())).toEqual(told);
@@ -111,7 +112,8 @@ test("what was changed by hand is put back where the user wants it", async () =>
   const { groups } = openParts(fake, { groups: { ...operator, repairDrift: true } });
   const [id = ""] = await fake.through(groups.forMachine(web));
   await tamper(fake, id);
-  expect(await fake.through(groups.drift())).toHaveLength(2);
+  const told = await fake.through(groups.drift());
+  expect(told).toEqual(Array(2).fill(expect.stringMatching(/: drover has put it back\.$/)));
   expect(await fake.through(groups.drift())).toEqual([]);
 });
 

@@ -1,0 +1,23 @@
+import type { ObjectKey } from "../api/object.ts";
+import type { Notice, Reconciler } from "./reconciler.ts";
+
+export const driftKey: ObjectKey = { resource: "drift", namespace: "", name: "all" };
+
+const lookMs = 300_000;
+
+/** Has the provider asked now and then what somebody changed by hand; balancers tell of themselves. */
+export const driftReconciler = (): Reconciler<true> => ({
+  name: "drift",
+  watches: {},
+  observe: () => true,
+  plan: () => ({ actions: [{ do: "checkDrift" }], againInMs: lookMs }),
+});
+
+/** It belongs to no one object: it is told where `kubectl get events` looks first, and counted while it lasts. */
+export const driftNotice = (message: string): Notice => ({
+  about: { apiVersion: "v1", kind: "Namespace", metadata: { name: "default" } },
+  type: "Warning",
+  reason: "NetworkDrift",
+  message,
+  source: "drover",
+});
