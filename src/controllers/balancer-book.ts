@@ -24,6 +24,8 @@ export type BalancerBook = {
   mentions(id: string, machineId: string): boolean;
   /** A group of the balancer was last told to send connections there. */
   isUsed(id: string, machineId: string): boolean;
+  /** It was looked at after it was last told anything. */
+  isCurrent(id: string): boolean;
   /** By every balancer there is. */
   released(machineId: string): boolean;
   /** How long no balancer has been allowed to open connections to it; undefined while one still may. */
@@ -135,6 +137,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     states: () => [...pages.values()].flatMap(({ state }) => (state ? [state] : [])),
     releasedBy,
     mentions,
+    isCurrent: (id) => completeMs !== undefined && completeMs >= page(id).carriedOutMs,
     isUsed: (id, machineId) =>
       placesOf(pages.get(id)?.carriedOut).some((place) => place.machineId === machineId && !place.draining),
     isCut: (id, groupId, machineId) => isCut(page(id), { groupId, machineId }, clock.monotonicMs()),

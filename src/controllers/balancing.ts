@@ -10,7 +10,7 @@ import { isSame, keyOf } from "./owned.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Notice, Plan } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
-import { shareOf } from "./shares.ts";
+import { hasShares, shareOf } from "./shares.ts";
 import { type Candidate, type Present, withLeaving } from "./targets.ts";
 
 /** What decides about one balancer, whatever it is for. */
@@ -25,6 +25,8 @@ export type BalancingWorld = {
   present: readonly Present[];
   state?: BalancerState | undefined;
   carriedOut?: BalancerSpec | undefined;
+  /** It was looked at after it was last told anything. */
+  isCurrent: boolean;
   /** Enough is known of its targets to change them: all that it has, and where each of them is. */
   known: boolean;
   /** What the object's reader should know and was not told yet. */
@@ -117,7 +119,7 @@ export function planBalancing(world: BalancingWorld, fresh: () => Frontend, stat
   if (!wanted) return record ? planFarewell(world, record) : { actions: [] };
   if (!record) return { actions: [{ do: "create", resource: frontendResource, object: fresh() }] };
   const told = world.notices.map((notice): Action => ({ do: "tell", notice }));
-  if (!world.known) return { actions: told, againInMs: lookAgainMs };
+  if (!world.known || (hasShares(wanted) && !world.isCurrent)) return { actions: told, againInMs: lookAgainMs };
   const former = world.carriedOut?.groups ?? formerGroups(record);
   const spec = withLeaving(wanted, world.present, former);
   if (!isSame(record.spec.balancer, recordOf(spec))) {

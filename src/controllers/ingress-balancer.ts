@@ -1,8 +1,8 @@
 import type { Ingress, IngressBackend, Pod, Secret, Service, ServicePort } from "../api/types.gen.ts";
-import type { BalancerSpec, BalancerState, Forward, Listener, Rule, TargetGroupSpec } from "../clouds/balancer.ts";
+import type { BalancerSpec, Forward, Listener, Rule, TargetGroupSpec } from "../clouds/balancer.ts";
 import { balancerAnnotations, groupAnnotation, words } from "./balancer-annotations.ts";
 import { certificatesOf, type Warn } from "./ingress-tls.ts";
-import { backendOfGroup, groupsBehind, healthyMachines } from "./shares.ts";
+import { backendOfGroup, groupsBehind, type Seen } from "./shares.ts";
 import { type Candidate, targetPort } from "./targets.ts";
 
 const prefix = "alb.ingress.kubernetes.io/";
@@ -15,18 +15,18 @@ export type IngressSources = {
 };
 
 export type IngressWarning = { reason: string; message: string };
-type Given = Pick<BalancerSpec, "id" | "cluster"> & { state?: BalancerState | undefined };
+type Given = Pick<BalancerSpec, "id" | "cluster"> & Seen;
 
 /** What the balancer of an Ingress should be, and what of it can't be had. */
 export function ingressBalancer(
   ingress: Ingress,
   sources: IngressSources,
-  { id, cluster, state }: Given,
+  { id, cluster, ...seen }: Given,
 ): { wanted: BalancerSpec; warnings: IngressWarning[] } {
   const { namespace, name, annotations = {} } = ingress.metadata;
   const warnings: IngressWarning[] = [];
   const warn: Warn = (reason, message) => warnings.push({ reason, message });
-  const behind = new Backends(ingress, sources, healthyMachines(state), warn);
+  const behind = new Backends(ingress, sources, seen, warn);
   const rules = rulesOf(ingress, behind);
   const forward = ingress.spec.defaultBackend ? behind.forwardTo(ingress.spec.defaultBackend, "the default") : [];
   const certificates = certificatesOf(ingress, sources.secretOf, warn);
@@ -61,13 +61,13 @@ class Backends {
   readonly #forwards = new Map<string, Forward>();
   readonly #ingress: Ingress;
   readonly #sources: IngressSources;
-  readonly #healthy: ReadonlySet<string>;
+  readonly #seen: Seen;
   readonly #warn: Warn;
 
-  constructor(ingress: Ingress, sources: IngressSources, healthy: ReadonlySet<string>, warn: Warn) {
+  constructor(ingress: Ingress, sources: IngressSources, seen: Seen, warn: Warn) {
     this.#ingress = ingress;
     this.#sources = sources;
-    this.#healthy = healthy;
+    this.#seen = seen;
     this.#warn = warn;
   }
 
@@ -107,7 +107,7 @@ class Backends {
       candidates: this.#sources.candidatesOf(service),
       portOf: (pod) => targetPort(port, pod),
       takesUnready: service.spec.publishNotReadyAddresses === true,
-      healthy: this.#healthy,
+      seen: this.#seen,
     });
     this.groups.push(...groups);
     this.#forwards.set(id, forward);

@@ -61,7 +61,10 @@ export const ingressReconciler = (options: BalancingOptions): Reconciler<Ingress
       candidatesOf: (service) => candidatesOf(service, options),
     };
     const state = book.state(id);
-    const { wanted, warnings = [] } = ingress ? ingressBalancer(ingress, sources, { id, cluster, state }) : {};
+    const carriedOut = book.carriedOut(id);
+    const { wanted, warnings = [] } = ingress
+      ? ingressBalancer(ingress, sources, { id, cluster, state, carriedOut })
+      : {};
     if (foreign !== undefined && !isGone) warnings.push({ reason: "ForeignClass", message: foreign });
     const portOf: Parameters<typeof observeTargets>[1]["portOf"] = (groupId, pod) =>
       portOfIngressGroup(sources.serviceOf, groupId, pod);
@@ -73,7 +76,8 @@ export const ingressReconciler = (options: BalancingOptions): Reconciler<Ingress
       record,
       ...observeTargets(id, { wanted, record, portOf }, options),
       state,
-      carriedOut: book.carriedOut(id),
+      carriedOut,
+      isCurrent: book.isCurrent(id),
       notices: found
         ? [
             ...balancerNotices(found, { view, state, failure }),

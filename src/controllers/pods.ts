@@ -128,7 +128,11 @@ const gatedPods = (view: View, { metadata }: KubeObject): ObjectKey[] =>
     .map((pod) => keyOf("pods", pod));
 
 /** What the balancers say of each gate; without a word from them a gate stays as it is. */
-function gatesOf({ spec, metadata }: Pod, machineId: string, { view, book, namesOnly }: PodOptions): GateState[] {
+function gatesOf(
+  { spec, metadata, status }: Pod,
+  machineId: string,
+  { view, book, namesOnly }: PodOptions,
+): GateState[] {
   const types = (spec.readinessGates ?? []).filter(({ conditionType }) => gatedBy(conditionType) !== undefined);
   if (types.length === 0) return [];
   const balancers = balancersFor(doorsOf(view, namesOnly, metadata.namespace), metadata.labels);
@@ -141,7 +145,9 @@ function gatesOf({ spec, metadata }: Pod, machineId: string, { view, book, names
     if (state === "healthy" || (state === "draining" && book.isUsed(balancer.id, machineId))) {
       return [{ type, open: true, reason: "Healthy", message: "The balancer sends requests." }];
     }
-    if (book.completeMs() === undefined) return [];
+    // One that was registered once more, for another port or share, goes on serving meanwhile.
+    const isOpen = status?.conditions?.some((each) => each.type === type && each.status === "True");
+    if (book.completeMs() === undefined || (isOpen && state === "initial")) return [];
     const reason = state === undefined ? "NotRegistered" : `Target${state[0]?.toUpperCase()}${state.slice(1)}`;
     const why = target?.reason === undefined ? "" : ` (${target.reason})`;
     return [{ type, open: false, reason, message: `The balancer's target is ${state ?? "not registered"}${why}.` }];

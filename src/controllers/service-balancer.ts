@@ -1,7 +1,7 @@
 import type { Pod, Service, ServicePort } from "../api/types.gen.ts";
-import type { BalancerSpec, BalancerState, Listener, TargetGroupSpec } from "../clouds/balancer.ts";
+import type { BalancerSpec, Listener, TargetGroupSpec } from "../clouds/balancer.ts";
 import { balancerAnnotations, groupAnnotation, words } from "./balancer-annotations.ts";
-import { backendOfGroup, groupsBehind, healthyMachines } from "./shares.ts";
+import { backendOfGroup, groupsBehind, type Seen } from "./shares.ts";
 import { type Candidate, targetPort } from "./targets.ts";
 
 const sourceRangesAnnotation = "service.beta.kubernetes.io/load-balancer-source-ranges";
@@ -30,18 +30,17 @@ function isInternal({ metadata, spec }: Service): boolean {
 export function serviceBalancer(
   service: Service,
   candidates: readonly Candidate[],
-  { id, cluster, state }: Pick<BalancerSpec, "id" | "cluster"> & { state?: BalancerState | undefined },
+  { id, cluster, ...seen }: Pick<BalancerSpec, "id" | "cluster"> & Seen,
 ): BalancerSpec {
   const { namespace, name, annotations } = service.metadata;
   const { type, clusterIP, publishNotReadyAddresses: takesUnready = false, loadBalancerSourceRanges } = service.spec;
   const group = annotations?.[groupAnnotation];
-  const healthy = healthyMachines(state);
   const listeners: Listener[] = [];
   const groups: TargetGroupSpec[] = [];
   for (const port of balanced(service)) {
     const { protocol } = port;
     const portOf = (pod: Pod) => targetPort(port, pod);
-    const behind = groupsBehind({ id: backendId(port), protocol, candidates, portOf, takesUnready, healthy });
+    const behind = groupsBehind({ id: backendId(port), protocol, candidates, portOf, takesUnready, seen });
     listeners.push({ port: port.port, protocol, forward: behind.forward });
     groups.push(...behind.groups);
   }

@@ -51,8 +51,9 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
     if (!service && !record) return undefined;
     const { name: id } = key;
     const state = book.state(id);
+    const carriedOut = book.carriedOut(id);
     const candidates = service ? candidatesOf(service, options) : [];
-    const wanted = service && serviceBalancer(service, candidates, { id, cluster, state });
+    const wanted = service && serviceBalancer(service, candidates, { id, cluster, state, carriedOut });
     const portOf: Parameters<typeof observeTargets>[1]["portOf"] = (groupId, pod) =>
       service ? portOfGroup(service, groupId, pod) : 0;
     return {
@@ -63,7 +64,8 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
       record,
       ...observeTargets(id, { wanted, record, portOf }, options),
       state,
-      carriedOut: book.carriedOut(id),
+      carriedOut,
+      isCurrent: book.isCurrent(id),
       notices: service
         ? [...balancerNotices(service, { view, state, failure }), ...weightNotices(view, candidates)]
         : [],

@@ -1,5 +1,5 @@
 import type { Deployment, Pod } from "../api/types.gen.ts";
-import type { BalancerState, Forward, TargetGroupSpec } from "../clouds/balancer.ts";
+import type { BalancerSpec, BalancerState, Forward, Target, TargetGroupSpec } from "../clouds/balancer.ts";
 import type { View } from "../registry/view.ts";
 import { isTold } from "./events.ts";
 import { controllerOf } from "./owned.ts";
@@ -44,10 +44,6 @@ export function weightNotices(view: View, candidates: readonly Candidate[]): Not
   });
 }
 
-/** Machines that a balancer calls healthy, in this group or another. */
-export const healthyMachines = (state: BalancerState | undefined): ReadonlySet<string> =>
-  new Set((state?.targets ?? []).filter(({ state: is }) => is === "healthy").map(({ machineId }) => machineId));
-
 export type Backend = {
   /** Of the group, or the first part of it where there are several. */
   id: string;
@@ -55,29 +51,63 @@ export type Backend = {
   candidates: readonly Candidate[];
   portOf: (pod: Pod) => number;
   takesUnready: boolean;
-  healthy: ReadonlySet<string>;
+  seen: Seen;
 };
+
+/** What the balancer was last told, and what it says since. */
+export type Seen = { carriedOut?: BalancerSpec | undefined; state?: BalancerState | undefined };
 
 /**
  * The groups behind one port of a Service: one, or where Deployments have weights one each. A group gets nothing before
- * one of its machines is healthy, as long as another has any.
+ * one of its machines is healthy, as long as another has any. Where machines come into another group, because weights
+ * came or went, the one that is given up goes on until they have been looked at in the other.
  */
 export function groupsBehind(backend: Backend): { groups: TargetGroupSpec[]; forward: Forward } {
-  const { id, protocol, portOf, takesUnready, healthy } = backend;
+  const { id, protocol, portOf, takesUnready, seen } = backend;
+  const former = (seen.carriedOut?.groups ?? []).filter((group) => backendOfGroup(group.id) === id);
+  const states = new Map(seen.state?.targets.map(({ machineId, state }) => [machineId, state]));
+  const pending = new Set<string>();
   const parts = partsOf(backend).map(({ weight, candidates, ...part }) => {
     const targets = activeTargets(candidates, portOf, takesUnready);
-    const group: TargetGroupSpec = { id: part.id, protocol, targets, drainSeconds: drainSeconds(candidates) };
-    return { group, weight, serves: targets.some(({ machineId }) => healthy.has(machineId)) };
+    const told = former.find((each) => each.id === part.id)?.targets;
+    const isKnown = ({ machineId }: Target) =>
+      seen.carriedOut === undefined || told?.some((each) => each.machineId === machineId && !each.draining);
+    const known = targets.filter((each) => isKnown(each) && states.get(each.machineId) !== "initial");
+    for (const target of targets) if (!known.includes(target)) pending.add(target.machineId);
+    const serves = known.some(({ machineId }) => states.get(machineId) === "healthy");
+    return { group: { id: part.id, protocol, targets, drainSeconds: drainSeconds(candidates) }, weight, serves };
   });
   const groups = parts.map(({ group }) => group);
-  if (parts.length === 1) return { groups, forward: [{ groupId: groups[0]?.id ?? id, weight: 1 }] };
-  const isAnyServing = parts.some(({ weight, serves }) => weight > 0 && serves);
-  const forward = parts.map(({ group, weight, serves }) => ({
-    groupId: group.id,
-    weight: isAnyServing && !serves ? 0 : weight,
-  }));
-  return { groups, forward };
+  const outgoing = outgoingOf(former, groups).filter((each) => each.targets.some((one) => pending.has(one.machineId)));
+  const others = outgoing.length > 0 || parts.some(({ weight, serves }) => weight > 0 && serves);
+  const toldWeight = (groupId: string) =>
+    forwardsOf(seen.carriedOut).find((each) => each.groupId === groupId)?.weight ?? 1;
+  const forward = [
+    ...outgoing.map((group) => ({ groupId: group.id, weight: toldWeight(group.id) })),
+    ...parts.map(({ group, weight, serves }) => ({ groupId: group.id, weight: others && !serves ? 0 : weight })),
+  ];
+  const [only, ...more] = forward;
+  return { groups: [...outgoing, ...groups], forward: only && more.length === 0 ? [{ ...only, weight: 1 }] : forward };
 }
+
+const forwardsOf = (spec: BalancerSpec | undefined): Forward =>
+  (spec?.listeners ?? []).flatMap(({ forward, rules = [] }) => [forward, ...rules.map((rule) => rule.forward)].flat());
+
+/** Former groups with what they have of machines that the new ones are to have. */
+function outgoingOf(former: readonly TargetGroupSpec[], groups: readonly TargetGroupSpec[]): TargetGroupSpec[] {
+  const wanted = new Set(groups.flatMap(({ targets }) => targets.map(({ machineId }) => machineId)));
+  return former
+    .filter(({ id }) => !groups.some((group) => group.id === id))
+    .map((group) => ({
+      ...group,
+      targets: group.targets.filter(({ machineId, draining }) => !draining && wanted.has(machineId)),
+    }))
+    .filter(({ targets }) => targets.length > 0);
+}
+
+/** Whether a balancer's shares depend on which of its machines are healthy. */
+export const hasShares = ({ listeners }: BalancerSpec): boolean =>
+  listeners.some(({ forward, rules = [] }) => forward.length > 1 || rules.some((rule) => rule.forward.length > 1));
 
 type Part = { id: string; weight: number; candidates: readonly Candidate[] };
 

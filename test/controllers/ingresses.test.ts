@@ -1,10 +1,11 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Ingress, Pod, Secret, Service } from "../../src/api/types.gen.ts";
-import type { BalancerSpec, Forward } from "../../src/clouds/balancer.ts";
+import type { BalancerSpec, Forward, TargetGroupSpec, TargetState } from "../../src/clouds/balancer.ts";
+import { openPlaces } from "../../src/clouds/sim/balancers.ts";
 import { recordOf } from "../../src/controllers/frontend.ts";
 import { ingressBalancer } from "../../src/controllers/ingress-balancer.ts";
 import { planIngress } from "../../src/controllers/ingresses.ts";
-import { groupsBehind } from "../../src/controllers/shares.ts";
+import { groupsBehind, type Seen } from "../../src/controllers/shares.ts";
 import type { Candidate } from "../../src/controllers/targets.ts";
 import { issue, type KeyPair, makeAuthority } from "../../src/server/certificates.ts";
 import { manager, openCluster, webDeployment, webService } from "./cluster.ts";
@@ -215,38 +216,100 @@ describe("the balancer of an Ingress", () => {
 
 test("what can't be had is told, also of an Ingress of another class, and nothing is made of that", () => {
   const notice = { about: ingress({}), type: "Warning", reason: "ForeignClass", message: "m", source: "s" } as const;
-  const world = { id: "ing-u", isGone: false, present: [], known: true, notices: [notice] };
+  const world = { id: "ing-u", isGone: false, present: [], known: true, isCurrent: true, notices: [notice] };
   expect(planIngress(world).actions).toEqual([{ do: "tell", notice }]);
 });
 
 describe("the groups behind a port", () => {
-  const groups = (candidates: readonly Candidate[], healthy: readonly string[]) =>
-    groupsBehind({
-      id: "80-TCP",
-      protocol: "TCP",
-      candidates,
-      portOf: () => 8080,
-      takesUnready: false,
-      healthy: new Set(healthy),
-    }).forward.map(({ groupId, weight }) => `${groupId} ${weight}`);
+  const group = (id: string, ...names: string[]) => ({
+    id,
+    protocol: "TCP" as const,
+    targets: names.map((name) => ({ machineId: `i-${name}`, address: "10.0.0.1", port: 8080, draining: false })),
+    drainSeconds: 35,
+  });
+  /** `told`: the groups of the balancer as it was last told; `states`: what it says of its machines. */
+  const forward = (
+    candidates: readonly Candidate[],
+    told: readonly TargetGroupSpec[] | undefined,
+    states: Readonly<Record<string, TargetState>>,
+  ) => {
+    const targets = Object.entries(states).map(([name, state]) => ({ machineId: `i-${name}`, state }));
+    const seen: Seen = {
+      ...(told && { carriedOut: { ...balance(ingress({})).wanted, groups: told } }),
+      state: { id: "b", name: "n", ready: true, addresses: [], targets },
+    };
+    const portOf = () => 8080;
+    return groupsBehind({ id: "80-TCP", protocol: "TCP", candidates, portOf, takesUnready: false, seen })
+      .forward.map(({ groupId, weight }) => `${groupId.replace("80-TCP", "@")} ${weight}`)
+      .join(", ");
+  };
   const plain = candidate("plain");
   const canary = candidate("canary", { owner: "canary", weight: 10 });
   const blue = candidate("blue", { owner: "blue", weight: 0 });
+  const ok = "healthy" as const;
+  const fresh = "initial" as const;
+  const both = [group("80-TCP", "plain"), group("80-TCP/canary", "canary")];
+  const one = [group("80-TCP", "plain", "canary")];
 
-  test.for([
-    ["one without weights", [plain, candidate("other")], [], ["80-TCP 1"]],
-    ["one without Pods", [], [], ["80-TCP 1"]],
+  test.for<[string, readonly Candidate[], readonly TargetGroupSpec[] | undefined, Record<string, TargetState>, string]>(
     [
-      "one each, the rest for who has none",
-      [plain, canary],
-      ["i-plain", "i-canary"],
-      ["80-TCP 90", "80-TCP/canary 10"],
+      ["one without weights", [plain, candidate("other")], undefined, {}, "@ 1"],
+      ["one without Pods", [], undefined, {}, "@ 1"],
+      ["one each, the rest for who has none", [plain, canary], both, { plain: ok, canary: ok }, "@ 90, @/canary 10"],
+      [
+        "a new one waits for a healthy machine",
+        [plain, canary],
+        both,
+        { plain: ok, canary: fresh },
+        "@ 90, @/canary 0",
+      ],
+      ["the only healthy one gets all", [plain, canary], both, { plain: "unhealthy", canary: ok }, "@ 0, @/canary 10"],
+      ["at first each has its weight", [plain, canary], [], {}, "@ 90, @/canary 10"],
+      [
+        "one of weight 0 gets nothing",
+        [plain, blue],
+        [group("80-TCP", "plain"), group("80-TCP/blue", "blue")],
+        { plain: ok, blue: ok },
+        "@ 100, @/blue 0",
+      ],
+      [
+        "after a restart what is seen counts",
+        [plain, canary],
+        undefined,
+        { plain: ok, canary: ok },
+        "@ 90, @/canary 10",
+      ],
+      [
+        "a machine's health in another group says nothing",
+        [plain, canary],
+        one,
+        { plain: ok, canary: ok },
+        "@ 90, @/canary 0",
+      ],
+      ["the former one goes on at first", [canary], [group("80-TCP", "canary")], { canary: ok }, "@ 1, @/canary 0"],
+      [
+        "the former one goes on while the new one is looked at",
+        [canary],
+        [group("80-TCP", "canary"), group("80-TCP/canary", "canary")],
+        { canary: fresh },
+        "@ 1, @/canary 0",
+      ],
+      [
+        "the former one ends then",
+        [canary],
+        [group("80-TCP", "canary"), group("80-TCP/canary", "canary")],
+        { canary: ok },
+        "@/canary 1",
+      ],
+      [
+        "back again likewise",
+        [candidate("canary")],
+        [group("80-TCP/canary", "canary")],
+        { canary: ok },
+        "@/canary 1, @ 0",
+      ],
     ],
-    ["a new one waits for a healthy machine", [plain, canary], ["i-plain"], ["80-TCP 90", "80-TCP/canary 0"]],
-    ["the only healthy one gets all", [plain, canary], ["i-canary"], ["80-TCP 0", "80-TCP/canary 10"]],
-    ["at first each has its weight", [plain, canary], [], ["80-TCP 90", "80-TCP/canary 10"]],
-    ["one of weight 0 gets nothing", [plain, blue], ["i-plain", "i-blue"], ["80-TCP 100", "80-TCP/blue 0"]],
-  ] as const)("%s", ([_name, candidates, healthy, want]) => expect(groups(candidates, healthy)).toEqual(want));
+  )("%s", ([_name, candidates, told, states, want]) => expect(forward(candidates, told, states)).toBe(want));
 });
 
 describe("in a cluster", () => {
@@ -331,25 +394,34 @@ describe("in a cluster", () => {
       },
     });
     const forward = () => [...cluster.world.balancers.values()][0]?.spec.listeners[0]?.forward;
+    const annotate = (name: string, weight: string) =>
+      cluster.client.update(
+        { resource: "deployments.apps", namespace: "default", name },
+        (current) => ({ ...current, metadata: { ...current.metadata, annotations: { "drover.dev/weight": weight } } }),
+        manager,
+      );
+    /** While it waits, the machines of before stay Ready and get what there is. */
+    const meanwhile = (what: string, done: () => boolean) =>
+      cluster.until(what, () => {
+        expect(isReady(cluster, 2)()).toBe(true);
+        const [balancer] = cluster.world.balancers.values();
+        const nowMs = cluster.clock.monotonicMs();
+        const places = balancer ? openPlaces(balancer) : [];
+        expect(places.filter(({ target }) => target.healthyAtMs <= nowMs).length).toBeGreaterThan(0);
+        return done();
+      });
     await cluster.until(
       "both have their share",
       () => JSON.stringify(forward()?.map(({ weight }) => weight)) === "[90,10]",
     );
     expect(forward()?.map(({ groupId }) => groupId)).toEqual(["80-TCP", "80-TCP/canary"]);
-    await cluster.client.update(
-      { resource: "deployments.apps", namespace: "default", name: "canary" },
-      (current) => ({
-        ...current,
-        metadata: { ...current.metadata, annotations: { "drover.dev/weight": "a tenth" } },
-      }),
-      manager,
-    );
-    await cluster.until("they are one group again", () => forward()?.length === 1);
+    const weights = () => JSON.stringify(forward()?.map(({ weight }) => weight));
+    await annotate("web", "50");
+    await meanwhile("all have a weight", () => weights() === "[10,50]");
+    await annotate("canary", "a tenth");
+    await meanwhile("the canary has the rest", () => weights() === "[50,50]");
     expect(cluster.events("InvalidWeight")).toEqual([expect.stringContaining("from 0 to 999, not a tenth")]);
-    await cluster.until("nothing of the other is left", () => {
-      const [balancer] = cluster.world.balancers.values();
-      return balancer?.spec.groups.length === 1 && balancer.spec.groups[0]?.targets.length === 3;
-    });
-    expect(isReady(cluster, 2)()).toBe(true);
+    const groups = () => [...cluster.world.balancers.values()][0]?.spec.groups.map(({ id }) => id).join();
+    await meanwhile("nothing of others is left", () => groups() === "80-TCP,80-TCP/web");
   });
 });

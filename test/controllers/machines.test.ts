@@ -184,7 +184,7 @@ test("a Pod that is removed at once still has its machine drained before it ends
   if (target) target.connections = 1;
   const key = { resource: "pods", namespace: "default", name: victim?.metadata.name ?? "" };
   await cluster.client.delete(key, { gracePeriodSeconds: 0 });
-  await cluster.clock.advance(60_000);
+  await cluster.clock.advance(30_000);
   expect(cluster.machines().some((machine) => machine.id === id)).toBe(true);
   if (target) target.connections = 0;
   await cluster.until("it ends", () => !cluster.machines().some((machine) => machine.id === id));

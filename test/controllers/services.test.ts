@@ -63,6 +63,7 @@ const world = ({ pods, changed, ...more }: Given = {}): ServiceWorld => ({
   record: record(),
   present: [],
   known: true,
+  isCurrent: true,
   notices: [],
   ...more,
 });
