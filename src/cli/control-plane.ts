@@ -4,6 +4,7 @@ import type { Pod } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
 import { apiClusterAddress } from "../controllers/api-service.ts";
+import { type DefaultStorage, ensureDefaultStorage } from "../controllers/default-storage.ts";
 import { type Controllers, startControllers } from "../controllers/start.ts";
 import { apiRoadPort } from "../machines/ssh/api-road.ts";
 import { openSshKey } from "../machines/ssh/key.ts";
@@ -13,6 +14,7 @@ import { startServer } from "../server/http.ts";
 import { type Identity, openIdentity } from "../server/identity.ts";
 import { issuer, signToken } from "../server/tokens.ts";
 import { openLmdb } from "../store/lmdb.ts";
+import type { CloudName } from "./home.ts";
 import { openProvider, type ProviderOptions } from "./provider.ts";
 
 export type ControlPlaneOptions = ProviderOptions & {
@@ -46,6 +48,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     sshKey.privateKey,
   );
   const registry = await openRegistry({ store, clock, random: systemRandom });
+  await ensureDefaultStorage(registry.client(), defaultStorage[options.cloud]);
   controllers = startControllers({
     client: registry.client(),
     cloud,
@@ -80,6 +83,13 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     },
   };
 }
+
+/** The class of claims that name none. */
+const defaultStorage: Readonly<Record<CloudName, DefaultStorage>> = {
+  local: { name: "standard", provisioner: "drover.dev/disk" },
+  sim: { name: "standard", provisioner: "drover.dev/disk" },
+  aws: { name: "gp3", provisioner: "ebs.csi.aws.com", parameters: { type: "gp3" } },
+};
 
 const lookMs = 30_000;
 const lookPauseMs = 20;

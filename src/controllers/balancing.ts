@@ -78,7 +78,8 @@ export function observeTargets(
     const { machine, gone } = poll.sight(machineId);
     const podUid = roster.podUidOf(machineId);
     if (gone || (machine === undefined && podUid === undefined) || book.releasedBy(id, machineId)) return [];
-    const own = told.filter((each) => each.machineId === machineId);
+    const isUnclaimed = podUid === undefined && machine?.state === "running";
+    const own = told.filter((each) => each.machineId === machineId).map((each) => ({ ...each, isUnclaimed }));
     if (own.length > 0) return own.filter(({ groupId }) => !book.isCut(id, groupId, machineId));
     const address = machine?.address;
     if (address === undefined) {
@@ -86,7 +87,8 @@ export function observeTargets(
       return [];
     }
     const pod = roster.podByUid(podUid ?? "");
-    return [...groupIds].map((groupId): Present => ({ groupId, machineId, address, port: portOf(groupId, pod) }));
+    const common = { machineId, address, isUnclaimed };
+    return [...groupIds].map((groupId): Present => ({ ...common, groupId, port: portOf(groupId, pod) }));
   });
   return { present, known };
 }
@@ -121,7 +123,10 @@ export function planBalancing(world: BalancingWorld, fresh: () => Frontend, stat
   const told = world.notices.map((notice): Action => ({ do: "tell", notice }));
   if (!world.known || (hasShares(wanted) && !world.isCurrent)) return { actions: told, againInMs: lookAgainMs };
   const former = world.carriedOut?.groups ?? formerGroups(record);
-  const spec = withLeaving(wanted, world.present, former);
+  const spec = withLeaving(wanted, world.present, former, allServe(world, wanted));
+  // Nobody knows on which port machines of a lost store serve, before one of the same Service tells.
+  const isUnsure = spec.groups.some(({ targets }) => targets.some(({ port, draining }) => port === 0 && !draining));
+  if (isUnsure) return { actions: told, againInMs: lookAgainMs };
   if (!isSame(record.spec.balancer, recordOf(spec))) {
     const next = { ...record, spec: { ...record.spec, balancer: recordOf(spec) } };
     return { actions: [{ do: "write", key: keyOf(frontendResource, record), next }] };
@@ -129,6 +134,13 @@ export function planBalancing(world: BalancingWorld, fresh: () => Frontend, stat
   const isDraining = spec.groups.some(({ targets }) => targets.some(({ draining }) => draining));
   const actions = [...told, ...planEnsure(world, spec), ...status];
   return { actions, ...(isDraining && { againInMs: lookAgainMs }) };
+}
+
+/** Every target that is wanted is one that the balancer calls healthy, and there is one. */
+function allServe({ state }: BalancingWorld, { groups }: BalancerSpec): boolean {
+  const ids = new Set(groups.flatMap(({ targets }) => targets.map(({ machineId }) => machineId)));
+  const healthy = state?.targets.filter(({ machineId, state: is }) => ids.has(machineId) && is === "healthy") ?? [];
+  return ids.size > 0 && healthy.length === ids.size;
 }
 
 const planEnsure = ({ carriedOut }: BalancingWorld, spec: BalancerSpec): Action[] =>

@@ -15,8 +15,12 @@ export type PodWorld = {
   /** The machine has certainly ended; `cause` is the provider's word. */
   gone: boolean;
   cause?: string | undefined;
+  /** The machine was stopped so long ago and may be started again. */
+  stoodStillMs?: number | undefined;
   hasNode: boolean;
   contact?: Contact | undefined;
+  /** Its owner has all its Pods: this one can be replaced. */
+  spare: boolean;
   gates: readonly GateState[];
   /** No balancer can send the machine a connection any more. */
   released: boolean;

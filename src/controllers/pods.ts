@@ -6,6 +6,8 @@ import type { Boxes } from "../clouds/box.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import { balancersFor, doorsOf, gatedBy } from "./gates.ts";
+import { canBeSpared, planNotice } from "./machine-notice.ts";
+import { planStopped } from "./machine-stop.ts";
 import type { Memory } from "./memory.ts";
 import type { NamesBook } from "./names-book.ts";
 import { isForgotten, type NamesOnly, redirectsOf } from "./names-only.ts";
@@ -51,7 +53,7 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
     if (!pod) return undefined;
     const seat = roster.seatOf(pod.metadata.uid ?? "");
     const machineId = seat?.machine?.id ?? "";
-    const { machine = seat?.machine, gone, cause } = poll.sight(machineId);
+    const { machine = seat?.machine, gone, cause, stoodStillMs } = poll.sight(machineId);
     if (gone && !isFinished(pod) && !pod.status?.startTime) noteLoss(pod, options);
     const sent = memory.sourcesSent.get(machineId);
     return {
@@ -60,8 +62,10 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
       machine,
       gone,
       cause,
+      stoodStillMs,
       hasNode: view.get("nodes", "", machineId) !== undefined,
       contact: boxes.contact(machineId),
+      spare: canBeSpared(view, pod),
       gates: gatesOf(pod, machineId, options),
       ...drainOf(pod, machineId, options),
       toldUpTo: memory.toldUpTo.get(machineId) ?? 0,
@@ -161,6 +165,10 @@ export function planPod(world: PodWorld, nowMs: number): Plan {
   if (isFinished(pod)) return { actions: [] };
   if (!seat?.machine && !seat) return { actions: [] };
   if (world.gone) return planLost(world, nowMs);
+  const stopped = planStopped(world, nowMs);
+  if (stopped) return stopped;
+  const leaving = planNotice(world);
+  if (leaving.length > 0) return { actions: leaving };
   const isRunning = machine?.state === "running" && machine.address !== undefined;
   if (isRunning && world.hasNode && !pod.spec.nodeName) {
     const next = { ...pod, spec: { ...pod.spec, nodeName: machine.id } };

@@ -19,8 +19,11 @@ export type Candidate = {
   share?: { owner: string; weight: number };
 };
 
-/** A target that a group has now, and may send connections to. */
-export type Present = { groupId: string; machineId: string; address: string; port: number };
+/**
+ * A target that a group has now, and may send connections to. `isUnclaimed`: its machine is in nobody's records, because
+ * the store was lost: it goes on serving until all that is wanted serves.
+ */
+export type Present = { groupId: string; machineId: string; address: string; port: number; isUnclaimed?: boolean };
 
 const serves = ({ pod, machine }: Candidate, takesUnready: boolean): boolean =>
   isActive(pod) &&
@@ -48,11 +51,19 @@ export const activeTargets = (
  * `wanted` with those that keep the connections they have after its active targets. A group that is no longer wanted
  * stays, without a listener, until it has none left.
  */
-export function withLeaving(wanted: BalancerSpec, present: readonly Present[], former: readonly FormerGroup[]) {
+export function withLeaving(
+  wanted: BalancerSpec,
+  present: readonly Present[],
+  former: readonly FormerGroup[],
+  allServe = true,
+) {
   const leavingIn = (groupId: string, active: readonly Target[]): Target[] =>
     present
       .filter((each) => each.groupId === groupId && !active.some(({ machineId }) => machineId === each.machineId))
-      .map(({ machineId, address, port }) => ({ machineId, address, port, draining: true }))
+      .map(({ machineId, address, port, isUnclaimed = false }) => {
+        const draining = allServe || !isUnclaimed;
+        return { machineId, address, port: draining ? port : port || (active[0]?.port ?? 0), draining };
+      })
       .sort(byId);
   const groups = wanted.groups.map((group) => ({
     ...group,

@@ -1,4 +1,4 @@
-import type { PersistentVolume, PersistentVolumeClaim, Pod } from "../api/types.gen.ts";
+import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimTemplate, Pod } from "../api/types.gen.ts";
 import type { View } from "../registry/view.ts";
 
 /** What claims, volumes and the machines that have them know of each other. */
@@ -18,6 +18,16 @@ export const volumeName = (claimUid: string): string => `pvc-${claimUid}`;
 /** Whether the disk of this volume is made, attached and deleted by drover. */
 export const isOwnVolume = ({ metadata, spec }: PersistentVolume): boolean =>
   isOwnProvisioner(spec.csi?.driver) && metadata.annotations?.["pv.kubernetes.io/provisioned-by"] !== undefined;
+
+/** Volumes that have a claim of their own, which lives as long as the Pod. */
+export const volumeOwners = ({
+  metadata,
+  spec,
+}: Pod): { claimName: string; template: PersistentVolumeClaimTemplate }[] =>
+  (spec.volumes ?? []).flatMap(({ name, ephemeral }) => {
+    const template = ephemeral?.volumeClaimTemplate;
+    return template ? [{ claimName: `${metadata.name}-${name}`, template }] : [];
+  });
 
 /** The claim behind each of the Pod's volumes that have one, by the volume's name. */
 export const claimNames = ({ metadata, spec }: Pod): ReadonlyMap<string, string> =>

@@ -145,13 +145,16 @@ export const podFields: readonly FieldSupport[] = [
     unless: ({ holder }) => holder["medium"] === "Memory",
     exception: "with `medium: Memory`",
   }),
+  honoured(
+    "disks of the cloud, by a StorageClass of `ebs.csi.aws.com` or `drover.dev/disk`",
+    "volumes[].persistentVolumeClaim volumes[].ephemeral",
+  ),
   honoured("a path on the Pod's machine, not on your computer", "volumes[].hostPath"),
   ignored("what is not there is made as a folder", "volumes[].hostPath.type", { except: ["", "DirectoryOrCreate"] }),
   refused(
     "drover makes no such files",
     "volumes[].projected.sources[].clusterTrustBundle volumes[].projected.sources[].podCertificate",
   ),
-  refused("drover makes no volumes yet", "volumes[].persistentVolumeClaim volumes[].ephemeral"),
   refused(
     "drover has no means to mount it",
     "volumes[].nfs volumes[].csi volumes[].image volumes[].gitRepo volumes[].iscsi volumes[].fc volumes[].rbd " +
@@ -259,9 +262,6 @@ export const storedOnly: Readonly<Record<string, string>> = {
   "autoscaling.v1.HorizontalPodAutoscaler": "nothing is scaled yet",
   "autoscaling.v2.HorizontalPodAutoscaler": "nothing is scaled yet",
   "networking.v1.NetworkPolicy": "no connection is refused by it yet",
-  "core.v1.PersistentVolume": "drover makes no volumes yet",
-  "core.v1.PersistentVolumeClaim": "drover makes no volumes yet",
-  "storage.v1.StorageClass": "drover makes no volumes yet",
   "core.v1.ResourceQuota": "nothing is counted yet",
   "core.v1.LimitRange": "no limit is held or filled in yet",
   "apiextensions.v1.CustomResourceDefinition": "its resources are not served yet",

@@ -3,6 +3,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import { VirtualClock } from "../../src/base/virtual.ts";
 import type { AwsClients } from "../../src/clouds/aws/api.ts";
 import { type AwsCloudOptions, openAwsCloud } from "../../src/clouds/aws/cloud.ts";
+import type { Boxes } from "../../src/clouds/box.ts";
 import type { FakeClient } from "../../src/clouds/sim/aws/client.ts";
 import { type AwsFakeOptions, openAwsFake } from "../../src/clouds/sim/aws/open.ts";
 import type { ControllerOptions } from "../../src/controllers/reconcilers.ts";
@@ -10,6 +11,7 @@ import { type Controllers, startControllers } from "../../src/controllers/start.
 import { openRegistry } from "../../src/registry/registry.ts";
 import { memoryStore } from "../../src/store/memory.ts";
 import { type Mortality, mortal } from "../sim/process.ts";
+import { openLaptop } from "./laptop.ts";
 
 const quiet = { debug() {}, info() {}, warn(_: object, _message: string) {}, error() {} };
 const loud = {
@@ -45,6 +47,7 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
   const { seed = 1, verbose = false, machinesMax, usdPerHourMax, cloud: cloudOptions, ...given } = options;
   const random = seededRandom(seed);
   const fake = openAwsFake({ clock, random, inside: "boxes", hostedZones: ["cluster.local"], ...given });
+  const laptop = openLaptop(clock);
   const warnings: string[] = [];
   const logged: string[] = [];
   let store = memoryStore();
@@ -59,7 +62,8 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
         const end = death(command.constructor.name.replace(/Command$/, ""));
         if (end === "before") mortality.dead = true;
         if (mortality.dead) return never();
-        const result = send(command, given);
+        await laptop.awake();
+        const result = throughSleep(send(command, given));
         if (end === "after") {
           await result.catch(() => undefined);
           mortality.dead = true;
@@ -75,21 +79,43 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
     ) as unknown as AwsClients;
   }
 
+  /** Connections that were open when the lid was closed are lost. */
+  async function throughSleep<T>(answer: Promise<T>): Promise<T> {
+    const sleeps = laptop.sleeps();
+    await answer.catch(() => undefined);
+    await laptop.awake();
+    if (laptop.sleeps() !== sleeps) throw Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+    return answer;
+  }
+
+  /** What a sleeping computer's connections into machines tell, it hears when it wakes up. */
+  const connectBoxes = (): Boxes => {
+    const boxes = fake.connectBoxes();
+    return {
+      ...boxes,
+      bind: (...given) => throughSleep(boxes.bind(...given)),
+      update: (...given) => throughSleep(boxes.update(...given)),
+      stop: (...given) => throughSleep(boxes.stop(...given)),
+      onChange: (listener) =>
+        boxes.onChange((id) => void (laptop.isOpen() ? listener(id) : laptop.awake().then(() => listener(id)))),
+    };
+  };
+
   const start = (): Process => {
     const mortality: Mortality = { dead: false, callsLeft: Number.POSITIVE_INFINITY, moment: "before" };
     const cloud = openAwsCloud({
       clients: mortalClients(mortality),
-      clock,
+      clock: laptop.clock,
       cluster: "test",
       region: "us-east-1",
       onWarning: (message) => warnings.push(message),
       onResume: () => process.controllers.kick(),
       ...cloudOptions,
     });
-    const ports = mortal({ client: registry.client(), cloud, boxes: fake.connectBoxes() }, mortality, clock);
+    const ports = mortal({ client: registry.client(), cloud, boxes: connectBoxes() }, mortality, clock);
     const controllers = startControllers({
       ...ports,
-      clock,
+      clock: laptop.clock,
       random,
       cluster: "test",
       log: kept(logged, verbose ? loud : quiet),
@@ -116,6 +142,7 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
 
   return {
     clock,
+    laptop,
     fake,
     world: fake.world,
     /** What the cloud warns of, and what the controllers log beside. */

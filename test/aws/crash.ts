@@ -3,6 +3,7 @@ import { balancerTag } from "../../src/clouds/aws/balancer-tags.ts";
 import { claimOf, clusterTag } from "../../src/clouds/aws/tags.ts";
 import { drawnCallFaults } from "../../src/clouds/sim/aws/faults.ts";
 import { type AwsLatencies, ec2Latencies } from "../../src/clouds/sim/aws/latencies.ts";
+import { receivingAt } from "../../src/clouds/sim/aws/target-health.ts";
 import type { Volume } from "../../src/clouds/sim/aws/volumes.ts";
 import type { AwsWorld } from "../../src/clouds/sim/aws/world.ts";
 import type { Latency } from "../../src/clouds/sim/latency.ts";
@@ -60,8 +61,13 @@ export async function crash({ seed, call, moment, store }: CrashPoint): Promise<
     const serving = servingNow(cluster);
     await cluster.restart(store === "kept");
     await apply(cluster, replicas, "web:2");
-    await cluster.until("the rollout is done", () => isDone(cluster, replicas));
+    await cluster.until("the rollout is done", () => {
+      const receiving = receivingAt(cluster.world, cluster.clock.monotonicMs()).length;
+      if (serving.length > 0 && receiving === 0) problems.push("nobody gets connections any more");
+      return isDone(cluster, replicas);
+    });
     active.faults = false;
+    if (cluster.world.loadBalancers.size !== 1) problems.push("there is more than one load balancer");
     problems.push(...duplicates(cluster));
     if (store === "lost") problems.push(...ended(cluster, serving));
     else problems.push(...(await leaks(cluster)));
@@ -83,7 +89,8 @@ function byPod({ world }: AwsCluster): Map<string, string[]> {
   return found;
 }
 
-const duplicates = (cluster: AwsCluster): string[] =>
+/** Pods that ever got more than one instance. */
+export const duplicates = (cluster: AwsCluster): string[] =>
   [...byPod(cluster)].flatMap(([uid, ids]) => (ids.length > 1 ? [`Pod ${uid} got the instances ${ids.join()}`] : []));
 
 /** Instances that serve now. */

@@ -1,5 +1,6 @@
 import type { Pod } from "../../src/api/types.gen.ts";
-import type { Instance } from "../../src/clouds/sim/aws/instances.ts";
+import { type Instance, stateAt } from "../../src/clouds/sim/aws/instances.ts";
+import { receivingAt } from "../../src/clouds/sim/aws/target-health.ts";
 import { webDeployment, webService } from "../controllers/cluster.ts";
 import { type AwsCluster, manager } from "./cluster.ts";
 
@@ -50,3 +51,13 @@ export async function remove(cluster: AwsCluster): Promise<void> {
 /** Instances that have not ended. */
 export const living = ({ world, clock }: AwsCluster): Instance[] =>
   [...world.instances.values()].filter(({ terminatedAtMs }) => terminatedAtMs > clock.monotonicMs());
+
+/** Instances that get new connections, and answer none. */
+export function losing({ world, clock }: AwsCluster): string[] {
+  const nowMs = clock.monotonicMs();
+  return receivingAt(world, nowMs).flatMap(({ instanceId, port }) => {
+    const instance = world.instances.get(instanceId);
+    const serves = instance && stateAt(instance, nowMs) === "running" && world.bodies.serving(instance, port).serves;
+    return serves ? [] : [instanceId];
+  });
+}

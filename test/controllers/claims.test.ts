@@ -106,3 +106,29 @@ test("a claim survives a restart between the Pod and its record", async () => {
   expect(identities(cluster)).toEqual(before);
   expect(cluster.machines().length).toBe(2);
 });
+
+test("machines of another revision serve on until the new ones do, and are then drained and left alone", async () => {
+  const cluster = await serving(2);
+  const before = machineIds(cluster);
+  await cluster.loseStore();
+  await cluster.until("balancers are seen", () => cluster.events("Unclaimed").length > 0);
+  await cluster.client.create("services", webService() as never, manager);
+  await cluster.client.create("deployments.apps", webDeployment(2, "web:2") as never, manager);
+  const active = () =>
+    [...cluster.world.balancers.values()].flatMap(({ spec }) =>
+      spec.groups.flatMap(({ targets }) =>
+        targets.filter(({ draining }) => !draining).map(({ machineId }) => machineId),
+      ),
+    );
+  await cluster.until("the new ones serve", () => {
+    expect(active().length).toBeGreaterThan(0);
+    return readyPods(cluster).length === 2;
+  });
+  await cluster.clock.advance(300_000);
+  expect(active().sort()).toEqual(
+    readyPods(cluster)
+      .map(({ spec }) => spec.nodeName)
+      .sort(),
+  );
+  expect(machineIds(cluster)).toEqual(expect.arrayContaining(before));
+});

@@ -51,6 +51,13 @@ const blank = (): Contact => {
   const { uid: _, ...unbound } = report({ containerStatuses: [] });
   return told(unbound);
 };
+const leaving = (kind: "interruption" | "rebalance" | "retirement"): Contact =>
+  told(report({ notice: { kind, atMs: 0 } }));
+const owned = (): Pod => {
+  const pod = podOf();
+  const owner = { apiVersion: "apps/v1", kind: "ReplicaSet", name: "web", uid: "rs", controller: true };
+  return { ...pod, metadata: { ...pod.metadata, ownerReferences: [owner] } };
+};
 const world = (more: Partial<PodWorld> = {}): PodWorld => ({
   pod: podOf(),
   seat,
@@ -59,6 +66,7 @@ const world = (more: Partial<PodWorld> = {}): PodWorld => ({
   hasNode: true,
   gates: [],
   released: true,
+  spare: false,
   toldUpTo: 0,
   sources: "",
   ...more,
@@ -109,6 +117,18 @@ describe("a Pod on its way up", () => {
       },
       "InService",
     ],
+    [
+      "is replaced at once when its machine is taken away",
+      { pod: owned(), contact: leaving("interruption") },
+      "delete with grace",
+    ],
+    ["stays while another one is missing", { pod: owned(), contact: leaving("rebalance") }, "InService"],
+    [
+      "is replaced when none is missing",
+      { pod: owned(), contact: leaving("retirement"), spare: true },
+      "delete with grace",
+    ],
+    ["stays to the end when nobody would replace it", { contact: leaving("interruption"), spare: true }, "InService"],
     ["has failed when its machine is gone", { gone: true, cause: "spot" }, "MachineLost"],
     ["stays as it is when it has failed", { pod: podOf({ phase: "Failed" }), gone: true }, ""],
     [

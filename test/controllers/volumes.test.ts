@@ -223,3 +223,19 @@ test("lost replies and a restart in between make no second disk", async () => {
   await cluster.until("it serves", () => isReady(podOf(cluster, "one")));
   expect(disks(cluster).length).toBe(1);
 });
+
+test("an ephemeral volume gets a claim of its own and goes with its Pod", async () => {
+  const cluster = await openTestCluster();
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass());
+  const { spec } = database("one") as unknown as { spec: { volumes: object[] } };
+  const template = {
+    spec: { accessModes: ["ReadWriteOnce"], storageClassName: "gp3", resources: { requests: { storage: "1Gi" } } },
+  };
+  spec.volumes = [{ name: "data", ephemeral: { volumeClaimTemplate: template } }];
+  await create(cluster, "pods", { ...database("one"), spec } as KubeObject);
+  await cluster.until("it serves", () => isReady(podOf(cluster, "one")));
+  expect(cluster.view.get("persistentvolumeclaims", "default", "one-data")?.status?.phase).toBe("Bound");
+  await remove(cluster, "pods", "one");
+  await cluster.until("all is gone", () => disks(cluster).length === 0 && volumes(cluster).length === 0);
+  expect(cluster.view.list("persistentvolumeclaims")).toEqual([]);
+});
