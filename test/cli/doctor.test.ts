@@ -1,0 +1,84 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { demandsOf } from "../../src/cli/doctor.ts";
+import { type Moto, startMoto } from "../aws/moto.ts";
+import { DroverHome } from "../e2e/drover.ts";
+
+const MiB = 2 ** 20;
+
+test("what is wanted is read from the options and from manifests", () => {
+  const folder = mkdtempSync(join(tmpdir(), "dr-doctor-"));
+  const file = join(folder, "web.yaml");
+  writeFileSync(
+    file,
+    `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  replicas: 3
+  template:
+    spec:
+      containers: [{ name: web, image: x, resources: { requests: { cpu: 900m, memory: 680Mi } } }]
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: one }
+spec:
+  containers: [{ name: one, image: x, resources: { limits: { nvidia.com/gpu: 1 } } }]
+`,
+  );
+  const demands = demandsOf({ replicas: 2, cpu: "400m", memory: "192Mi", filename: [file] });
+  rmSync(folder, { recursive: true });
+  // A machine keeps 100m and 320Mi for itself.
+  expect(demands).toEqual([
+    { name: "--replicas", machines: 2, cpuMillis: 500, memoryBytes: 512 * MiB, gpus: 0 },
+    { name: "Deployment web", machines: 3, cpuMillis: 1_000, memoryBytes: 1_000 * MiB, gpus: 0 },
+    { name: "Pod one", machines: 1, cpuMillis: 500, memoryBytes: 512 * MiB, gpus: 1 },
+  ]);
+});
+
+let moto: Moto;
+let home: DroverHome;
+beforeAll(async () => {
+  home = new DroverHome();
+  moto = await startMoto();
+}, 180_000);
+afterAll(async () => {
+  await moto?.close();
+  await home?.close();
+});
+
+const here = ["--operator-cidr", "203.0.113.7/32"];
+
+test("the command tells people and programs the same, and ends with 1 while something is to be fixed", {
+  timeout: 180_000,
+}, async () => {
+  const wrong = await home.drover(["doctor", "-o", "json", ...here], 90_000, moto.env);
+  const findings: { check: string; state: string; text: string }[] = JSON.parse(wrong.out);
+  const stateOf = (check: string) => findings.find((each) => each.check === check)?.state;
+  expect(wrong.code).toBe(1);
+  expect(findings.filter(({ state }) => state === "fix").map(({ check }) => check)).toEqual(["names"]);
+  for (const check of ["node", "clock", "credentials", "region", "network", "ssh"])
+    expect(stateOf(check), check).toBe("ok");
+  const right = await home.drover(["doctor", "--create-zone", ...here], 90_000, moto.env);
+  expect([right.code, right.out]).toEqual([0, expect.stringMatching(/^ok: +credentials +arn:aws:/m)]);
+});
+
+test("without a region, and with nothing at AWS, it is said what to do", { timeout: 60_000 }, async () => {
+  const { code, err } = await home.drover(["doctor"], 30_000, { ...moto.env, AWS_REGION: "" });
+  expect(code).toBe(1);
+  expect(err).toMatch(/region/i);
+});
+
+test("down at AWS ends what there is, which is nothing, and says so", { timeout: 120_000 }, async () => {
+  const { code, err } = await home.drover(["down", "--cloud", "aws", "--yes"], 100_000, moto.env);
+  expect([code, err]).toEqual([0, expect.stringContaining("nothing of the cluster aws is at AWS")]);
+  const listed = await home.drover(["gc", "--cloud", "aws"], 60_000, moto.env);
+  expect([listed.code, listed.out.trim()]).toEqual([0, expect.stringMatching(/^KIND +ID/)]);
+});
