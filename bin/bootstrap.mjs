@@ -48,6 +48,7 @@ function installPackages(dev) {
   // `npm ci` insists on entries for every platform that a package is built for, which not every mirror has.
   run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"], "npm install");
   stamp("packages", `${hash} dev`);
+  giveBack();
 }
 
 /** Every file below a folder of the checkout, sorted. */
@@ -82,6 +83,19 @@ export function build() {
     if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
   }
   stamp("build", hash);
+  giveBack();
+}
+
+/** What root made in somebody else's checkout becomes theirs: they would not get it out of the way at their next build. */
+function giveBack() {
+  const { uid, gid } = statSync(root);
+  if (process.getuid?.() !== 0 || uid === 0) return;
+  const made = ["dist", "node_modules", ".cache"].filter((name) => existsSync(join(root, name)));
+  run(
+    "chown",
+    ["--recursive", "--no-dereference", `${uid}:${gid}`, ...made],
+    "giving the build to the checkout's owner",
+  );
 }
 
 /** Everything a command of drover needs that npm and the compiler can give. Outside a checkout there is nothing to do. */

@@ -1,0 +1,43 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const nobody = 65_534;
+
+/** A checkout with one module and with its packages installed. */
+function checkout(): string {
+  const folder = mkdtempSync(join(tmpdir(), "drover-checkout-"));
+  const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+  for (const name of ["bin", "src/cli", "node_modules/.drover"]) mkdirSync(join(folder, name), { recursive: true });
+  cpSync("bin/bootstrap.mjs", join(folder, "bin/bootstrap.mjs"));
+  symlinkSync(join(process.cwd(), "node_modules/typescript"), join(folder, "node_modules/typescript"));
+  write("package.json", '{ "type": "module" }');
+  write("package-lock.json", "{}");
+  write("node_modules/.drover/packages", `${createHash("sha256").update("{}").digest("hex")} dev`);
+  write("tsconfig.json", "{}");
+  write("tsconfig.build.json", '{ "compilerOptions": { "rootDir": "src", "types": [] }, "include": ["src"] }');
+  write("src/cli/main.ts", "export const one = 1;\n");
+  return folder;
+}
+
+test.skipIf(process.getuid?.() !== 0)(
+  "what root builds in a user's checkout is that user's",
+  () => {
+    const folder = checkout();
+    try {
+      chownSync(folder, nobody, nobody);
+      const script = `import { bootstrap } from ${JSON.stringify(join(folder, "bin/bootstrap.mjs"))}; bootstrap();`;
+      execFileSync(process.execPath, ["--input-type=module", "-e", script], { stdio: "pipe", timeout: 60_000 });
+      const owners = ["dist", "dist/cli/main.js", "node_modules/.drover/build"].map(
+        (name) => statSync(join(folder, name)).uid,
+      );
+      expect(owners).toEqual([nobody, nobody, nobody]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+  90_000,
+);
