@@ -1,6 +1,6 @@
 import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
 import type { Clock } from "../base/clock.ts";
-import { DroverError } from "../base/errors.ts";
+import { DroverError, isCode } from "../base/errors.ts";
 import type { Client } from "../registry/client.ts";
 import { WorkQueue } from "./queue.ts";
 import type { Action, Reconciler } from "./reconciler.ts";
@@ -65,12 +65,22 @@ export function runReconciler<World>(reconciler: Reconciler<World>, options: Run
       const message = error instanceof Error ? error.message : String(error);
       const isKnown = isTold(error) || failures.get(id) === message;
       failures.set(id, message);
+      if (isCode(error, "CLOUD_AUTH") && !isKnown) await tellDenied(key, message);
       log[isKnown ? "debug" : "warn"](
         { controller: reconciler.name, key: id, error },
         `${reconciler.name}: ${message}`,
       );
       return { failed: true };
     }
+  }
+
+  /** What is not permitted is told where its victim is looked at, too, if there is an object that is one. */
+  async function tellDenied(key: ObjectKey, message: string): Promise<void> {
+    const about = client.view.get(key.resource, key.namespace, key.name);
+    if (about === undefined) return;
+    const source = `${reconciler.name}-controller`;
+    const notice = { about, type: "Warning", reason: "NotPermitted", message, source } as const;
+    await act({ do: "tell", notice }, signal).catch(() => undefined);
   }
 
   const queue = new WorkQueue({ clock, signal, concurrency, pauseMs, work });

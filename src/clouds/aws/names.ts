@@ -169,7 +169,7 @@ class Writer {
       );
       tell({ changeId });
       for (const { name } of changes) this.#changeOf.set(name, changeId);
-      this.#syncs.set(changeId, this.#follow(changeId));
+      void this.#watch(changeId);
       if (this.#records) this.#records = applied(this.#records, changes);
     } catch (error) {
       if (awsCodeOf(error) !== "InvalidChangeBatch") {
@@ -218,14 +218,23 @@ class Writer {
 
   /** Resolves when every resolver answers with the requests' records. */
   async inSync(ids: readonly string[]): Promise<void> {
-    await Promise.all(ids.map((id) => this.#syncs.get(id)));
+    const open = new Set(this.#changeOf.values());
+    await Promise.all(ids.map((id) => this.#syncs.get(id) ?? (open.has(id) ? this.#watch(id) : undefined)));
+  }
+
+  /** @throws CLOUD_AUTH: AWS doesn't permit to ask; who asks for the same change again finds out anew */
+  #watch(id: string): Promise<void> {
+    const done = this.#follow(id).finally(() => this.#syncs.delete(id));
+    // Perhaps nobody waits for it.
+    done.catch(() => undefined);
+    this.#syncs.set(id, done);
+    return done;
   }
 
   async #follow(id: string): Promise<void> {
     while (!(await this.#isInSync(id))) {
       await this.#clock.sleep(Math.max(syncMs, this.#syncs.size * syncEachMs));
     }
-    this.#syncs.delete(id);
     for (const [name, changeId] of this.#changeOf) if (changeId === id) this.#changeOf.delete(name);
   }
 
@@ -235,6 +244,7 @@ class Writer {
       const command = new GetChangeCommand({ Id: id.replace(/^\/change\//, "") });
       return (await this.#send("route53", command)).ChangeInfo?.Status === "INSYNC";
     } catch (error) {
+      if (isKind(error, "denied")) throw error;
       return isKind(error, "absent");
     }
   }
