@@ -2,10 +2,9 @@ import type { KubeObject } from "../api/object.ts";
 import type { Deployment, Pod, Service } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
-import { onPort, publishablePort } from "./demo-port.ts";
 import type { Api } from "./kube.ts";
 import { ask, type LoadReport, startLoad } from "./load.ts";
-import { applyObjects, pathOf, readManifests } from "./manifests.ts";
+import { applyObjects, pathOf } from "./manifests.ts";
 import { isReady, podLines } from "./pods-progress.ts";
 import type { Terminal } from "./print.ts";
 
@@ -20,17 +19,25 @@ export type DemoReport = {
 
 type Demo = { api: Api; io: Terminal; clock: Clock };
 
+export type DemoPlan = {
+  objects: readonly KubeObject[];
+  /** The Service's. */
+  port: number;
+  /** The image that is rolled to. */
+  next: string;
+  /** The page has answers that take 8 s. */
+  slow: boolean;
+};
+
 const stepTimeoutMs = 600_000;
-const addressTimeoutMs = 60_000;
+const addressTimeoutMs = 300_000;
 /** Half of them on new connections, half on kept-alive ones. */
 const ratePerSecond = 100;
 const tenths = (ms: number): number => Math.round(ms / 100) / 10;
 
 /** Applies the manifest, waits until it serves, rolls its template under load and says how it went. */
-export async function runDemo({ manifest, ...demo }: Demo & { manifest: string }): Promise<DemoReport> {
+export async function runDemo({ objects, port, next, slow, ...demo }: Demo & DemoPlan): Promise<DemoReport> {
   const { api, io, clock } = demo;
-  const port = await publishablePort();
-  const objects = onPort(readManifests(manifest), port);
   await removeEarlier(demo, objects);
   io.say(io.strong("Applying manifests/web.yaml"));
   if (port !== 80) io.say(`Port 80 is not this user's here, or is in use: the Service gets port ${port} instead.`);
@@ -47,11 +54,11 @@ export async function runDemo({ manifest, ...demo }: Demo & { manifest: string }
   io.say(`The page, through the load balancer at ${url}:`);
   io.say(io.faint((await page(demo, url)).trim()));
 
-  io.say(io.strong(`Rolling to web:2 under ${ratePerSecond} requests a second`));
-  const load = startLoad({ clock, url, ratePerSecond, slow: { path: "/slow", everyMs: 2_000 } });
+  io.say(io.strong(`Rolling to ${next} under ${ratePerSecond} requests a second`));
+  const load = startLoad({ clock, url, ratePerSecond, ...(slow && { slow: { path: "/slow", everyMs: 2_000 } }) });
   await clock.sleep(1_000);
   const rolledMs = clock.monotonicMs();
-  await roll(demo, "web:2");
+  await roll(demo, next);
   const rolloutMs = clock.monotonicMs() - rolledMs;
   await clock.sleep(1_000);
   const found = await load.stop();

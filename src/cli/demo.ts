@@ -3,39 +3,45 @@ import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
+import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
 import { startDetached } from "./daemon.ts";
-import { runDemo } from "./demo-run.ts";
+import { agreeOnCost, awsImages, withImage } from "./demo-aws.ts";
+import { onPort, publishablePort } from "./demo-port.ts";
+import { type DemoPlan, runDemo } from "./demo-run.ts";
 import { endCluster } from "./end-cluster.ts";
-import { type CloudName, cloudNames, clusterPaths } from "./home.ts";
+import { type CloudName, type ClusterPaths, cloudNames, clusterPaths } from "./home.ts";
 import { connect } from "./kube.ts";
+import { readManifests } from "./manifests.ts";
 import { prepareLocal } from "./prepare-local.ts";
 import { type Terminal, terminal } from "./print.ts";
 
-type Options = { cloud: CloudName; cleanup: boolean; yes: boolean; speed: string };
+type Options = { cloud: CloudName; cleanup: boolean; yes: boolean; speed: string } & AwsFlags;
 
 /** The demonstration's clusters, so that it never touches one of the user's own. */
 const clusterOf = (cloud: CloudName): string => (cloud === "local" ? "demo" : `demo-${cloud}`);
 
 /** What `npm start` runs: set-up, real manifests on real machines, a rolling update under load, a report. */
 export const demoCommand = (): Command =>
-  new Command("demo")
+  withAwsFlags(new Command("demo"))
     .description(
       "Set everything up, run manifests/web.yaml on machines and roll it under load (what `npm start` does).",
     )
     .addOption(new Option("--cloud <name>", "where the machines are").choices(cloudNames).default("local"))
     .option("--cleanup", "end the demonstration's clusters and everything they started", false)
-    .option("-y, --yes", "agree to the installation of system packages", false)
+    .option("-y, --yes", "agree to the installation of system packages, or to what AWS costs", false)
     .option("--speed <factor>", "how fast simulated time passes", "60")
     .action((options: Options) => (options.cleanup ? cleanUp(terminal()) : demonstrate(options, terminal())));
 
-async function demonstrate({ cloud, yes, speed }: Options, io: Terminal): Promise<void> {
+async function demonstrate(options: Options, io: Terminal): Promise<void> {
+  const { cloud, yes, speed } = options;
   const paths = clusterPaths(clusterOf(cloud));
+  const manifest = fileURLToPath(new URL("../../manifests/web.yaml", import.meta.url));
+  const plan = await (cloud === "aws" ? planAtAws(options, paths, manifest, io) : planHere(manifest));
   if (cloud === "local") await prepareLocal(io, yes);
   io.say(io.strong(`Starting drover (cloud ${cloud})`));
-  const serving = await startDetached(paths, cloud, cloud === "sim" ? ["--speed", speed] : [], systemClock);
+  const serving = await startDetached(paths, cloud, serveFlags(cloud, speed), systemClock);
   const api = connect(serving.kubeconfig);
-  const manifest = fileURLToPath(new URL("../../manifests/web.yaml", import.meta.url));
-  const report = await runDemo({ api, manifest, io, clock: systemClock });
+  const report = await runDemo({ api, io, clock: systemClock, ...plan });
   api.close();
   io.say("");
   io.say(`The cluster goes on. Use it:  kubectl --kubeconfig ${serving.kubeconfig} get pods,services,nodes`);
@@ -44,10 +50,38 @@ async function demonstrate({ cloud, yes, speed }: Options, io: Terminal): Promis
   if (report.lost > 0) throw new DroverError("CLOUD_UNAVAILABLE", `${report.lost} requests were lost`);
 }
 
+/** What the demonstration's own command line says of AWS, the server is told as well. */
+function serveFlags(cloud: CloudName, speed: string): string[] {
+  if (cloud === "sim") return ["--speed", speed];
+  const given = process.argv.slice(process.argv.indexOf("demo") + 1);
+  return cloud === "aws" ? withoutFlags(given, ["--cloud"], ["-y", "--yes"]) : [];
+}
+
+const withoutFlags = (words: readonly string[], withValue: readonly string[], alone: readonly string[]): string[] =>
+  words.filter((word, index) => {
+    if (withValue.some((flag) => word === flag || word.startsWith(`${flag}=`)) || alone.includes(word)) return false;
+    return !withValue.includes(words[index - 1] ?? "");
+  });
+
+async function planHere(manifest: string): Promise<DemoPlan> {
+  const port = await publishablePort();
+  return { objects: onPort(readManifests(manifest), port), port, next: "web:2", slow: true };
+}
+
+async function planAtAws(aws: Options, paths: ClusterPaths, manifest: string, io: Terminal): Promise<DemoPlan> {
+  const objects = withImage(readManifests(manifest), awsImages.first);
+  await agreeOnCost(io, { paths, aws, objects, yes: aws.yes });
+  return { objects, port: 80, next: awsImages.next, slow: false };
+}
+
 async function cleanUp(io: Terminal): Promise<void> {
   for (const cloud of cloudNames) {
     const paths = clusterPaths(clusterOf(cloud));
     if (!existsSync(paths.folder)) continue;
+    if (cloud === "aws") {
+      io.say(`What is at AWS is ended by:  npx drover down --cloud aws --cluster ${paths.cluster}`);
+      continue;
+    }
     for (const line of await endCluster(paths, systemClock)) io.say(line);
   }
   io.say("nothing of the demonstration is left running");

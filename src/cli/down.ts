@@ -1,9 +1,9 @@
 import { existsSync, rmSync } from "node:fs";
-import { createInterface } from "node:readline/promises";
 import { Command, Option } from "commander";
 import { pino } from "pino";
 import { systemClock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
+import { agree } from "./agree.ts";
 import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
 import { endCluster } from "./end-cluster.ts";
 import { type CloudName, type ClusterPaths, cloudNames, clusterPaths } from "./home.ts";
@@ -12,6 +12,8 @@ import { awsCloud } from "./provider.ts";
 import { endServing, findServing } from "./serving.ts";
 
 type Options = { cloud: CloudName; cluster?: string; data?: string; yes: boolean; keepVolumes: boolean } & AwsFlags;
+
+const refused = "Nothing was ended.";
 
 export const downCommand = (): Command =>
   withAwsFlags(new Command("down"))
@@ -35,7 +37,7 @@ async function down(options: Options): Promise<void> {
   if (!serving && !existsSync(paths.folder) && !existsSync(paths.data)) {
     return io.say(`there is no cluster ${paths.cluster} on this computer`);
   }
-  await agree(io, `End the cluster ${paths.cluster} with all its machines and files?`, options.yes);
+  await agree(io, `End the cluster ${paths.cluster} with all its machines and files?`, options.yes, refused);
   for (const line of await endCluster(paths, systemClock)) io.say(line);
 }
 
@@ -53,7 +55,7 @@ async function downAws(options: Options, paths: ClusterPaths, io: Terminal): Pro
       for (const line of columns([["KIND", "ID", "WHAT", "FOR"], ...rowsOf(shown)])) io.out(line);
       for (const line of costLines(shown, keepVolumes)) io.out(line);
     }
-    await agree(io, `End all of this and remove the files of the cluster ${paths.cluster}?`, yes);
+    await agree(io, `End all of this and remove the files of the cluster ${paths.cluster}?`, yes, refused);
     // A server would make again what it finds missing.
     await endServing(paths, systemClock);
     await endAtAws(cloud, systemClock, keepVolumes, (line) => io.say(line));
@@ -67,15 +69,4 @@ async function downAws(options: Options, paths: ClusterPaths, io: Terminal): Pro
 /** The identity goes last: with it a crash in between leaves a cluster that can still be reached. */
 function removeFiles({ data, folder, identity, serving, kubeconfig, log }: ClusterPaths): void {
   for (const path of [data, serving, kubeconfig, log, identity, folder]) rmSync(path, { recursive: true, force: true });
-}
-
-/** @throws USAGE: nobody can be asked, or the answer is no */
-async function agree(io: Terminal, question: string, yes: boolean): Promise<void> {
-  if (yes) return;
-  if (process.stdin.isTTY !== true) throw new DroverError("USAGE", "Nobody can be asked here: say --yes.");
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await lines.question(`${question} [y/N] `);
-  lines.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new DroverError("USAGE", "Nothing was ended.");
-  io.say("");
 }

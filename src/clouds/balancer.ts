@@ -14,7 +14,7 @@ export type Target = {
 };
 
 /** How the balancer finds out whether a target serves. What is absent is the provider's default. */
-export type HealthCheck = {
+type HealthCheck = {
   protocol: "TCP" | "HTTP" | "HTTPS";
   /** Absent: the target's own port. */
   port?: number;

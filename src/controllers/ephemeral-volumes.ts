@@ -22,7 +22,7 @@ export const ephemeralVolumeReconciler = (view: View): Reconciler<EphemeralWorld
   plan: planEphemeral,
 });
 
-export function planEphemeral({ pod, claims }: EphemeralWorld): Plan {
+function planEphemeral({ pod, claims }: EphemeralWorld): Plan {
   const actions = volumeOwners(pod).flatMap(({ claimName, template }): Action[] => {
     const claim = claims.get(claimName);
     if (!claim) return [createClaim(pod, claimName, template)];

@@ -104,7 +104,7 @@ function hasLetGo(machineId: string, { roster, poll, boxes }: PersistentVolumeOp
   return isStopped && (pod === undefined || !isActive(pod));
 }
 
-export function planPersistentVolume(world: PersistentVolumeWorld): Plan {
+function planPersistentVolume(world: PersistentVolumeWorld): Plan {
   const { volume, claim, isOwn } = world;
   const phase = claim ? "Bound" : volume.spec.claimRef?.uid ? "Released" : "Available";
   if (volume.status?.phase !== phase) {

@@ -199,7 +199,7 @@ function planInstructions(world: PodWorld, machineId: string, address: string): 
   if (contact.report.uid !== pod.metadata.uid) return [];
   const isOld = hasToken(pod) && (sourcesSent?.ageMs ?? 0) >= tokenRefreshMs;
   if (sourcesSent?.sources === sources && !isOld) return [];
-  if (sources === "" && !hasToken(pod)) return [];
+  if (sources === "" && (sourcesSent?.sources ?? "") === "" && !hasToken(pod)) return [];
   const statuses = [...contact.report.initContainerStatuses, ...contact.report.containerStatuses];
   const isWaiting = statuses.some(({ state }) => /ConfigError|ContainerCreating/.test(state?.waiting?.reason ?? ""));
   return instruct(isWaiting ? "bind" : "updateFiles");

@@ -107,7 +107,7 @@ const isFor = (reference: PersistentVolume["spec"]["claimRef"], { metadata }: Pe
     reference.name === metadata.name &&
     (reference.uid === undefined || reference.uid === metadata.uid));
 
-export function planVolumeClaim(world: VolumeClaimWorld): Plan {
+function planVolumeClaim(world: VolumeClaimWorld): Plan {
   const { claim, volume, failure } = world;
   if (claim.metadata.deletionTimestamp !== undefined) return planFarewell(world);
   if (volume) return planBound(world, volume);

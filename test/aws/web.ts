@@ -8,7 +8,7 @@ import { type AwsCluster, manager } from "./cluster.ts";
 
 const key = { resource: "deployments.apps" as const, namespace: "default", name: "web" };
 
-export const isReady = ({ status }: Pod): boolean =>
+const isReady = ({ status }: Pod): boolean =>
   status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false;
 
 export const readyPods = (cluster: AwsCluster): readonly Pod[] => cluster.pods().filter(isReady);

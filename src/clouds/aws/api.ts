@@ -24,7 +24,7 @@ type Sendable<Output> = {
   resolveMiddleware(...parameters: any[]): (parameters: any) => Promise<{ output: Output }>;
 };
 
-export type SendOptions = {
+type SendOptions = {
   signal?: AbortSignal | undefined;
   /** Instances that a RunInstances or TerminateInstances is about: its second bucket is drawn from by as many. */
   resources?: number;
