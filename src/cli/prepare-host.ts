@@ -112,11 +112,19 @@ async function agrees(io: Terminal): Promise<boolean> {
   return /^(y|yes|)$/i.test(answer.trim());
 }
 
-/** Runs the script and shows how far it is; sudo asks on the terminal by itself. Answers with its last words on failure. */
-function asRoot(io: Terminal, before: readonly string[], script: string): Promise<string | undefined> {
+/**
+ * Runs the script and shows how far it is. Answers with its last words on failure. sudo asks on the terminal by itself,
+ * but the script gets none: Ubuntu 26.04's sudo runs it in the background of a terminal of its own, and there apt is
+ * stopped for good when it resets what it takes for its own terminal.
+ */
+export function asRoot(
+  io: Pick<Terminal, "live" | "settle">,
+  before: readonly string[],
+  script: string,
+): Promise<string | undefined> {
   const [program = "", ...words] = [...before, "sh", "-c", script];
   return new Promise((resolve) => {
-    const child = spawn(program, words, { stdio: ["inherit", "pipe", "pipe"] });
+    const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
     let said = "";
     const listen = (text: string) => {
       said = (said + text).slice(-4_000);

@@ -24,3 +24,11 @@ test("where namespaces can't be had, what is said ends with a command that can b
   expect(noNamespaces({ root: true })).toMatch(/: npm start -- --cloud sim$/);
   expect(noNamespaces({ root: false })).toMatch(/\n {2}sudo npm start\n.*: npm start -- --cloud sim$/);
 });
+
+test("what runs as root has no terminal to be stopped on, though drover has one", () => {
+  const call = 'asRoot({ live() {}, settle() {} }, [], "test -t 0 && exit 7; exit 0")';
+  const code = `import("./dist/cli/prepare-host.js").then(({ asRoot }) => ${call}).then((said) => console.log("said " + said))`;
+  const onTerminal = ["-qec", `${process.execPath} -e '${code}'`, "/dev/null"];
+  const printed = execFileSync("script", onTerminal, { encoding: "utf8", timeout: 20_000, stdio: "pipe" });
+  expect(printed.trim()).toBe("said undefined");
+});
