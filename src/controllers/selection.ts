@@ -86,13 +86,15 @@ function selectionOf(pod: Pod, architecture: string, offers: readonly Offer[], k
   return { impossible: choice.impossible, allowed, domains, removed };
 }
 
-function groupOf({ template, zones }: Demand, selection: Selection, skipped: ReadonlySet<string>): Group {
+function groupOf(demand: Demand, selection: Selection, skipped: ReadonlySet<string>): Group {
+  const { template, zones } = demand;
+  const takesGpus = (template.gpus ?? 0) > 0 || namesTypes(demand.pod);
   const removed = new Map(selection.removed);
   const buckets = new Map<string, Bucket>();
   let cheapest: Group["cheapest"];
   let count = 0;
   for (const { offer, score, domain } of selection.allowed) {
-    const why = shortcoming(offer, template, zones) ?? recentFailure(offer, skipped);
+    const why = shortcoming(offer, template, zones) ?? waste(offer, takesGpus) ?? recentFailure(offer, skipped);
     if (why !== undefined) {
       removed.set(why, (removed.get(why) ?? 0) + 1);
       continue;
@@ -112,6 +114,14 @@ function shortcoming(offer: Offer, template: MachineTemplate, zones?: ReadonlySe
   if (offer.cpuMillis < template.cpuMillis) return "Insufficient cpu";
   return offer.memoryBytes < template.memoryBytes ? "Insufficient memory" : undefined;
 }
+
+/** Who says nothing of graphics processors is not to pay for them, though all else may be used up. */
+const waste = (offer: Offer, takesGpus: boolean): string | undefined =>
+  (offer.gpus ?? 0) > 0 && !takesGpus ? "with a GPU that the Pod doesn't ask for" : undefined;
+
+/** The Pod chooses among types by their labels: `node.kubernetes.io/instance-type`, `karpenter.k8s.aws/instance-…`. */
+const namesTypes = ({ spec }: Pod): boolean =>
+  /instance-/.test(JSON.stringify([spec.nodeSelector, spec.affinity?.nodeAffinity]));
 
 const recentFailure = (offer: Offer, skipped: ReadonlySet<string>): string | undefined =>
   skipped.size > 0 && skipped.has(poolOf(offer)) ? "had no capacity lately" : undefined;

@@ -83,6 +83,19 @@ test.for([
     { demands: demands(2, template(), { nodeSelector: { "topology.kubernetes.io/zone": "b" } }) },
     "small/b×2",
   ],
+  [
+    "nobody gets a machine with GPUs unasked",
+    { demands: demands(1), offers: [offer("g", "a", { gpus: 1 })] },
+    "refused",
+  ],
+  [
+    "who names a type gets it with its GPUs",
+    {
+      demands: demands(1, template(), { nodeSelector: { "node.kubernetes.io/instance-type": "g" } }),
+      offers: [offer("g", "a", { gpus: 1 })],
+    },
+    "g/a×1",
+  ],
   ["the budget ends the placing", { demands: demands(3), machinesLeft: 1 }, "small/a×1 refused refused"],
   [
     "a quota is shared out once",
