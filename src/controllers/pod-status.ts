@@ -96,13 +96,23 @@ const ended = (status: ContainerStatus, message: string, now: string): Container
         state: { terminated: { exitCode: 137, reason: "ContainerStatusUnknown", message, finishedAt: now } },
       };
 
+function unready({ status }: Pod, said: Pick<Said, "reason" | "message">, nowMs: number): PodCondition[] {
+  let conditions: readonly PodCondition[] = status?.conditions ?? [];
+  for (const type of ["Ready", "ContainersReady"])
+    conditions = upsert(conditions, { type, status: "False", ...said }, nowMs);
+  return [...conditions];
+}
+
+/** Of a Pod whose machine stands still and may go on. */
+export const stoppedStatus = (pod: Pod, message: string, nowMs: number): PodStatus => ({
+  ...pod.status,
+  conditions: unready(pod, { reason: "MachineStopped", message }, nowMs),
+});
+
 /** Of a Pod whose machine has ended by itself. */
 export function lostStatus(pod: Pod, message: string, nowMs: number): PodStatus {
   const now = rfc3339(nowMs);
-  let conditions = pod.status?.conditions ?? [];
-  for (const type of ["Ready", "ContainersReady"]) {
-    conditions = upsert(conditions, { type, status: "False", reason: "PodFailed" }, nowMs);
-  }
+  const conditions = unready(pod, { reason: "PodFailed" }, nowMs);
   const statuses = pod.status?.containerStatuses?.map((status) => ended(status, message, now));
   return {
     ...pod.status,

@@ -26,7 +26,7 @@ export type PollOptions = {
   /** Machines that should be there. */
   expected: () => Iterable<string>;
   onChange: (change: PollChange) => void;
-  /** Everything can be seen again after a time in which it could not. */
+  /** Machines can be listed again after a time in which they could not. */
   onRecovery: () => void;
 };
 
@@ -45,7 +45,7 @@ export type Poll = {
   kick(): void;
 };
 
-type BalancerChange = Pick<PollChange, "balancerIds" | "targetIds"> & { complete: boolean };
+type BalancerChange = Pick<PollChange, "balancerIds" | "targetIds">;
 
 /** What each balancer says of each machine, and under no machine of itself. */
 function saidBy(states: readonly BalancerState[]): Map<string, [id: string, machineId: string, text: string]> {
@@ -73,11 +73,10 @@ async function pollBalancers({ clock, cloud, book, log, signal }: PollOptions): 
     return {
       balancerIds: [...new Set(told.flatMap(([id]) => id ?? []))],
       targetIds: [...new Set(told.flatMap(([, machineId]) => machineId || []))],
-      complete,
     };
   } catch (error) {
     if (!signal.aborted && !isTold(error)) log.warn({ error }, `Balancers can't be observed: ${String(error)}`);
-    return { balancerIds: [], targetIds: [], complete: false };
+    return { balancerIds: [], targetIds: [] };
   }
 }
 
@@ -112,14 +111,11 @@ export function openPoll(options: PollOptions): Poll {
   async function loop(): Promise<void> {
     let wasComplete = true;
     while (!signal.aborted) {
-      const [machines, balancers] = await Promise.all([pollMachines(), pollBalancers(options)]);
+      const [machines, change] = await Promise.all([pollMachines(), pollBalancers(options)]);
       if (signal.aborted) return;
-      const { machineIds } = machines;
-      const { balancerIds, targetIds } = balancers;
-      options.onChange({ machineIds, balancerIds, targetIds });
-      const isComplete = machines.complete && balancers.complete;
-      if (isComplete && !wasComplete) options.onRecovery();
-      wasComplete = isComplete;
+      options.onChange({ machineIds: machines.machineIds, ...change });
+      if (machines.complete && !wasComplete) options.onRecovery();
+      wasComplete = machines.complete;
       await pause();
     }
   }

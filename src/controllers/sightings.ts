@@ -1,7 +1,11 @@
 import type { Machine } from "../clouds/cloud.ts";
 
-/** What is known of a machine: its last observed form, and whether its end is certain. Silence is never an end. */
-export type Sight = { machine?: Machine; gone: boolean; cause?: string };
+/**
+ * What is known of a machine: its last observed form, and whether its end is certain. Silence is never an end.
+ * `stoodStillMs`: for how long the provider has said that it neither runs nor ends: somebody stopped it. While many are
+ * stopped at once that counts for nothing, as it is what somebody wants.
+ */
+export type Sight = { machine?: Machine; gone: boolean; cause?: string; stoodStillMs?: number };
 
 /** A machine that complete polls have not listed for so long has ended, unless many are missing at once. */
 const absentMs = 120_000;
@@ -16,6 +20,9 @@ const isLate = (known: Machine | undefined, machine: Machine): boolean =>
 
 const isSame = (a: Machine | undefined, b: Machine): boolean =>
   a !== undefined && a.state === b.state && a.address === b.address && a.cause === b.cause;
+
+/** A machine that runs has no cause of an end. */
+const isStill = ({ state, cause }: Machine): boolean => state === "running" && cause !== undefined;
 
 /** What the polls have shown of machines, added up. */
 export type Sightings = {
@@ -32,15 +39,21 @@ export type Sightings = {
 export function openSightings(): Sightings {
   const seen = new Map<string, Machine>();
   const absentSince = new Map<string, number>();
+  const stillSince = new Map<string, number>();
   let massAbsence = false;
+  let massStandstill = false;
   let isComplete = false;
 
   function takeComplete(listed: ReadonlySet<string>, expected: ReadonlySet<string>, nowMs: number): string[] {
     const missing = [...expected].filter((id) => !listed.has(id) && seen.get(id)?.state !== "gone");
-    massAbsence = missing.length > Math.max(absentAlwaysAllowed, expected.size * absentShareMax);
+    const many = Math.max(absentAlwaysAllowed, expected.size * absentShareMax);
+    massAbsence = missing.length > many;
+    massStandstill = stillSince.size > many;
     for (const id of missing) absentSince.set(id, absentSince.get(id) ?? nowMs);
     for (const id of seen.keys()) if (!listed.has(id) && !expected.has(id)) seen.delete(id);
-    for (const id of absentSince.keys()) if (!expected.has(id)) absentSince.delete(id);
+    for (const since of [absentSince, stillSince]) {
+      for (const id of since.keys()) if (!expected.has(id)) since.delete(id);
+    }
     return missing.filter((id) => nowMs - (absentSince.get(id) ?? nowMs) >= absentMs);
   }
 
@@ -49,6 +62,8 @@ export function openSightings(): Sightings {
       const changed: string[] = [];
       for (const machine of machines) {
         absentSince.delete(machine.id);
+        if (!isStill(machine)) stillSince.delete(machine.id);
+        else if (!stillSince.has(machine.id)) stillSince.set(machine.id, nowMs);
         const known = seen.get(machine.id);
         if (isSame(known, machine) || isLate(known, machine)) continue;
         seen.set(machine.id, machine);
@@ -65,7 +80,13 @@ export function openSightings(): Sightings {
       }
       const sinceMs = absentSince.get(machineId);
       const gone = !massAbsence && sinceMs !== undefined && nowMs - sinceMs >= absentMs;
-      return { ...(machine && { machine }), gone, ...(gone && { cause: "the provider no longer lists it" }) };
+      const stillMs = stillSince.get(machineId);
+      return {
+        ...(machine && { machine }),
+        gone,
+        ...(gone && { cause: "the provider no longer lists it" }),
+        ...(stillMs !== undefined && { stoodStillMs: massStandstill ? 0 : nowMs - stillMs }),
+      };
     },
     machines: () => [...seen.values()],
     complete: () => isComplete,

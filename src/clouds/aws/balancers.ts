@@ -34,6 +34,8 @@ export type BalancersOptions = {
 type Entry = { plan: BalancerPlan; built?: string; drift?: string };
 
 const remainsMs = 10_000;
+/** Failures of looking that are so far apart are two troubles. */
+const overMs = 120_000;
 
 export const openAwsBalancers = (options: BalancersOptions): Balancers => {
   const balancers = new AwsBalancers(options);
@@ -57,6 +59,8 @@ class AwsBalancers implements Balancers {
   /** Load balancers that are gone but for their security groups, by name. */
   readonly #remains = new Map<string, { id: string; againMs: number }>();
   #inventory: Promise<Inventory> | undefined;
+  /** When balancers could not be observed the last time. */
+  #failedMs = Number.NEGATIVE_INFINITY;
   /** Counts changes, so that a sweep that ran beside one is not believed. */
   #changes = 0;
 
@@ -135,14 +139,16 @@ class AwsBalancers implements Balancers {
 
   async observe(signal?: AbortSignal): Promise<{ balancers: readonly BalancerState[]; complete: boolean }> {
     const inventory = await this.#current(signal);
+    const nowMs = this.#options.clock.monotonicMs();
     let complete = true;
     const failed = (error: unknown) => {
       if (!(error instanceof DroverError)) throw error;
       complete = false;
       // Told once until it is over; an expired login is told once for all calls.
-      if (!this.#warned.has("") && kindOf(error) !== "expired")
+      const isTold = nowMs - this.#failedMs < overMs;
+      this.#failedMs = nowMs;
+      if (!isTold && kindOf(error) !== "expired")
         this.#options.log.warn(`Balancers can't be observed: ${error.message}`);
-      this.#warned.set("", error.message);
     };
     const { gone, error } = await this.#watch.tick(inventory, signal);
     for (const group of gone) {
@@ -153,7 +159,6 @@ class AwsBalancers implements Balancers {
     if (this.#watch.isSweepDue) await this.#sweep(signal).catch(failed);
     await this.#retire(inventory, signal).catch(failed);
     await this.#clearRemains(signal).catch(failed);
-    if (complete) this.#warned.delete("");
     return { balancers: this.#states(await this.#current(signal)), complete };
   }
 
