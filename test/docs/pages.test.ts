@@ -6,6 +6,8 @@ const pages = [
   "README.md",
   "ARCHITECTURE.md",
   "CONTRIBUTING.md",
+  "docs/aws.md",
+  "infra/README.md",
   "docs/threats.md",
   "docs/support.md",
   "docs/errors.md",

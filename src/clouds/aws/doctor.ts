@@ -34,7 +34,7 @@ const skewMaxMs = 60_000;
 const freeAddressesMin = 8;
 
 const sentence = (error: unknown): string =>
-  error instanceof DroverError ? error.message : `It failed unexpectedly: ${String(error)}`;
+  (error instanceof DroverError ? error.message : `It failed unexpectedly: ${String(error)}`).replace(/\s+/g, " ");
 
 /** Looks at everything that a cluster on AWS needs, and changes nothing. Findings are in the order to read them in. */
 export async function examine(options: DoctorOptions): Promise<Finding[]> {
@@ -85,7 +85,10 @@ function permissionFindings({ tried, denied, unknown }: Permissions): Finding[] 
     };
   });
   const byReason = new Map<string, string[]>();
-  for (const { action, why } of unknown) byReason.set(why, [...(byReason.get(why) ?? []), action]);
+  for (const { action, why } of unknown) {
+    const reason = why.replace(/\s+/g, " ");
+    byReason.set(reason, [...(byReason.get(reason) ?? []), action]);
+  }
   const notes = [...byReason].map(([why, actions]): Finding => {
     return { check: "permission", state: "note", text: `Not known of ${actions.join(", ")}: ${why}` };
   });
@@ -175,8 +178,10 @@ async function quotaFindings({ cloud, demands }: DoctorOptions): Promise<Finding
 function quotaFinding(demand: Demand, offers: readonly Offer[], used: Map<string, number>): Finding {
   const { name, machines, cpuMillis, memoryBytes, gpus } = demand;
   const check = "quota";
-  const fits = ({ capacityType, architecture, ...offer }: Offer) =>
+  const fits = ({ capacityType, architecture, labels = {}, ...offer }: Offer) =>
     capacityType === "on-demand" &&
+    // Nobody gets these who does not name them.
+    labels["drover.dev/instance-class"] === undefined &&
     (architecture === "amd64" || gpus > 0) &&
     offer.cpuMillis >= cpuMillis &&
     offer.memoryBytes >= memoryBytes &&
