@@ -66,12 +66,12 @@ export function openFront({ motoUrl, targets, addressOf }: FrontOptions): Front 
     near.on("error", () => undefined);
     if (!found) return void near.destroy();
     const { target, address } = found;
-    target.connections++;
     const far = connect({ host: address, port: target.port, allowHalfOpen: true });
+    target.open.add(far);
     near.pipe(far).pipe(near);
     far.on("error", () => near.destroy());
     far.on("close", () => {
-      target.connections--;
+      target.open.delete(far);
       near.destroy();
     });
     near.on("close", () => far.destroy());
@@ -82,13 +82,13 @@ export function openFront({ motoUrl, targets, addressOf }: FrontOptions): Front 
     if (!found) return void response.writeHead(actions.length > 0 ? 503 : 404).end();
     const { target, address } = found;
     const { method, url: path, headers } = request;
-    target.connections++;
     const sent = sendHttp({ host: address, port: target.port, method, path, headers, agent: false }, (given) => {
       response.writeHead(given.statusCode ?? 502, given.headers);
       given.pipe(response);
     });
     sent.on("error", () => (response.headersSent ? response.destroy() : response.writeHead(502).end()));
-    sent.on("close", () => target.connections--);
+    target.open.add(sent);
+    sent.on("close", () => target.open.delete(sent));
     request.pipe(sent);
   }
 

@@ -29,7 +29,7 @@ const startsAtOnce = 4;
 
 /** Gives what moto launches a body, at an address of its own, and lets what moto says of it be so. */
 export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instances {
-  const bodies = new Map<string, Promise<Body>>();
+  const bodies = new Map<string, Promise<Body | undefined>>();
   const addresses = new Map<string, string>();
   const consoles = new Map<string, string>();
   const userData = new Set<string>();
@@ -56,9 +56,11 @@ export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instan
       .replaceAll(/<(ipAddress|publicIp)>[\d.]+</g, (_, element: string) => `<${element}>${here(own)}<`);
   }
 
-  async function start(instanceId: string, address: string): Promise<Body> {
+  async function start(instanceId: string, address: string): Promise<Body | undefined> {
     const attribute = await ask("DescribeInstanceAttribute", { InstanceId: instanceId, Attribute: "userData" });
     const text = userDataText(textsOf(attribute, "value")[0] ?? "");
+    // Nobody's machine: it is only an address.
+    if (text === "") return undefined;
     userData.add(text);
     const body = await startBody(text, { address, sshPort });
     consoles.set(instanceId, body.console);
@@ -69,7 +71,7 @@ export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instan
     const body = bodies.get(instanceId);
     bodies.delete(instanceId);
     addresses.delete(instanceId);
-    await body?.then((each) => each.end());
+    await body?.then((each) => each?.end());
   }
 
   async function run(request: AwsRequest, next: (request: AwsRequest) => Promise<Answer>): Promise<Answer> {
@@ -101,7 +103,7 @@ export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instan
     async cut(instanceId) {
       const body = bodies.get(instanceId);
       bodies.delete(instanceId);
-      await body?.then((each) => each.end());
+      await body?.then((each) => each?.end());
     },
     async manner(request, next) {
       const { service, action, parameters } = request;
@@ -116,9 +118,9 @@ export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instan
       if (answer.status >= 300) return answer;
       const [volumeId, instanceId] = [parameters.get("VolumeId") ?? "", parameters.get("InstanceId") ?? ""];
       if (action === "AttachVolume")
-        await bodies.get(instanceId)?.then((body) => body.attach(volumeId, diskOf(volumeId)));
+        await bodies.get(instanceId)?.then((body) => body?.attach(volumeId, diskOf(volumeId)));
       if (action === "DetachVolume")
-        for (const body of bodies.values()) void body.then((each) => each.detach(volumeId));
+        for (const body of bodies.values()) void body.then((each) => each?.detach(volumeId));
       if (action === "TerminateInstances") for (const id of listOf(parameters, "InstanceId")) void end(id);
       return { ...answer, body: relocated(answer.body) };
     },

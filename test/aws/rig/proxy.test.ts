@@ -14,7 +14,7 @@ import { startMoto } from "../moto.ts";
 import { type FaultRule, openFaults } from "./faults.ts";
 import { openJournal } from "./journal.ts";
 import { startProxy } from "./proxy.ts";
-import { clientTokens } from "./tokens.ts";
+import { openTokens } from "./tokens.ts";
 
 /** EC2 through the proxy, to something that counts its requests and answers with their number. */
 async function counted(rules: readonly FaultRule[] = []) {
@@ -30,7 +30,7 @@ async function counted(rules: readonly FaultRule[] = []) {
   const faults = openFaults({ random: seededRandom(1), slowMs: 300 });
   faults.use(rules);
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const proxy = await startProxy(url, [faults.manner, clientTokens()]);
+  const proxy = await startProxy(url, [faults.manner, openTokens().manner]);
   const ec2 = clientOf(proxy.url);
   onTestFinished(async () => {
     ec2.destroy();
@@ -100,7 +100,7 @@ test("rules are for some actions and for a share of the calls, the same ones for
 test("moto behind the proxy remembers tokens, and nothing else is changed", { timeout: 120_000 }, async () => {
   const moto = await startMoto();
   const [faults, journal] = [openFaults({ random: seededRandom(1) }), openJournal()];
-  const proxy = await startProxy(moto.url, [faults.manner, clientTokens(), journal.manner]);
+  const proxy = await startProxy(moto.url, [faults.manner, openTokens().manner, journal.manner]);
   const ec2 = clientOf(proxy.url);
   onTestFinished(async () => {
     ec2.destroy();

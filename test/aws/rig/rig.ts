@@ -8,8 +8,8 @@ import { gaps } from "./gaps.ts";
 import { type Instances, openInstances } from "./instances.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { startProxy } from "./proxy.ts";
-import { openTargets, type Targets } from "./targets.ts";
-import { clientTokens } from "./tokens.ts";
+import { openTargets, type Targets, type TargetTimes } from "./targets.ts";
+import { openTokens } from "./tokens.ts";
 
 /** AWS as far as a computer without it has it: moto, with AWS' manners in front and a body for each of its instances. */
 export type Rig = {
@@ -29,16 +29,22 @@ export type Rig = {
   front: Front;
   faults: Faults;
   journal: Journal;
+  /** An empty account again. */
+  reset(): Promise<void>;
   close(): Promise<void>;
 };
 
-export type RigOptions = { seed?: number };
+/** `times`: of the targets; by default some seconds. */
+export type RigOptions = { seed?: number; times?: TargetTimes };
 
 const region = "us-east-1";
 /** Ports below this one are root's. */
 const privilegedPorts = 1_024;
 
-export async function startRig({ seed = 1 }: RigOptions = {}): Promise<Rig> {
+export async function startRig({
+  seed = 1,
+  times = { lookEveryMs: 1_000, drainMs: 2_000, speed: 1 },
+}: RigOptions = {}): Promise<Rig> {
   const moto = await startMoto(region);
   const { octet, release } = await ownNetwork();
   const isRoot = process.getuid?.() === 0;
@@ -51,13 +57,13 @@ export async function startRig({ seed = 1 }: RigOptions = {}): Promise<Rig> {
     return (await fetch(moto.url, { method: "POST", headers, body })).text();
   };
   const instances = openInstances({ octet, sshPort, ask: (...call) => ask("ec2", ...call) });
-  const targets = openTargets(instances.addressOf, { lookEveryMs: 1_000, drainMs: 2_000 });
+  const targets = openTargets(instances.addressOf, times);
   const front = openFront({ motoUrl: moto.url, targets, addressOf: instances.addressOf });
   const faults = openFaults({ random: seededRandom(seed) });
-  const journal = openJournal();
+  const [tokens, journal] = [openTokens(), openJournal()];
   const proxy = await startProxy(moto.url, [
     faults.manner,
-    clientTokens(),
+    tokens.manner,
     journal.manner,
     instances.manner,
     targets.manner,
@@ -69,6 +75,11 @@ export async function startRig({ seed = 1 }: RigOptions = {}): Promise<Rig> {
     env: { ...moto.env, AWS_ENDPOINT_URL: proxy.url },
     flags: ["--cloud", "aws", "--image", "al2023", "--create-zone", ...road],
     ...{ moto, ask, instances, targets, front, faults, journal },
+    async reset() {
+      await moto.reset();
+      tokens.reset();
+      targets.reset();
+    },
     async close() {
       await front.close();
       await proxy.close();

@@ -2,8 +2,8 @@ import { connect } from "node:net";
 import type { Answer, AwsRequest, Manner } from "./request.ts";
 import { xmlAnswer } from "./request.ts";
 
-/** AWS' times in small. */
-export type TargetTimes = { lookEveryMs: number; drainMs: number };
+/** AWS' times in small. `speed`: how many seconds of a group's deregistration delay pass in one. */
+export type TargetTimes = { lookEveryMs: number; drainMs: number; speed: number };
 
 export type Target = {
   instanceId: string;
@@ -12,17 +12,21 @@ export type Target = {
   /** Whether new connections come to it: what is deregistered gets some for a moment still. */
   takes: boolean;
   /** Connections through a balancer that are open now. */
-  connections: number;
+  open: Set<{ destroy(): void }>;
 };
 
 export type Targets = {
   manner: Manner;
   /** Of a group, by its ARN, those that take no more connections among them. */
   of(groupArn: string): readonly Target[];
+  /** Forgets all of them. */
+  reset(): void;
   close(): void;
 };
 
-type Kept = Target & { drainedAtMs: number; good: number; bad: number };
+type Kept = Target & { drainedAtMs: number; cutAtMs: number; good: number; bad: number };
+
+const delayDefaultSeconds = 300;
 
 /** Looks in a row that settle a target's state, as the balancers' defaults have it. */
 const looksNeeded = 2;
@@ -33,6 +37,7 @@ const lagMs = 500;
 /** What moto makes healthy at once becomes so when its port answers, and what is deregistered drains before it is gone. */
 export function openTargets(addressOf: (instanceId: string) => string | undefined, times: TargetTimes): Targets {
   const groups = new Map<string, Map<string, Kept>>();
+  const delaysSeconds = new Map<string, number>();
   const timer = setInterval(() => void lookAtAll(), times.lookEveryMs);
 
   async function lookAtAll(): Promise<void> {
@@ -40,7 +45,10 @@ export function openTargets(addressOf: (instanceId: string) => string | undefine
     for (const group of groups.values()) {
       for (const [key, target] of group) {
         if (target.state !== "draining") void look(target);
-        else if (nowMs >= target.drainedAtMs && target.connections === 0) group.delete(key);
+        else if (nowMs >= target.cutAtMs || (nowMs >= target.drainedAtMs && target.open.size === 0)) {
+          group.delete(key);
+          for (const connection of target.open) connection.destroy();
+        }
       }
     }
   }
@@ -64,19 +72,22 @@ export function openTargets(addressOf: (instanceId: string) => string | undefine
       port,
       state: "initial",
       takes: true,
-      connections: before?.connections ?? 0,
+      open: before?.open ?? new Set(),
+      cutAtMs: 0,
       drainedAtMs: 0,
       good: 0,
       bad: 0,
     });
   }
 
-  function deregister(group: Map<string, Kept>, instanceId: string, port: number): void {
+  function deregister(arn: string, group: Map<string, Kept>, instanceId: string, port: number): void {
     for (const target of group.values()) {
       if (target.instanceId !== instanceId || (port !== 0 && target.port !== port) || target.state === "draining")
         continue;
       target.state = "draining";
       target.drainedAtMs = performance.now() + times.drainMs;
+      const delaySeconds = delaysSeconds.get(arn) ?? delayDefaultSeconds;
+      target.cutAtMs = performance.now() + Math.max(times.drainMs, (delaySeconds * 1_000) / times.speed);
       setTimeout(() => {
         target.takes = target.state !== "draining";
       }, lagMs);
@@ -91,7 +102,7 @@ export function openTargets(addressOf: (instanceId: string) => string | undefine
     groups.set(arn, group);
     for (const [instanceId, port] of membersOf(request.parameters)) {
       if (request.action === "RegisterTargets") register(group, instanceId, port);
-      else deregister(group, instanceId, port);
+      else deregister(arn, group, instanceId, port);
     }
     return answer;
   }
@@ -105,10 +116,15 @@ export function openTargets(addressOf: (instanceId: string) => string | undefine
       const answer = await next(request);
       const arn = parameters.get("TargetGroupArn") ?? "";
       if (answer.status < 300 && action === "DeleteTargetGroup") groups.delete(arn);
+      if (answer.status < 300 && action === "ModifyTargetGroupAttributes") {
+        const [delay] = /deregistration_delay\.timeout_seconds&[^&]*Value=(\d+)/.exec(request.body)?.slice(1) ?? [];
+        if (delay !== undefined) delaysSeconds.set(arn, Number(delay));
+      }
       if (answer.status >= 300 || action !== "DescribeTargetHealth") return answer;
       const members = [...(groups.get(arn)?.values() ?? [])].map(memberOf).join("");
       return xmlAnswer(request, `<TargetHealthDescriptions>${members}</TargetHealthDescriptions>`);
     },
+    reset: () => groups.clear(),
     close: () => clearInterval(timer),
   };
 }

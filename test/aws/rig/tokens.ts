@@ -3,13 +3,15 @@ import { type Answer, errorAnswer, type Manner } from "./request.ts";
 
 type Known = { parameters: string; answer: Promise<Answer> };
 
+export type Tokens = { manner: Manner; reset(): void };
+
 /**
  * AWS' memory of ClientTokens, which moto has not: the same call gives the same answer, also while the first one is under
  * way; other parameters under the token are refused; what failed may be tried again.
  */
-export function clientTokens(): Manner {
+export function openTokens(): Tokens {
   const known = new Map<string, Known>();
-  return async (request, next) => {
+  const manner: Manner = async (request, next) => {
     const token = request.parameters.get("ClientToken");
     if (token === null) return next(request);
     const key = `${request.service} ${request.action} ${token}`;
@@ -28,4 +30,5 @@ export function clientTokens(): Manner {
     answer.then(({ status }) => status >= 400 && forget(), forget);
     return answer;
   };
+  return { manner, reset: () => known.clear() };
 }
