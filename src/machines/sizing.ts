@@ -11,7 +11,7 @@ const GiB = 2 ** 30;
 export const machineOverhead: Size = { cpuMillis: 100, memoryBytes: 320 * MiB, diskBytes: 4 * GiB };
 
 /** Taken for each resource that no container of the Pod requests. */
-const sizeWithoutRequests: Size = { cpuMillis: 400, memoryBytes: 192 * MiB, diskBytes: 4 * GiB };
+const sizeWithoutRequests: Size = { cpuMillis: 300, memoryBytes: 192 * MiB, diskBytes: 4 * GiB };
 
 const nothing: Size = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0 };
 
