@@ -99,6 +99,8 @@ export type BalancerState = {
   targets: readonly { machineId: string; state: TargetState; reason?: string }[];
   /** It isn't as it was last ensured: changed or deleted by hand. One sentence. */
   drift?: string;
+  /** A part of it was deleted by hand: `ensure` makes it again. */
+  lost?: boolean;
 };
 
 export interface Balancers {

@@ -143,8 +143,8 @@ function allServe({ state }: BalancingWorld, { groups }: BalancerSpec): boolean 
   return ids.size > 0 && healthy.length === ids.size;
 }
 
-const planEnsure = ({ carriedOut }: BalancingWorld, spec: BalancerSpec): Action[] =>
-  isSame(carriedOut, spec) ? [] : [{ do: "ensureBalancer", spec }];
+const planEnsure = ({ carriedOut, state }: BalancingWorld, spec: BalancerSpec): Action[] =>
+  isSame(carriedOut, spec) && !state?.lost ? [] : [{ do: "ensureBalancer", spec }];
 
 /** The balancer of what is gone goes after its last connection; its record goes after it. */
 function planFarewell(world: BalancingWorld, record: Frontend): Plan {

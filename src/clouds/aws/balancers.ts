@@ -181,6 +181,7 @@ class AwsBalancers implements Balancers {
         addresses: hostname === undefined ? [] : [{ hostname }],
         targets: leastFar(targets.flatMap((each) => each.states())),
         ...(drift === undefined ? {} : { drift }),
+        ...(entry && entry.built === undefined && { lost: true }),
       };
     });
   }
