@@ -66,6 +66,14 @@ const testedElsewhere: Readonly<Record<string, readonly string[]>> = {
     "npx drover image load web.tar --name web:3",
     "npx drover serve --cloud local",
   ],
+  // docs/aws.md and test/aws/rig/ have the same commands, against AWS' stand-in.
+  AWS: [
+    "export AWS_PROFILE=me AWS_REGION=eu-central-1",
+    "npx drover doctor --cloud aws",
+    'npx drover serve --cloud aws --create-zone --operator-cidr "$(curl -s https://checkip.amazonaws.com)/32" &',
+    "kubectl --context drover-aws apply -f app.yaml && kubectl --context drover-aws rollout status deployment/web",
+    "npx drover down --cloud aws",
+  ],
 };
 
 test("only what is named here is left to the tests of real machines", () => {
@@ -96,7 +104,10 @@ test.for(named("run").map(({ name, script }) => [name, script] as const))(
 
 test("the options of drover serve are those that it has", async () => {
   const { out } = await run([process.execPath, "dist/cli/main.js", "serve", "--help"]);
-  const has = [...out.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, name]) => name);
+  // Those of AWS are in docs/aws.md, which has a test of its own.
+  const has = [...out.matchAll(/^ {2}(--[\w-]+)[^\n]*(?:\n {4,}[^\n]*)*/gm)]
+    .filter(([option]) => !option.replace(/\s+/g, " ").includes("(--cloud aws)"))
+    .map(([, name]) => name);
   const section = text.split("### Options of `drover serve`")[1]?.split("\n## ")[0] ?? "";
   const told = [...section.matchAll(/^\| `(--[\w-]+)/gm)].map(([, name]) => name);
   expect(told.sort()).toEqual(has.sort());

@@ -103,7 +103,7 @@ test("the compacted agent is the same program", () => {
 });
 
 test.for([
-  ["no requests: the named default", [container()], [], 500, 512],
+  ["no requests: the named default", [container()], [], 400, 512],
   ["requests add up", [container("250m", "64Mi"), container("1", "64Mi")], [], 1350, 448],
   ["a resource that nobody requests gets the default", [container("250m")], [], 350, 512],
   [
