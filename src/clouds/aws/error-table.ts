@@ -54,6 +54,11 @@ const rows: readonly Row[] = [
       ERR_SOCKET_CONNECTION_TIMEOUT`,
   },
   {
+    kind: "transient",
+    codes: "SyntaxError",
+    advice: "something between here and AWS answers in its stead, a proxy or a hotel's portal; drover repeats the call",
+  },
+  {
     kind: "expired",
     codes: `ExpiredToken ExpiredTokenException RequestExpired TokenRefreshRequired CredentialsProviderError
       TokenProviderError AuthFailure InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId

@@ -39,6 +39,7 @@ test.for<[code: string, kind: ErrorKind]>([
   ["InvalidUserData.Malformed", "refused"],
   ["InvalidParameterValue", "refused"],
   ["SomethingNewLimitExceeded", "quota"],
+  ["SyntaxError", "transient"],
 ])("%s means %s, whatever its status", ([code, kind]) => {
   expect([judge(code, 400).kind, judge(code, 500).kind]).toEqual([kind, kind]);
 });
