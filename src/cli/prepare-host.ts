@@ -116,6 +116,7 @@ async function agrees(io: Terminal): Promise<boolean> {
  * Runs the script and shows how far it is. Answers with its last words on failure. sudo asks on the terminal by itself,
  * but the script gets none: Ubuntu 26.04's sudo runs it in the background of a terminal of its own, and there apt is
  * stopped for good when it resets what it takes for its own terminal.
+ * @public Its test runs it in the built program, on a terminal of its own.
  */
 export function asRoot(
   io: Pick<Terminal, "live" | "settle">,

@@ -6,9 +6,7 @@ import { ec2Latencies } from "../../../src/clouds/sim/aws/latencies.ts";
 import { receivingAt } from "../../../src/clouds/sim/aws/target-health.ts";
 import { openBalancerParts, service, target } from "./balancer-parts.ts";
 
-const seeds = process.env["SEED"]
-  ? [Number(process.env["SEED"])]
-  : Array.from({ length: 25 }, (_, index) => index + 1);
+const seeds = process.env["SEED"] ? [Number(process.env["SEED"])] : Array.from({ length: 25 }, (_, index) => index + 1);
 const steps = 60;
 
 /**
