@@ -3,7 +3,7 @@ import type { Notice, Reconciler } from "./reconciler.ts";
 
 export const driftKey: ObjectKey = { resource: "drift", namespace: "", name: "all" };
 
-const lookMs = 300_000;
+const lookMs = 600_000;
 
 /** Has the provider asked now and then what somebody changed by hand; balancers tell of themselves. */
 export const driftReconciler = (): Reconciler<true> => ({

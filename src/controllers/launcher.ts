@@ -2,6 +2,7 @@ import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Pod } from "../api/types.gen.ts";
 import { assert } from "../base/assert.ts";
 import { rfc3339 } from "../base/clock.ts";
+import { openPace } from "../base/pace.ts";
 import { type Random, suffix } from "../base/random.ts";
 import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
 import { claimNames, claimObstacle, zonesOf } from "../machines/disks.ts";
@@ -25,6 +26,9 @@ export const launcherKey: ObjectKey = { resource: "launcher", namespace: "", nam
 /** A Pod waits this long for others, so that they share a call; `gatherMaxMs` when they keep coming. */
 const gatherMs = 300;
 const gatherMaxMs = 1_500;
+/** During a large rollout Pods come all the time: they are looked at so often, each time all that have come. */
+const rounds = { burst: 8, everyMs: 4_000 };
+const sameRoundMs = 2_000;
 /** Offers older than this are asked for again before anything is launched. */
 const offersAgeMaxMs = 1_000;
 /** A pool without capacity is left alone for so long. */
@@ -79,6 +83,17 @@ export type LauncherOptions = {
 export function launcherReconciler(options: LauncherOptions): Reconciler<LauncherWorld> {
   const { view, roster, poll, random, cluster, machinesMax, usdPerHourMax, monotonicMs } = options;
   const arrivals = new Map<string, number>();
+  const pace = openPace(monotonicMs, rounds);
+  let roundMs = Number.NEGATIVE_INFINITY;
+  /** How long until the Pods that have gathered may be looked at; one look may take a few steps. */
+  const roundLeftMs = (nowMs: number): number => {
+    if (nowMs - roundMs < sameRoundMs) return 0;
+    const leftMs = pace.leftMs();
+    if (leftMs > 0) return leftMs;
+    pace.take();
+    roundMs = nowMs;
+    return 0;
+  };
   return {
     name: "launcher",
     watches: {
@@ -95,7 +110,8 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
       const times = [...arrivals.values()];
       const sinceFirstMs = nowMs - Math.min(nowMs, ...times);
       const sinceLastMs = nowMs - Math.max(0, ...times);
-      const gatherLeftMs = pods.length === 0 ? 0 : Math.min(gatherMs - sinceLastMs, gatherMaxMs - sinceFirstMs);
+      const gathering = pods.length === 0 ? 0 : Math.min(gatherMs - sinceLastMs, gatherMaxMs - sinceFirstMs);
+      const gatherLeftMs = gathering > 0 || pods.length === 0 ? gathering : roundLeftMs(nowMs);
       const ready = gatherLeftMs > 0 ? [] : pods;
       return {
         cluster,

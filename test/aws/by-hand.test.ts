@@ -87,7 +87,7 @@ test.for([false, true])("a security group edited by hand is told in an Event; pu
   const group = [...cluster.world.securityGroups.values()].find(({ name }) => name.includes("ports-"));
   const IpPermissions = [{ IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }];
   await byHand(cluster, "ec2", new AuthorizeSecurityGroupIngressCommand({ GroupId: group?.id, IpPermissions }));
-  await pass(900);
+  await pass(1_500);
   const wayOut = repairDrift ? "drover has put it back" : "`drover serve --repair-drift` puts it back";
   expect(warned(cluster)).toEqual([
     `Namespace NetworkDrift: The security group ${group?.name} (${group?.id}) also opens tcp 22 from 0.0.0.0/0: ${wayOut}.`,

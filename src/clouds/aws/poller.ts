@@ -15,7 +15,7 @@ export type PollerOptions = {
 
 /** The one list of machines, whoever asks for it and however often. */
 export type Poller = {
-  /** Never older than two seconds while something is under way, and than half a minute a page at rest. */
+  /** Never older than two seconds while something is under way, and than 35 seconds a page at rest. */
   observe(signal?: AbortSignal): Promise<View>;
   /** What was last seen, those just launched included. */
   known(): readonly AwsMachine[];
@@ -27,8 +27,8 @@ export type Poller = {
 
 const pageSizeMax = 1_000;
 const movingMs = 2_000;
-/** Half of the budget of one Describe in ten seconds; load balancers have the rest. */
-const restMs = 30_000;
+/** A third of the budget of one Describe in ten seconds; load balancers have the rest. */
+const restMs = 35_000;
 /** A machine that isn't listed is believed to come for so long after its launch. */
 const unseenMs = 60_000;
 /** After a call the lists are looked at more often for so long. */

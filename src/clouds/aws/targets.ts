@@ -4,6 +4,7 @@ import {
   RegisterTargetsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import type { Clock } from "../../base/clock.ts";
+import { openPace, type Pace } from "../../base/pace.ts";
 import type { Target } from "../balancer.ts";
 import type { Send } from "./api.ts";
 import { elbCode } from "./balancer-errors.ts";
@@ -24,6 +25,8 @@ type Member = { machineId: string; port: number };
 
 /** So many in one call; a wave of a rollout is as large. */
 const batchMax = 100;
+/** Machines of a large rollout come one by one: orders are given so often, each for all that came meanwhile. */
+const orders = { burst: 8, everyMs: 3_000 };
 
 /** The targets of one target group: what should be there, what was asked for, and what AWS shows. */
 export class GroupTargets {
@@ -31,6 +34,7 @@ export class GroupTargets {
   readonly #send: Send;
   readonly #clock: Clock;
   readonly #openedMs: number;
+  readonly #pace: Pace;
   #wanted: Map<TargetKey, Target> | undefined;
   #seen = new Map<TargetKey, SeenTarget>();
   readonly #told = new Map<TargetKey, Told>();
@@ -49,6 +53,7 @@ export class GroupTargets {
     this.#send = send;
     this.#clock = clock;
     this.#openedMs = clock.monotonicMs();
+    this.#pace = openPace(clock.monotonicMs, orders);
     this.changedMs = this.#openedMs;
   }
 
@@ -134,18 +139,29 @@ export class GroupTargets {
 
   #text = (): string => JSON.stringify([[...this.#seen].sort(), [...this.#told.keys()]]);
 
-  /** Those that come are registered before others go: nothing is left without a target in between. */
   async #converge(signal: AbortSignal | undefined): Promise<void> {
     if (this.#wanted === undefined) return;
     if (this.lookedMs === undefined) await this.#look(signal);
+    if (this.#changes().length > 0) {
+      const waitMs = this.#pace.leftMs();
+      if (waitMs > 0) await this.#clock.sleep(waitMs, signal);
+      this.#pace.take();
+    }
+    const [coming = [], going = []] = this.#changes();
+    if (coming.length + going.length > 0) this.changedMs = this.#clock.monotonicMs();
+    for (const batch of batches(coming)) await this.#register(batch, signal);
+    for (const batch of batches(going)) await this.#deregister(batch, signal);
+  }
+
+  /** Those that come are registered before others go: nothing is left without a target in between. */
+  #changes(): Member[][] {
+    if (this.#wanted === undefined) return [];
     for (const key of this.#waiting) if (this.#wanted.get(key)?.draining !== false) this.#waiting.delete(key);
     const coming = [...this.#wanted].flatMap(([key, target]) => (target.draining || this.#isIn(key) ? [] : [target]));
     const present = new Set([...this.#seen.keys(), ...this.#told.keys()]);
     const going = [...present].filter((key) => this.#wanted?.get(key)?.draining !== false && this.#mayBeIn(key));
     going.push(...this.#doubtful(present));
-    if (coming.length + going.length > 0) this.changedMs = this.#clock.monotonicMs();
-    for (const batch of batches(coming)) await this.#register(batch, signal);
-    for (const batch of batches(going.map(memberOf))) await this.#deregister(batch, signal);
+    return coming.length + going.length > 0 ? [coming, going.map(memberOf)] : [];
   }
 
   /**
