@@ -1,8 +1,8 @@
 import type { AwsRequest, Manner } from "./request.ts";
 
-export type Entry = { request: AwsRequest; status: number };
+export type Entry = { request: AwsRequest; status: number | undefined };
 
-/** Every request that got through to AWS, in the order of their answers. */
+/** Every request that got through to AWS, in the order of their coming. `status`: undefined while it is under way. */
 export type Journal = { manner: Manner; entries: readonly Entry[] };
 
 export function openJournal(): Journal {
@@ -10,8 +10,10 @@ export function openJournal(): Journal {
   return {
     entries,
     async manner(request, next) {
+      const entry: Entry = { request, status: undefined };
+      entries.push(entry);
       const answer = await next(request);
-      entries.push({ request, status: answer.status });
+      entry.status = answer.status;
       return answer;
     },
   };

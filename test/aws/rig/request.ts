@@ -76,7 +76,10 @@ export function listOf(parameters: URLSearchParams, name: string, field?: string
 const xml = { "content-type": "text/xml" };
 
 /** An error in the words of the service that was asked. */
-export function errorAnswer({ service }: AwsRequest, status: number, code: string, message: string): Answer {
+export function errorAnswer({ service, headers }: AwsRequest, status: number, code: string, message: string): Answer {
+  const type = headers["content-type"] ?? "";
+  if (type.startsWith("application/x-amz-json"))
+    return { status, headers: { "content-type": type }, body: JSON.stringify({ __type: code, message }) };
   const error = `<Code>${code}</Code><Message>${message}</Message>`;
   const body =
     service === "ec2"
