@@ -84,9 +84,12 @@ const graceDefaultSeconds = 30;
 const slackSeconds = 5;
 const drainMaxSeconds = 3_600;
 
-/** How long the connections of a group may go on after its Pods were told to go. */
+/**
+ * How long the connections of a group may go on after its Pods were told to go: they get their grace to drain, and once
+ * more to stop, in which the processes finish the answers they have begun.
+ */
 export function drainSeconds(candidates: readonly Candidate[]): number {
   const graces = candidates.map(({ pod }) => pod.spec.terminationGracePeriodSeconds ?? graceDefaultSeconds);
   const longest = graces.length > 0 ? Math.max(...graces) : graceDefaultSeconds;
-  return Math.min(drainMaxSeconds, longest + slackSeconds);
+  return Math.min(drainMaxSeconds, 2 * (longest + slackSeconds));
 }

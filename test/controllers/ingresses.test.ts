@@ -225,7 +225,7 @@ describe("the groups behind a port", () => {
     id,
     protocol: "TCP" as const,
     targets: names.map((name) => ({ machineId: `i-${name}`, address: "10.0.0.1", port: 8080, draining: false })),
-    drainSeconds: 35,
+    drainSeconds: 70,
   });
   /** `told`: the groups of the balancer as it was last told; `states`: what it says of its machines. */
   const forward = (
