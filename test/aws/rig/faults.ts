@@ -6,7 +6,7 @@ import { type Answer, type AwsRequest, errorAnswer, type Manner } from "./reques
  * lost-request: the connection breaks and nothing was done. lost-reply: it was done. duplicate: it arrives twice. throttle:
  * refused for its rate. slow: the answer takes `slowMs` longer. stale: a list as it was `staleMs` ago at most.
  */
-export type FaultKind = "lost-request" | "lost-reply" | "duplicate" | "throttle" | "slow" | "stale";
+type FaultKind = "lost-request" | "lost-reply" | "duplicate" | "throttle" | "slow" | "stale";
 
 export type FaultRule = {
   fault: FaultKind;
