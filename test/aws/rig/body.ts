@@ -120,8 +120,9 @@ async function endAll(agent: ChildProcess, root: string): Promise<void> {
       rmSync(root, { recursive: true });
     } catch (error) {
       if (tries > 100) throw error;
-      await pause(50);
     }
+    // Whoever kept a container's log writes down that it has ended.
+    await pause(300);
   }
 }
 

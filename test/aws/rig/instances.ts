@@ -126,6 +126,7 @@ export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instan
     },
     async close() {
       starts.clearQueue();
+      while (starts.activeCount > 0) await new Promise((resolve) => setTimeout(resolve, 50));
       const started = [...bodies.keys()].filter((id) => consoles.has(id));
       await Promise.all(started.map(end));
       rmSync(disks, { recursive: true, force: true });
