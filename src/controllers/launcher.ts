@@ -1,25 +1,32 @@
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Pod } from "../api/types.gen.ts";
-import { assert } from "../base/assert.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { openPace } from "../base/pace.ts";
 import { type Random, suffix } from "../base/random.ts";
 import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
 import { claimNames, claimObstacle, zonesOf } from "../machines/disks.ts";
 import type { LaunchRecord, View } from "../registry/view.ts";
-import { type Claimable, type Claims, ownerOf } from "./claims.ts";
-import { poolOf, type Underway } from "./ledger.ts";
+import { type Claims, ownerOf } from "./claims.ts";
+import {
+  backoff,
+  type LaunchHistory,
+  machinesOf,
+  skippedPools,
+  underway,
+  usdPerHour,
+  zoneCounts,
+} from "./launch-accounts.ts";
+import { claimRecord, launchOf, type MachineClaim } from "./launch-records.ts";
 import type { ImageLookup, MachineImages } from "./machine-images.ts";
 import type { Memory } from "./memory.ts";
-import { condition, controllerOf, keyOf, timeMs } from "./owned.ts";
-import { place, type Wave } from "./placement.ts";
+import { condition, controllerOf, keyOf } from "./owned.ts";
+import { place } from "./placement.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
 import { type Surroundings, surroundings } from "./seats.ts";
 import type { Demand } from "./selection.ts";
 
-const ownerAnnotation = "drover.dev/owner";
 /** The one key of the launcher: all Pods that wait are looked at together. */
 export const launcherKey: ObjectKey = { resource: "launcher", namespace: "", name: "all" };
 
@@ -31,16 +38,12 @@ const rounds = { burst: 8, everyMs: 4_000 };
 const sameRoundMs = 2_000;
 /** Offers older than this are asked for again before anything is launched. */
 const offersAgeMaxMs = 1_000;
-/** A pool without capacity is left alone for so long. */
-const skipMs = 180_000;
 /** What found no room is tried again after this time at the latest. */
 const retryMs = 15_000;
 
-export type LauncherWorld = {
+export type LauncherWorld = LaunchHistory & {
   cluster: string;
-  waiting: readonly Demand[];
-  /** Pods that take over a machine whose record was lost. */
-  claims: readonly { demand: Demand; machine: Claimable }[];
+  claims: readonly MachineClaim[];
   /** Machine images that Pods wait for. */
   lookups: readonly ImageLookup[];
   /** Pods of which no template can be made, and why. */
@@ -48,9 +51,6 @@ export type LauncherWorld = {
   offers?: { list: readonly Offer[]; ageMs: number } | undefined;
   /** Where other Pods are, when a Pod that waits looks at them. */
   surroundings?: Surroundings | undefined;
-  records: readonly LaunchRecord[];
-  /** Machines that ended before they served, lately: whose, and when. */
-  losses: readonly { owner: string; atMs: number }[];
   /** How long the Pods that have come wait for others still; until then none is in `waiting`. */
   gatherLeftMs: number;
   /** Machines that the budget allows, counted with those there are. */
@@ -227,124 +227,6 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
   ];
   const waits = [...(refused.length > 0 ? [retryMs] : []), ...(againInMs === undefined ? [] : [againInMs])];
   return { actions, ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
-}
-
-const ownerUidOf = (record: LaunchRecord): string => record.metadata.annotations?.[ownerAnnotation] ?? "";
-/** Machines that a launch has given or may yet give. */
-const machinesOf = ({ spec, status }: LaunchRecord): number =>
-  status?.done ? status.machines.length : spec.slots.length;
-
-/** What the machines of all launches cost. A machine that was claimed costs what its offer does. */
-function usdPerHour(records: readonly LaunchRecord[], offers: readonly Offer[]): number {
-  const prices = new Map(offers.map((offer) => [poolOf(offer), offer.priceUsdPerHour]));
-  return records.reduce((sum, record) => {
-    const { placement } = record.spec;
-    return sum + machinesOf(record) * (placement.priceUsdPerHour ?? prices.get(poolOf(placement)) ?? 0);
-  }, 0);
-}
-
-/** Failures of one owner that lie further back are forgotten. */
-const rememberedMs = 1_200_000;
-
-/** Launches that failed for another reason than capacity, and machines that ended before they served. */
-function failuresOf({ records, losses }: LauncherWorld, nowMs: number) {
-  const refused = records.flatMap((record) => {
-    const { failure } = record.status ?? {};
-    if (!failure || failure.code === "CLOUD_CAPACITY") return [];
-    return [{ owner: ownerUidOf(record), atMs: timeMs(record.spec.requestedAt), message: failure.message }];
-  });
-  const lost = losses.map((loss) => ({ ...loss, message: "its machine ended before it served" }));
-  const byOwner = new Map<string, { count: number; atMs: number; message: string }>();
-  for (const { owner, atMs, message } of [...refused, ...lost].sort((a, b) => a.atMs - b.atMs)) {
-    if (atMs + rememberedMs > nowMs) byOwner.set(owner, { count: (byOwner.get(owner)?.count ?? 0) + 1, atMs, message });
-  }
-  return byOwner;
-}
-
-/** After n failures an owner rests 10 s, 20 s, 40 s … 300 s; another pool may be tried at once. */
-function backoff(world: LauncherWorld, nowMs: number) {
-  const failures = failuresOf(world, nowMs);
-  const leftMs = (owner: string): number => {
-    const { count, atMs } = failures.get(owner) ?? { count: 0, atMs: 0 };
-    return count === 0 ? 0 : atMs + Math.min(300_000, 10_000 * 2 ** (count - 1)) - nowMs;
-  };
-  const resting = world.waiting.filter(({ owner }) => leftMs(owner) > 0);
-  return {
-    resting: resting.map(({ pod, owner }) => ({
-      pod,
-      message: `The last launch failed: ${failures.get(owner)?.message ?? ""}`,
-    })),
-    ready: world.waiting.filter(({ owner }) => leftMs(owner) <= 0),
-    againInMs: resting.length > 0 ? Math.min(...resting.map(({ owner }) => leftMs(owner))) : undefined,
-  };
-}
-
-/** Pools that had no capacity, or gave less than they were asked for. */
-function skippedPools(records: readonly LaunchRecord[], nowMs: number): Set<string> {
-  const poor = records.filter(({ spec, status }) => {
-    const isShort = status?.done === true && status.machines.length < spec.slots.length;
-    return isShort && timeMs(spec.requestedAt) + skipMs > nowMs;
-  });
-  return new Set(poor.map(({ spec }) => poolOf(spec.placement)));
-}
-
-/** What calls under way are about to take of the offers. */
-const underway = (records: readonly LaunchRecord[]): Underway[] =>
-  records
-    .filter(({ status }) => !status?.done)
-    .map(({ spec }) => ({ placement: spec.placement, template: spec.template, machines: spec.slots.length }));
-
-function zoneCounts(records: readonly LaunchRecord[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const record of records) {
-    const id = `${ownerUidOf(record)}/${record.spec.placement.zone}`;
-    counts.set(id, (counts.get(id) ?? 0) + machinesOf(record));
-  }
-  return counts;
-}
-
-/** Writes the record down, and then says on each Pod what it gets. */
-function launchOf(wave: Wave, cluster: string, id: string, nowMs: number): Action[] {
-  const { template, placement, reason: message } = wave;
-  const said = { type: "Normal", reason: "MachineChosen", message, source: "default-scheduler" } as const;
-  const told = wave.pods.map((about): Action => ({ do: "tell", notice: { about, ...said } }));
-  const slots = wave.pods.map(({ metadata }) => metadata.uid ?? "");
-  const names = wave.pods.map(({ metadata }) => metadata.name);
-  const [first] = wave.pods;
-  assert(first, "a wave has Pods");
-  const owner = ownerOf(first);
-  const object: LaunchRecord & KubeObject = {
-    apiVersion: "drover.dev/v1",
-    kind: "Launch",
-    metadata: { name: id, annotations: { [ownerAnnotation]: wave.owner } },
-    spec: { id, cluster, template, placement, slots, owner, names, requestedAt: rfc3339(nowMs) },
-  };
-  return [{ do: "create", resource: "launches.drover.dev", object }, ...told];
-}
-
-/** The record that a machine would have, had it not been lost: a launch of its own that is done. */
-function claimRecord({ demand, machine }: LauncherWorld["claims"][number], cluster: string, nowMs: number): Action {
-  const { pod, owner, template } = demand;
-  const { type, zone, capacityType = "on-demand", launchId, claim } = machine;
-  const object: LaunchRecord & KubeObject = {
-    apiVersion: "drover.dev/v1",
-    kind: "Launch",
-    metadata: { name: `claim-${machine.id}`, annotations: { [ownerAnnotation]: owner } },
-    spec: {
-      id: launchId,
-      cluster,
-      template,
-      placement: { type, zone, capacityType },
-      slots: [claim.podUid],
-      owner: claim.owner,
-      names: [claim.podName],
-      requestedAt: rfc3339(nowMs),
-    },
-    status: { done: true, machines: [{ ...machine, slot: 0 }] },
-  };
-  const message = `Machine ${machine.id} serves this Pod already: it was claimed`;
-  const told = { about: pod, type: "Normal", reason: "Claimed", message, source: "drover" } as const;
-  return { do: "create", resource: "launches.drover.dev", object, told };
 }
 
 /** Says on the Pod why it waits, once per message. */

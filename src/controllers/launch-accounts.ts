@@ -1,0 +1,91 @@
+import type { Offer } from "../clouds/cloud.ts";
+import type { LaunchRecord } from "../registry/view.ts";
+import { ownerAnnotation } from "./launch-records.ts";
+import { poolOf, type Underway } from "./ledger.ts";
+import { timeMs } from "./owned.ts";
+import type { Demand } from "./selection.ts";
+
+/** What earlier launches say about the next ones. */
+export type LaunchHistory = {
+  waiting: readonly Demand[];
+  records: readonly LaunchRecord[];
+  /** Machines that ended before they served, lately: whose, and when. */
+  losses: readonly { owner: string; atMs: number }[];
+};
+
+/** A pool without capacity is left alone for so long. */
+const skipMs = 180_000;
+
+const ownerUidOf = (record: LaunchRecord): string => record.metadata.annotations?.[ownerAnnotation] ?? "";
+/** Machines that a launch has given or may yet give. */
+export const machinesOf = ({ spec, status }: LaunchRecord): number =>
+  status?.done ? status.machines.length : spec.slots.length;
+
+/** What the machines of all launches cost. A machine that was claimed costs what its offer does. */
+export function usdPerHour(records: readonly LaunchRecord[], offers: readonly Offer[]): number {
+  const prices = new Map(offers.map((offer) => [poolOf(offer), offer.priceUsdPerHour]));
+  return records.reduce((sum, record) => {
+    const { placement } = record.spec;
+    return sum + machinesOf(record) * (placement.priceUsdPerHour ?? prices.get(poolOf(placement)) ?? 0);
+  }, 0);
+}
+
+/** Failures of one owner that lie further back are forgotten. */
+const rememberedMs = 1_200_000;
+
+/** Launches that failed for another reason than capacity, and machines that ended before they served. */
+function failuresOf({ records, losses }: LaunchHistory, nowMs: number) {
+  const refused = records.flatMap((record) => {
+    const { failure } = record.status ?? {};
+    if (!failure || failure.code === "CLOUD_CAPACITY") return [];
+    return [{ owner: ownerUidOf(record), atMs: timeMs(record.spec.requestedAt), message: failure.message }];
+  });
+  const lost = losses.map((loss) => ({ ...loss, message: "its machine ended before it served" }));
+  const byOwner = new Map<string, { count: number; atMs: number; message: string }>();
+  for (const { owner, atMs, message } of [...refused, ...lost].sort((a, b) => a.atMs - b.atMs)) {
+    if (atMs + rememberedMs > nowMs) byOwner.set(owner, { count: (byOwner.get(owner)?.count ?? 0) + 1, atMs, message });
+  }
+  return byOwner;
+}
+
+/** After n failures an owner rests 10 s, 20 s, 40 s … 300 s; another pool may be tried at once. */
+export function backoff(world: LaunchHistory, nowMs: number) {
+  const failures = failuresOf(world, nowMs);
+  const leftMs = (owner: string): number => {
+    const { count, atMs } = failures.get(owner) ?? { count: 0, atMs: 0 };
+    return count === 0 ? 0 : atMs + Math.min(300_000, 10_000 * 2 ** (count - 1)) - nowMs;
+  };
+  const resting = world.waiting.filter(({ owner }) => leftMs(owner) > 0);
+  return {
+    resting: resting.map(({ pod, owner }) => ({
+      pod,
+      message: `The last launch failed: ${failures.get(owner)?.message ?? ""}`,
+    })),
+    ready: world.waiting.filter(({ owner }) => leftMs(owner) <= 0),
+    againInMs: resting.length > 0 ? Math.min(...resting.map(({ owner }) => leftMs(owner))) : undefined,
+  };
+}
+
+/** Pools that had no capacity, or gave less than they were asked for. */
+export function skippedPools(records: readonly LaunchRecord[], nowMs: number): Set<string> {
+  const poor = records.filter(({ spec, status }) => {
+    const isShort = status?.done === true && status.machines.length < spec.slots.length;
+    return isShort && timeMs(spec.requestedAt) + skipMs > nowMs;
+  });
+  return new Set(poor.map(({ spec }) => poolOf(spec.placement)));
+}
+
+/** What calls under way are about to take of the offers. */
+export const underway = (records: readonly LaunchRecord[]): Underway[] =>
+  records
+    .filter(({ status }) => !status?.done)
+    .map(({ spec }) => ({ placement: spec.placement, template: spec.template, machines: spec.slots.length }));
+
+export function zoneCounts(records: readonly LaunchRecord[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const record of records) {
+    const id = `${ownerUidOf(record)}/${record.spec.placement.zone}`;
+    counts.set(id, (counts.get(id) ?? 0) + machinesOf(record));
+  }
+  return counts;
+}
