@@ -5,7 +5,7 @@ import { openPace } from "../base/pace.ts";
 import { type Random, suffix } from "../base/random.ts";
 import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
 import { claimNames, claimObstacle, zonesOf } from "../machines/disks.ts";
-import type { LaunchRecord, View } from "../registry/view.ts";
+import type { View } from "../registry/view.ts";
 import { type Claims, ownerOf } from "./claims.ts";
 import {
   backoff,
