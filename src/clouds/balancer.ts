@@ -97,6 +97,8 @@ export type BalancerState = {
   addresses: readonly BalancerAddress[];
   /** One a machine: the least far of its groups (unhealthy before initial before draining before healthy). */
   targets: readonly { machineId: string; state: TargetState; reason?: string }[];
+  /** A target that is told to drain may get new connections until it is drained, however long that takes. */
+  sendsUntilDrained?: boolean;
   /** It isn't as it was last ensured: changed or deleted by hand. One sentence. */
   drift?: string;
   /** A part of it was deleted by hand: `ensure` makes it again. */

@@ -143,6 +143,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     isCut: (id, groupId, machineId) => isCut(page(id), { groupId, machineId }, clock.monotonicMs()),
     drainingForMs(machineId) {
       const holding = [...pages].filter(([id]) => !releasedBy(id, machineId)).map(([, entry]) => entry);
+      if (holding.some(({ state }) => state?.sendsUntilDrained)) return undefined;
       const since = holding.flatMap((entry) => drainingSince(entry, machineId) ?? []);
       const isTold = completeMs !== undefined && since.length === holding.length;
       return isTold && !holding.some(({ maybeActive }) => maybeActive.has(machineId))

@@ -180,6 +180,8 @@ class AwsBalancers implements Balancers {
         ready: /^active/.test(balancer?.raw.State?.Code ?? ""),
         addresses: hostname === undefined ? [] : [{ hostname }],
         targets: leastFar(targets.flatMap((each) => each.states())),
+        // Deregistering takes effect after a time that AWS does not tell.
+        sendsUntilDrained: true,
         ...(drift === undefined ? {} : { drift }),
         ...(entry && entry.built === undefined && { lost: true }),
       };
