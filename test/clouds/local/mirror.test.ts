@@ -64,9 +64,9 @@ test("a source of the computer's is used for the guest's release, each suite wit
 
 test("a keyring that is older than the release is named, with the way to a newer one", () => {
   const failed = (text: string) => new DroverError("CLOUD_UNAVAILABLE", `mmdebstrap ended with 25: ${text}`);
-  const old = failed("GPG error: http://deb.debian.org/debian bookworm InRelease: … NO_PUBKEY 6ED0E7B82643E131");
+  const old = failed("GPG error: http://mirror.example.org/debian bookworm InRelease: … NO_PUBKEY 6ED0E7B82643E131");
   expect(explainKeys(old)).toMatchObject({ code: "SETUP_MISSING", cause: old });
   expect(String(explainKeys(old))).toContain("https://packages.debian.org/bookworm/debian-archive-keyring");
-  const other = failed("Could not connect to deb.debian.org:80");
+  const other = failed("Could not connect to mirror.example.org:80");
   expect(explainKeys(other)).toBe(other);
 });
