@@ -150,7 +150,8 @@ function planClaims(replicaSet: ReplicaSet, pods: readonly Pod[]): Action[] {
 function planImage({ replicaSet, image, lookup }: ReplicaSetWorld): Action[] {
   if (notedImage(replicaSet)) return [];
   if (!image) return [{ do: "lookUpImage", lookup }];
-  if ("error" in image) return [];
+  // An id names the same image for ever; what has to be noted is what a word stands for today.
+  if ("error" in image || image.image.id === lookup.reference) return [];
   const annotations = { ...replicaSet.metadata.annotations, [machineImageAnnotation]: noteOf(image.image) };
   const next = { ...replicaSet, metadata: { ...replicaSet.metadata, annotations } };
   return [{ do: "write", key: keyOf("replicasets.apps", replicaSet), next }];

@@ -39,7 +39,7 @@ spec:
   expect(demands).toEqual([
     { name: "--replicas", machines: 2, cpuMillis: 500, memoryBytes: 512 * MiB, gpus: 0 },
     { name: "Deployment web", machines: 3, cpuMillis: 1_000, memoryBytes: 1_000 * MiB, gpus: 0 },
-    { name: "Pod one", machines: 1, cpuMillis: 500, memoryBytes: 512 * MiB, gpus: 1 },
+    { name: "Pod one", machines: 1, cpuMillis: 400, memoryBytes: 512 * MiB, gpus: 1 },
   ]);
 });
 
