@@ -9,6 +9,8 @@ type Settings = {
   /** Of the Deployment, its Pods' label `app` and the Service. */
   name: string;
   slow: Slow;
+  /** Default: 10. */
+  graceSeconds?: number;
   /** The server cuts its answers off when it is told to stop. Slow ones then come on connections of their own: on a
    * kept-alive one another may always be on its way when the grace is over. */
   abrupt: boolean;
@@ -65,7 +67,7 @@ spec:
   template:
     metadata: {labels: {app: ${name}}}
     spec:
-      terminationGracePeriodSeconds: 10
+      terminationGracePeriodSeconds: ${this.#settings.graceSeconds ?? 10}
       ${abrupt ? "os: {name: linux}" : ""}
       containers:
       - name: web
