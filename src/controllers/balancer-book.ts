@@ -37,6 +37,8 @@ type Page = {
   maybeActive: Set<string>;
   carriedOut?: BalancerSpec;
   carriedOutMs: number;
+  /** When it was last asked for; a call that failed may have made it all the same, but for its end. */
+  askedMs: number;
   /** Since when each target that is told to drain has been, by group and machine. */
   drainingSinceMs: Map<string, number>;
   state?: BalancerState;
@@ -67,6 +69,26 @@ function isCut({ carriedOut, drainingSinceMs, maybeActive }: Page, place: Omit<P
   return since !== undefined && maybeActive.has(place.machineId) && nowMs >= since + drainSeconds * 1_000;
 }
 
+const blankPage = (): Page => ({
+  maybeActive: new Set(),
+  carriedOutMs: Number.NEGATIVE_INFINITY,
+  askedMs: Number.NEGATIVE_INFINITY,
+  drainingSinceMs: new Map(),
+});
+
+/** The call for `spec` has come back without a failure. */
+function noteCarriedOut(page: Page, spec: BalancerSpec, nowMs: number): void {
+  const places = placesOf(spec);
+  const since = new Map<string, number>();
+  for (const place of places.filter(({ draining }) => draining)) {
+    since.set(placeId(place), page.drainingSinceMs.get(placeId(place)) ?? nowMs);
+  }
+  page.maybeActive = new Set(places.filter(({ draining }) => !draining).map(({ machineId }) => machineId));
+  page.carriedOut = spec;
+  page.carriedOutMs = nowMs;
+  page.drainingSinceMs = since;
+}
+
 export function openBalancerBook(clock: Clock): BalancerBook {
   const pages = new Map<string, Page>();
   let completeMs: number | undefined;
@@ -74,7 +96,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
   function page(id: string): Page {
     const known = pages.get(id);
     if (known) return known;
-    const fresh: Page = { maybeActive: new Set(), carriedOutMs: Number.NEGATIVE_INFINITY, drainingSinceMs: new Map() };
+    const fresh = blankPage();
     pages.set(id, fresh);
     return fresh;
   }
@@ -95,19 +117,13 @@ export function openBalancerBook(clock: Clock): BalancerBook {
   return {
     ensuring(spec) {
       const entry = page(spec.id);
+      entry.askedMs = clock.monotonicMs();
       const places = placesOf(spec);
       const active = places.filter(({ draining }) => !draining).map(({ machineId }) => machineId);
       for (const machineId of active) entry.maybeActive.add(machineId);
       return {
         done() {
-          entry.maybeActive = new Set(active);
-          entry.carriedOut = spec;
-          entry.carriedOutMs = clock.monotonicMs();
-          const since = new Map<string, number>();
-          for (const place of places.filter(({ draining }) => draining)) {
-            since.set(placeId(place), entry.drainingSinceMs.get(placeId(place)) ?? entry.carriedOutMs);
-          }
-          entry.drainingSinceMs = since;
+          noteCarriedOut(entry, spec, clock.monotonicMs());
         },
       };
     },
@@ -137,7 +153,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     states: () => [...pages.values()].flatMap(({ state }) => (state ? [state] : [])),
     releasedBy,
     mentions,
-    isCurrent: (id) => completeMs !== undefined && completeMs >= page(id).carriedOutMs,
+    isCurrent: (id) => completeMs !== undefined && completeMs >= Math.max(page(id).carriedOutMs, page(id).askedMs),
     isUsed: (id, machineId) =>
       placesOf(pages.get(id)?.carriedOut).some((place) => place.machineId === machineId && !place.draining),
     isCut: (id, groupId, machineId) => isCut(page(id), { groupId, machineId }, clock.monotonicMs()),
