@@ -50,13 +50,18 @@ const rows: readonly Row[] = [
     kind: "transient",
     codes: `InternalError InternalFailure InternalServerError InternalServiceError InternalServiceException
       ServiceUnavailable ServiceUnavailableException Unavailable RequestTimeout RequestTimeoutException TimeoutError
-      NetworkingError ECONNRESET ECONNREFUSED ECONNABORTED ETIMEDOUT EPIPE EHOSTUNREACH ENETUNREACH ENOTFOUND EAI_AGAIN
+      NetworkingError ECONNRESET ECONNREFUSED ECONNABORTED ETIMEDOUT EPIPE EHOSTUNREACH ENETUNREACH EAI_AGAIN
       ERR_SOCKET_CONNECTION_TIMEOUT`,
   },
   {
     kind: "transient",
     codes: "SyntaxError",
     advice: "something between here and AWS answers in its stead, a proxy or a hotel's portal; drover repeats the call",
+  },
+  {
+    kind: "transient",
+    codes: "ENOTFOUND",
+    advice: "there is no such host: check the name of the region and this computer's network; drover repeats the call",
   },
   {
     kind: "expired",

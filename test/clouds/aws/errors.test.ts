@@ -119,3 +119,12 @@ test("an error of the catalogue stays as it is", () => {
   expect(awsError(error, "other")).toBe(error);
   expect(error.details).toMatchObject({ retryAfterSeconds: 60, awsCode: "VcpuLimitExceeded" });
 });
+
+test("a region that does not exist is told as such, and tried again all the same", () => {
+  const error = awsError(
+    thrown("ENOTFOUND", "getaddrinfo ENOTFOUND ec2.eu-nowhere-1.amazonaws.com"),
+    "ec2:DescribeVpcs",
+  );
+  expect(error.code).toBe("CLOUD_UNAVAILABLE");
+  expect(error.message).toContain("check the name of the region");
+});
