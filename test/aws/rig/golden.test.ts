@@ -49,7 +49,7 @@ const masks: readonly [RegExp, string][] = [
   [/arn:aws:elasticloadbalancing:[\w-]+:\d+:(\w+)\/[\w/-]+/g, "ARN($1)"],
   [/\bdr-[0-9a-f]{24}(-\d+)?\b/g, "dr-HASH"],
   [/\b127\.\d+\.\d+\.\d+\b/g, "ADDRESS"],
-  [/\bZ?[0-9A-Z]{14,}\b/g, "ZONE"],
+  [/\b(?=[0-9]*[A-Z])[0-9A-Z]{14,}\b/g, "ZONE"],
   [/\b[0-9a-f]{12,64}\b/g, "HASH"],
   [/\bweb-[a-z0-9]{8,10}-?([a-z0-9]{5})?=?[\w-]*/g, "web-POD"],
   [/\bus-east-1[a-f]\b/g, "ZONE-NAME"],
@@ -132,6 +132,7 @@ test("the requests of one apply, rollout and delete, each of which moto accepts"
     await made("TerminateInstances", 2);
     await made("DeleteTargetGroup");
     await made("ChangeResourceRecordSets", 3);
+    await made("DeleteSecurityGroup");
   });
   phases.push(`# reads\n${[...new Set(reads(rig.journal.entries))].sort().join("\n")}\n`);
   const refused = rig.journal.entries.filter(({ status = 200 }) => status >= 300);
