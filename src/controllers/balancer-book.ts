@@ -26,6 +26,8 @@ export type BalancerBook = {
   isUsed(id: string, machineId: string): boolean;
   /** It was looked at after it was last told anything. */
   isCurrent(id: string): boolean;
+  /** It was looked at after it was last asked for, with or without an answer. */
+  isSettled(id: string): boolean;
   /** By every balancer there is. */
   released(machineId: string): boolean;
   /** How long no balancer has been allowed to open connections to it; undefined while one still may. */
@@ -68,6 +70,9 @@ function isCut({ carriedOut, drainingSinceMs, maybeActive }: Page, place: Omit<P
   const { drainSeconds = 0 } = carriedOut?.groups.find(({ id }) => id === place.groupId) ?? {};
   return since !== undefined && maybeActive.has(place.machineId) && nowMs >= since + drainSeconds * 1_000;
 }
+
+/** A provider may show a balancer only so long after the call that made it. */
+const lateMs = 10_000;
 
 const blankPage = (): Page => ({
   maybeActive: new Set(),
@@ -144,6 +149,8 @@ export function openBalancerBook(clock: Clock): BalancerBook {
       for (const [id, entry] of pages) {
         if (present.has(id)) continue;
         delete entry.state;
+        // A look begun well after it was last asked for does not show it: no call for it has made it.
+        if (entry.carriedOut === undefined && startedMs >= entry.askedMs + lateMs) entry.maybeActive.clear();
         if (entry.carriedOut === undefined && entry.maybeActive.size === 0) pages.delete(id);
       }
     },
@@ -153,7 +160,8 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     states: () => [...pages.values()].flatMap(({ state }) => (state ? [state] : [])),
     releasedBy,
     mentions,
-    isCurrent: (id) => completeMs !== undefined && completeMs >= Math.max(page(id).carriedOutMs, page(id).askedMs),
+    isCurrent: (id) => completeMs !== undefined && completeMs >= page(id).carriedOutMs,
+    isSettled: (id) => completeMs !== undefined && completeMs >= (pages.get(id)?.askedMs ?? 0),
     isUsed: (id, machineId) =>
       placesOf(pages.get(id)?.carriedOut).some((place) => place.machineId === machineId && !place.draining),
     isCut: (id, groupId, machineId) => isCut(page(id), { groupId, machineId }, clock.monotonicMs()),

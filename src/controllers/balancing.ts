@@ -75,7 +75,7 @@ export function observeTargets(
   const shown = book.state(id)?.targets.map(({ machineId }) => machineId) ?? [];
   let known = book.completeMs() !== undefined && poll.complete();
   // One that is to go may be there though the call for it failed and no look since has shown it.
-  if (wanted === undefined && !book.isCurrent(id)) known = false;
+  if (wanted === undefined && !book.isSettled(id)) known = false;
   const present = [...new Set([...told.map(({ machineId }) => machineId), ...shown])].flatMap((machineId) => {
     const { machine, gone } = poll.sight(machineId);
     const podUid = roster.podUidOf(machineId);
