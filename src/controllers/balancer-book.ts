@@ -26,6 +26,8 @@ export type BalancerBook = {
   isUsed(id: string, machineId: string): boolean;
   /** It was looked at after it was last told anything. */
   isCurrent(id: string): boolean;
+  /** The last call for it has failed, or goes on: it may have happened or not. */
+  isUnanswered(id: string): boolean;
   /** It was looked at after it was last asked for, with or without an answer. */
   isSettled(id: string): boolean;
   /** By every balancer there is. */
@@ -41,6 +43,7 @@ type Page = {
   carriedOutMs: number;
   /** When it was last asked for; a call that failed may have made it all the same, but for its end. */
   askedMs: number;
+  isUnanswered: boolean;
   /** Since when each target that is told to drain has been, by group and machine. */
   drainingSinceMs: Map<string, number>;
   state?: BalancerState;
@@ -78,6 +81,7 @@ const blankPage = (): Page => ({
   maybeActive: new Set(),
   carriedOutMs: Number.NEGATIVE_INFINITY,
   askedMs: Number.NEGATIVE_INFINITY,
+  isUnanswered: false,
   drainingSinceMs: new Map(),
 });
 
@@ -91,6 +95,7 @@ function noteCarriedOut(page: Page, spec: BalancerSpec, nowMs: number): void {
   page.maybeActive = new Set(places.filter(({ draining }) => !draining).map(({ machineId }) => machineId));
   page.carriedOut = spec;
   page.carriedOutMs = nowMs;
+  page.isUnanswered = false;
   page.drainingSinceMs = since;
 }
 
@@ -123,6 +128,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     ensuring(spec) {
       const entry = page(spec.id);
       entry.askedMs = clock.monotonicMs();
+      entry.isUnanswered = true;
       const places = placesOf(spec);
       const active = places.filter(({ draining }) => !draining).map(({ machineId }) => machineId);
       for (const machineId of active) entry.maybeActive.add(machineId);
@@ -161,6 +167,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     releasedBy,
     mentions,
     isCurrent: (id) => completeMs !== undefined && completeMs >= page(id).carriedOutMs,
+    isUnanswered: (id) => pages.get(id)?.isUnanswered === true,
     isSettled: (id) => completeMs !== undefined && completeMs >= (pages.get(id)?.askedMs ?? 0),
     isUsed: (id, machineId) =>
       placesOf(pages.get(id)?.carriedOut).some((place) => place.machineId === machineId && !place.draining),

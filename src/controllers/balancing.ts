@@ -27,6 +27,8 @@ export type BalancingWorld = {
   carriedOut?: BalancerSpec | undefined;
   /** It was looked at after it was last told anything. */
   isCurrent: boolean;
+  /** The last call for it failed: it may use targets that `carriedOut` does not name. */
+  isUnanswered?: boolean;
   /** Enough is known of its targets to change them: all that it has, and where each of them is. */
   known: boolean;
   /** What the object's reader should know and was not told yet. */
@@ -67,7 +69,7 @@ export function observeTargets(
   id: string,
   { wanted, record, portOf }: GroupsOf,
   { roster, poll, book }: BalancingOptions,
-): Pick<BalancingWorld, "present" | "known"> {
+): Pick<BalancingWorld, "present" | "known" | "isUnanswered"> {
   const groupIds = new Set([...(wanted?.groups ?? []), ...formerGroups(record)].map((group) => group.id));
   const told = (book.carriedOut(id)?.groups ?? []).flatMap((group) =>
     group.targets.map((target): Present => ({ groupId: group.id, ...target })),
@@ -92,7 +94,7 @@ export function observeTargets(
     const common = { machineId, address, isUnclaimed };
     return [...groupIds].map((groupId): Present => ({ ...common, groupId, port: portOf(groupId, pod) }));
   });
-  return { present, known };
+  return { present, known, isUnanswered: book.isUnanswered(id) };
 }
 
 /** Failures and drift of a balancer, as its object's reader is told of them, once each. */
@@ -145,8 +147,8 @@ function allServe({ state }: BalancingWorld, { groups }: BalancerSpec): boolean 
   return ids.size > 0 && healthy.length === ids.size;
 }
 
-const planEnsure = ({ carriedOut, state }: BalancingWorld, spec: BalancerSpec): Action[] =>
-  isSame(carriedOut, spec) && !state?.lost ? [] : [{ do: "ensureBalancer", spec }];
+const planEnsure = ({ carriedOut, state, isUnanswered }: BalancingWorld, spec: BalancerSpec): Action[] =>
+  isSame(carriedOut, spec) && !state?.lost && !isUnanswered ? [] : [{ do: "ensureBalancer", spec }];
 
 /** The balancer of what is gone goes after its last connection; its record goes after it. */
 function planFarewell(world: BalancingWorld, record: Frontend): Plan {
