@@ -1,14 +1,12 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { assert } from "../../base/assert.ts";
 import { systemClock } from "../../base/clock.ts";
-import { DroverError } from "../../base/errors.ts";
 import { Children, type Spawn } from "./children.ts";
-import { connectTo, serveCommands } from "./command-socket.ts";
+import { serveCommands } from "./command-socket.ts";
+import { closeDoors, type Doors, openDoors } from "./doors.ts";
 import { identify } from "./identity.ts";
-import { admits, type Publication, type Published, publicationAddresses } from "./publication.ts";
-import { splice } from "./splice.ts";
+import type { Publication, Published } from "./publication.ts";
 import { askUpstream } from "./upstream.ts";
 
 /**
@@ -18,15 +16,14 @@ import { askUpstream } from "./upstream.ts";
  */
 const patienceMs = 3_000;
 
-type Open = Published & { servers: readonly Server[] };
-
 async function publish(folder: string): Promise<void> {
   const own = identify(process.pid);
   assert(own !== undefined, "a running process has an identity");
   const path = join(folder, "publisher.json");
-  const open = new Map<string, Open>();
+  const open = new Map<string, Doors>();
+  const publishedNow = (id: string) => open.get(id)?.published;
   const children = new Children(systemClock, () => remember());
-  const list = (): Published[] => [...open.values()].map(({ servers, ...published }) => published);
+  const list = (): Published[] => [...open.values()].map(({ published }) => published);
   const remember = () => {
     writeFileSync(`${path}.new`, JSON.stringify({ ...own, published: list(), children: children.identities() }), {
       mode: 0o600,
@@ -35,18 +32,17 @@ async function publish(folder: string): Promise<void> {
   };
   const withdraw = (id: string) => {
     // Open connections end by themselves; only new ones are turned away.
-    for (const server of open.get(id)?.servers ?? []) server.close();
+    closeDoors(open.get(id));
     open.delete(id);
   };
   const ensure = async (wanted: Publication): Promise<{ address: string }> => {
     const present = open.get(wanted.id);
-    if (present !== undefined && isSame(present, wanted)) return { address: present.address };
-    const preferred = present?.address ?? wanted.preferred;
-    withdraw(wanted.id);
-    const opened = await listenSomewhere(wanted, preferred);
+    if (present !== undefined && isSame(present.published, wanted)) return { address: present.published.address };
+    const opened = await openDoors(wanted, present, publishedNow);
     open.set(wanted.id, opened);
+    closeDoors(present, opened);
     remember();
-    return { address: opened.address };
+    return { address: opened.published.address };
   };
   for (const { address, ...before } of published(path)) {
     await ensure({ ...before, preferred: address }).catch((error: Error) => process.stderr.write(`${error.message}\n`));
@@ -100,60 +96,6 @@ function published(path: string): Published[] {
 const isSame = (one: Omit<Publication, "preferred">, other: Omit<Publication, "preferred">): boolean =>
   JSON.stringify([one.listeners, one.sourceRanges ?? []]) ===
   JSON.stringify([other.listeners, other.sourceRanges ?? []]);
-
-/** Takes the first of the Service's addresses on which all of its ports are free. @throws CLOUD_INVALID when none is */
-async function listenSomewhere(wanted: Publication, preferred: string | undefined): Promise<Open> {
-  let refused: { port: number; code: string } | undefined;
-  for (const address of publicationAddresses(wanted.id, preferred)) {
-    const servers: Server[] = [];
-    refused = undefined;
-    for (const { port, socketPath } of wanted.listeners) {
-      const listening = await listen(address, port, (client) =>
-        admits(wanted.sourceRanges ?? [], client.remoteAddress ?? "")
-          ? pass(client, socketPath)
-          : client.resetAndDestroy(),
-      );
-      if (typeof listening === "string") {
-        refused = { port, code: listening };
-        break;
-      }
-      servers.push(listening);
-    }
-    const { preferred: _, ...published } = wanted;
-    if (refused === undefined) return { ...published, address, servers };
-    for (const server of servers) server.close();
-    if (refused.code !== "EADDRINUSE" && refused.code !== "EADDRNOTAVAIL") break;
-  }
-  const port = refused?.port ?? 0;
-  if (refused?.code === "EACCES") {
-    const how = `sudo sysctl -w net.ipv4.ip_unprivileged_port_start=${port}`;
-    throw new DroverError("SETUP_MISSING", `Port ${port} can't be published by this user; \`${how}\`.`, { port });
-  }
-  const why = refused?.code === "EADDRINUSE" ? "another program listens on it on every address" : refused?.code;
-  throw new DroverError("CLOUD_INVALID", `Port ${port} can't be published: ${why}.`, { port });
-}
-
-const listen = (address: string, port: number, accept: (client: Socket) => void): Promise<Server | string> =>
-  new Promise((resolve) => {
-    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, pauseOnConnect: true }, accept);
-    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    server.listen({ host: address, port, backlog: 1024 }, () => {
-      server.on("error", () => undefined);
-      resolve(server);
-    });
-  });
-
-function pass(client: Socket, socketPath: string): void {
-  client.on("error", () => client.destroy());
-  connectTo(socketPath).then(
-    (inside) => {
-      // It may have gone meanwhile.
-      if (client.destroyed) inside.destroy();
-      else splice(client, inside);
-    },
-    () => void client.resetAndDestroy(),
-  );
-}
 
 const [folder = ""] = process.argv.slice(2);
 await publish(folder).catch((error: Error) => {
