@@ -27,6 +27,9 @@ export type RealClients = {
 /** A call to AWS is tried so often when its connection or AWS itself fails; throttles are repeated by `Send`. */
 const attemptsMax = 8;
 
+/** The SDK's releases are pinned and run on every Node that drover does: what it says of later ones helps no reader. */
+process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
+
 /** The SDK's own clients. `AWS_ENDPOINT_URL` and its kin are honoured by the SDK itself. */
 export function openClients(options: ClientOptions = {}): RealClients {
   let current = connect(options);

@@ -86,7 +86,8 @@ function permissionFindings({ tried, denied, unknown }: Permissions): Finding[] 
   });
   const byReason = new Map<string, string[]>();
   for (const { action, why } of unknown) {
-    const reason = why.replace(/\s+/g, " ");
+    // What all of them have in common is said once.
+    const reason = why.replace(/\s+/g, " ").replace(/^[\w-]+:\w+ failed with /, "failed with ");
     byReason.set(reason, [...(byReason.get(reason) ?? []), action]);
   }
   const notes = [...byReason].map(([why, actions]): Finding => {

@@ -19,7 +19,7 @@ const codeOf = ({ name, code, Code }: Thrown): string =>
   ) ?? "unknown";
 
 /** `… is not authorized to perform: ec2:CreateTags on resource: arn:aws:ec2:… because …`, in any of its forms. */
-const deniedAction = /not authorized to perform:? ([\w-]+:\w+)/;
+const deniedPattern = /not authorized to perform:? ([\w-]+:\w+)/;
 const deniedResource = /on resource:? (\S+?)[.,]?(?:\s|$)/;
 const deniedPrincipal = /User: (\S+)/;
 
@@ -33,7 +33,9 @@ export function awsError(thrown: unknown, action: string): DroverError {
   const awsCode = codeOf(error);
   const message = asText(error.message);
   const judged = judge(awsCode, error.$metadata?.httpStatusCode);
-  const kind = /^Region is missing/.test(message) ? "refused" : judged.kind;
+  const { kind } = judged;
+  if (/^Region is missing/.test(message))
+    return new DroverError("CLOUD_INVALID", noRegion, { kind: "refused" }, thrown);
   const { code, retryAfterSeconds } = kinds[kind];
   const denied = kind === "denied" ? deniedDetails(message, action) : { action };
   return new DroverError(
@@ -44,13 +46,16 @@ export function awsError(thrown: unknown, action: string): DroverError {
   );
 }
 
+const noRegion =
+  "No region is chosen: --region, AWS_REGION, or `aws configure set region us-east-1` for every command.";
+
 type Denied = { action: string; resource?: string; principal?: string };
 
 function deniedDetails(message: string, action: string): Denied {
   const [, resource] = deniedResource.exec(message) ?? [];
   const [, principal] = deniedPrincipal.exec(message) ?? [];
   return {
-    action: deniedAction.exec(message)?.[1] ?? action,
+    action: deniedPattern.exec(message)?.[1] ?? action,
     ...(resource !== undefined && { resource }),
     ...(principal !== undefined && { principal }),
   };
@@ -63,8 +68,9 @@ function sentence(kind: ErrorKind, denied: Denied, awsCode: string, message: str
     const whom = principal === undefined ? "these credentials" : principal;
     return `AWS does not permit ${action}${onWhat} to ${whom} (${awsCode}): ${advice}.`;
   }
-  // The encoded part of a message is long and says nothing to a reader.
+  // The encoded part of a message is long and says nothing to a reader, nor do hints to who calls the SDK.
   const said = message
+    .replace(/\s*Deserialization error: to see the raw response.*$/s, "")
     .replace(/\s*Encoded authorization failure message:.*$/s, "")
     .slice(0, 500)
     .replace(/\.?\s*$/, "");
@@ -80,6 +86,9 @@ export const isKind = (error: unknown, ...wanted: ErrorKind[]): error is DroverE
   const kind = kindOf(error);
   return kind !== undefined && wanted.includes(kind);
 };
+
+/** The action that a denied call was denied for: not always its own. */
+export const deniedAction = ({ details }: DroverError): string => asText(details["action"]);
 
 /** AWS' own code in an error of the catalogue, or "". */
 export const awsCodeOf = (error: unknown): string =>

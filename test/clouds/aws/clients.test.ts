@@ -74,7 +74,10 @@ test("the region and the credentials are found as every AWS tool finds them", as
 
 test("without a region the message says so", async () => {
   writeFileSync(join(folder, "config"), "");
-  await expect(open().region()).rejects.toMatchObject({ code: "CLOUD_INVALID", message: /Region is missing/ });
+  await expect(open().region()).rejects.toMatchObject({
+    code: "CLOUD_INVALID",
+    message: /No region is chosen: --region/,
+  });
 });
 
 test("without credentials nothing is sent, and the message says to log in", async () => {
