@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import type { BalancerSpec, BalancerState, TargetState } from "../clouds/balancer.ts";
+import type { BalancerSpec, BalancerState } from "../clouds/balancer.ts";
 
 /**
  * What balancers were told and what they said since, so that a machine is ended only after no balancer can send it a
@@ -15,6 +15,8 @@ export type BalancerBook = {
   /** The last spec that was carried out without a failure, in this process. */
   carriedOut(id: string): BalancerSpec | undefined;
   state(id: string): BalancerState | undefined;
+  /** What the balancer was last seen to say of this machine. */
+  target(id: string, machineId: string): TargetView | undefined;
   states(): readonly BalancerState[];
   /** Of one balancer: a target that was last told to drain, or was left out, is seen to be drained or absent. */
   releasedBy(id: string, machineId: string): boolean;
@@ -36,10 +38,17 @@ export type BalancerBook = {
   drainingForMs(machineId: string): number | undefined;
 };
 
+type TargetView = BalancerState["targets"][number];
+type Place = { groupId: string; machineId: string; draining: boolean };
+/** By machine: each one asks for itself, and there may be thousands. */
+type Places = ReadonlyMap<string, readonly Place[]>;
+
 type Page = {
   /** Targets that may have been registered as active by a call that is not known to be superseded. */
   maybeActive: Set<string>;
   carriedOut?: BalancerSpec;
+  /** Where `carriedOut` has each machine. */
+  places: Places;
   carriedOutMs: number;
   /** When it was last asked for; a call that failed may have made it all the same, but for its end. */
   askedMs: number;
@@ -47,25 +56,32 @@ type Page = {
   /** Since when each target that is told to drain has been, by group and machine. */
   drainingSinceMs: Map<string, number>;
   state?: BalancerState;
+  /** What `state` says of each machine. */
+  targets: ReadonlyMap<string, TargetView>;
 };
 
-type Place = { groupId: string; machineId: string; draining: boolean };
-
-const placesOf = (spec: BalancerSpec | undefined): Place[] =>
-  (spec?.groups ?? []).flatMap(({ id, targets }) =>
+const placesOf = (spec: BalancerSpec): Place[] =>
+  spec.groups.flatMap(({ id, targets }) =>
     targets.map(({ machineId, draining }) => ({ groupId: id, machineId, draining })),
   );
 
+function byMachine(places: readonly Place[]): Places {
+  const found = new Map<string, Place[]>();
+  for (const place of places) {
+    const known = found.get(place.machineId);
+    if (known) known.push(place);
+    else found.set(place.machineId, [place]);
+  }
+  return found;
+}
+
 const placeId = ({ groupId, machineId }: Omit<Place, "draining">): string => `${groupId} ${machineId}`;
 
-const stateOf = (page: Page, machineId: string): TargetState | undefined =>
-  page.state?.targets.find((target) => target.machineId === machineId)?.state;
-
 /** Since when every group of the balancer has been told to drain the machine. */
-function drainingSince({ carriedOut, drainingSinceMs }: Page, machineId: string): number | undefined {
-  const places = placesOf(carriedOut).filter((place) => place.machineId === machineId);
-  const since = places.flatMap((place) => drainingSinceMs.get(placeId(place)) ?? []);
-  return places.length > 0 && since.length === places.length ? Math.max(...since) : undefined;
+function drainingSince({ places, drainingSinceMs }: Page, machineId: string): number | undefined {
+  const own = places.get(machineId) ?? [];
+  const since = own.flatMap((place) => drainingSinceMs.get(placeId(place)) ?? []);
+  return own.length > 0 && since.length === own.length ? Math.max(...since) : undefined;
 }
 
 function isCut({ carriedOut, drainingSinceMs, maybeActive }: Page, place: Omit<Place, "draining">, nowMs: number) {
@@ -79,10 +95,12 @@ const lateMs = 10_000;
 
 const blankPage = (): Page => ({
   maybeActive: new Set(),
+  places: new Map(),
   carriedOutMs: Number.NEGATIVE_INFINITY,
   askedMs: Number.NEGATIVE_INFINITY,
   isUnanswered: false,
   drainingSinceMs: new Map(),
+  targets: new Map(),
 });
 
 /** The call for `spec` has come back without a failure. */
@@ -94,9 +112,17 @@ function noteCarriedOut(page: Page, spec: BalancerSpec, nowMs: number): void {
   }
   page.maybeActive = new Set(places.filter(({ draining }) => !draining).map(({ machineId }) => machineId));
   page.carriedOut = spec;
+  page.places = byMachine(places);
   page.carriedOutMs = nowMs;
   page.isUnanswered = false;
   page.drainingSinceMs = since;
+}
+
+/** The provider shows the balancer so; undefined: not at all. */
+function show(page: Page, state: BalancerState | undefined): void {
+  if (state) page.state = state;
+  else delete page.state;
+  page.targets = new Map(state?.targets.map((target) => [target.machineId, target]));
 }
 
 export function openBalancerBook(clock: Clock): BalancerBook {
@@ -111,8 +137,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     return fresh;
   }
 
-  const mentions = (id: string, machineId: string): boolean =>
-    placesOf(pages.get(id)?.carriedOut).some((place) => place.machineId === machineId);
+  const mentions = (id: string, machineId: string): boolean => pages.get(id)?.places.has(machineId) === true;
 
   function releasedBy(id: string, machineId: string): boolean {
     if (completeMs === undefined) return false;
@@ -120,7 +145,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     if (!known) return true;
     if (known.maybeActive.has(machineId)) return false;
     if (mentions(id, machineId) && completeMs < known.carriedOutMs) return false;
-    const seen = stateOf(known, machineId);
+    const seen = known.targets.get(machineId)?.state;
     return seen === undefined || seen === "drained";
   }
 
@@ -144,17 +169,18 @@ export function openBalancerBook(clock: Clock): BalancerBook {
           const entry = page(id);
           entry.maybeActive.clear();
           delete entry.carriedOut;
+          entry.places = new Map();
         },
       };
     },
     observed(states, startedMs, complete) {
-      for (const state of states) page(state.id).state = state;
+      for (const state of states) show(page(state.id), state);
       if (!complete) return;
       completeMs = startedMs;
       const present = new Set(states.map(({ id }) => id));
       for (const [id, entry] of pages) {
         if (present.has(id)) continue;
-        delete entry.state;
+        show(entry, undefined);
         // A look begun well after it was last asked for does not show it: no call for it has made it.
         if (entry.carriedOut === undefined && startedMs >= entry.askedMs + lateMs) entry.maybeActive.clear();
         if (entry.carriedOut === undefined && entry.maybeActive.size === 0) pages.delete(id);
@@ -163,6 +189,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     completeMs: () => completeMs,
     carriedOut: (id) => pages.get(id)?.carriedOut,
     state: (id) => pages.get(id)?.state,
+    target: (id, machineId) => pages.get(id)?.targets.get(machineId),
     states: () => [...pages.values()].flatMap(({ state }) => (state ? [state] : [])),
     releasedBy,
     mentions,
@@ -170,7 +197,10 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     isUnanswered: (id) => pages.get(id)?.isUnanswered === true,
     isSettled: (id) => completeMs !== undefined && completeMs >= (pages.get(id)?.askedMs ?? 0),
     isUsed: (id, machineId) =>
-      placesOf(pages.get(id)?.carriedOut).some((place) => place.machineId === machineId && !place.draining),
+      pages
+        .get(id)
+        ?.places.get(machineId)
+        ?.some(({ draining }) => !draining) === true,
     isCut: (id, groupId, machineId) => isCut(page(id), { groupId, machineId }, clock.monotonicMs()),
     drainingForMs(machineId) {
       const holding = [...pages].filter(([id]) => !releasedBy(id, machineId)).map(([, entry]) => entry);

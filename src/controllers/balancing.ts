@@ -71,20 +71,25 @@ export function observeTargets(
   { roster, poll, book }: BalancingOptions,
 ): Pick<BalancingWorld, "present" | "known" | "isUnanswered"> {
   const groupIds = new Set([...(wanted?.groups ?? []), ...formerGroups(record)].map((group) => group.id));
-  const told = (book.carriedOut(id)?.groups ?? []).flatMap((group) =>
-    group.targets.map((target): Present => ({ groupId: group.id, ...target })),
-  );
+  const told = new Map<string, Present[]>();
+  for (const { id: groupId, targets } of book.carriedOut(id)?.groups ?? []) {
+    for (const target of targets) {
+      const own = told.get(target.machineId) ?? [];
+      own.push({ groupId, ...target });
+      told.set(target.machineId, own);
+    }
+  }
   const shown = book.state(id)?.targets.map(({ machineId }) => machineId) ?? [];
   let known = book.completeMs() !== undefined && poll.complete();
   // One that is to go may be there though the call for it failed and no look since has shown it.
   if (wanted === undefined && !book.isSettled(id)) known = false;
-  const present = [...new Set([...told.map(({ machineId }) => machineId), ...shown])].flatMap((machineId) => {
+  const present = [...new Set([...told.keys(), ...shown])].flatMap((machineId) => {
     const { machine, gone } = poll.sight(machineId);
     const podUid = roster.podUidOf(machineId);
     if (gone || (machine === undefined && podUid === undefined) || book.releasedBy(id, machineId)) return [];
     const isUnclaimed = podUid === undefined && machine?.state === "running";
-    const own = told.filter((each) => each.machineId === machineId).map((each) => ({ ...each, isUnclaimed }));
-    if (own.length > 0) return own.filter(({ groupId }) => !book.isCut(id, groupId, machineId));
+    const own = told.get(machineId)?.filter(({ groupId }) => !book.isCut(id, groupId, machineId));
+    if (own) return own.map((each) => ({ ...each, isUnclaimed }));
     const address = machine?.address;
     if (address === undefined) {
       known = false;

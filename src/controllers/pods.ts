@@ -143,7 +143,7 @@ function gatesOf(
   return types.flatMap(({ conditionType: type }): GateState[] => {
     const balancer = balancers.find(({ uid }) => uid === gatedBy(type));
     if (!balancer) return [{ type, open: true, reason: "NoBalancer", message: "No balancer is to reach the Pod." }];
-    const target = book.state(balancer.id)?.targets.find((each) => each.machineId === machineId);
+    const target = book.target(balancer.id, machineId);
     const state = target?.state;
     // One that drains in one group and is used by another is healthy in the other.
     if (state === "healthy" || (state === "draining" && book.isUsed(balancer.id, machineId))) {

@@ -69,12 +69,11 @@ export function groupsBehind(backend: Backend): { groups: TargetGroupSpec[]; for
   const pending = new Set<string>();
   const parts = partsOf(backend).map(({ weight, candidates, ...part }) => {
     const targets = activeTargets(candidates, portOf, takesUnready);
-    const told = former.find((each) => each.id === part.id)?.targets;
+    const told = activeIn(former.find((each) => each.id === part.id));
     const isKnown = ({ machineId }: Target) =>
-      seen.carriedOut === undefined || told?.some((each) => each.machineId === machineId && !each.draining);
-    const known = targets.filter((each) => isKnown(each) && states.get(each.machineId) !== "initial");
-    for (const target of targets) if (!known.includes(target)) pending.add(target.machineId);
-    const serves = known.some(({ machineId }) => states.get(machineId) === "healthy");
+      (seen.carriedOut === undefined || told.has(machineId)) && states.get(machineId) !== "initial";
+    for (const target of targets) if (!isKnown(target)) pending.add(target.machineId);
+    const serves = targets.some((target) => isKnown(target) && states.get(target.machineId) === "healthy");
     return { group: { id: part.id, protocol, targets, drainSeconds: drainSeconds(candidates) }, weight, serves };
   });
   const groups = parts.map(({ group }) => group);
@@ -89,6 +88,10 @@ export function groupsBehind(backend: Backend): { groups: TargetGroupSpec[]; for
   const [only, ...more] = forward;
   return { groups: [...outgoing, ...groups], forward: only && more.length === 0 ? [{ ...only, weight: 1 }] : forward };
 }
+
+/** Machines that the group sends new connections to. */
+const activeIn = (group: TargetGroupSpec | undefined): ReadonlySet<string> =>
+  new Set(group?.targets.flatMap(({ machineId, draining }) => (draining ? [] : machineId)));
 
 const forwardsOf = (spec: BalancerSpec | undefined): Forward =>
   (spec?.listeners ?? []).flatMap(({ forward, rules = [] }) => [forward, ...rules.map((rule) => rule.forward)].flat());

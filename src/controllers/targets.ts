@@ -6,9 +6,11 @@ import { condition, isActive } from "./owned.ts";
 /** A port of a Service on one of its Pods; 0 where the Pod has none of that name. */
 export function targetPort({ targetPort: wanted, port, protocol = "TCP" }: ServicePort, pod: Pod): number {
   if (typeof wanted !== "string") return wanted ?? port;
-  const containers = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
-  const ports = containers.flatMap((container) => container.ports ?? []);
-  return ports.find((each) => each.name === wanted && (each.protocol ?? "TCP") === protocol)?.containerPort ?? 0;
+  for (const { ports = [] } of [...pod.spec.containers, ...(pod.spec.initContainers ?? [])]) {
+    const found = ports.find((each) => each.name === wanted && (each.protocol ?? "TCP") === protocol);
+    if (found) return found.containerPort;
+  }
+  return 0;
 }
 
 /** A Pod that a Service selects, and its machine. */
@@ -57,14 +59,16 @@ export function withLeaving(
   former: readonly FormerGroup[],
   allServe = true,
 ) {
-  const leavingIn = (groupId: string, active: readonly Target[]): Target[] =>
-    present
-      .filter((each) => each.groupId === groupId && !active.some(({ machineId }) => machineId === each.machineId))
+  const leavingIn = (groupId: string, active: readonly Target[]): Target[] => {
+    const staying = new Set(active.map(({ machineId }) => machineId));
+    return present
+      .filter((each) => each.groupId === groupId && !staying.has(each.machineId))
       .map(({ machineId, address, port, isUnclaimed = false }) => {
         const draining = allServe || !isUnclaimed;
         return { machineId, address, port: draining ? port : port || (active[0]?.port ?? 0), draining };
       })
       .sort(byId);
+  };
   const groups = wanted.groups.map((group) => ({
     ...group,
     targets: [...group.targets, ...leavingIn(group.id, group.targets)],
