@@ -80,7 +80,8 @@ export function planEndpoints(world: EndpointsWorld, nowMs: number): Plan {
   const { service } = world;
   if (!service) return planRemains(world);
   const selected = { ...world, service };
-  return { actions: [...planSlices(selected, groupsOf(selected)), ...planLegacy(selected, nowMs)] };
+  const places = placesOf(selected);
+  return { actions: [...planSlices(selected, groupsOf(selected, places)), ...planLegacy(selected, places, nowMs)] };
 }
 
 /** Slices belong to their Service and go with it; the older form has no owner. */
@@ -90,14 +91,12 @@ function planRemains({ endpoints }: EndpointsWorld): Plan {
 }
 
 /** Endpoints of equal ports together, in order of their addresses, at most 100 a slice. */
-function groupsOf(world: Selected): Group[] {
+function groupsOf(world: Selected, places: readonly Place[]): Group[] {
   const groups = new Map<string, Group>();
-  for (const pod of reachable(world)) {
-    const ports = portsOf(world.service, pod);
-    const id = JSON.stringify(ports);
-    const group = groups.get(id) ?? { ports, endpoints: [] };
-    group.endpoints.push(endpointOf(world, pod));
-    groups.set(id, group);
+  for (const { ports, portsId, endpoint } of places) {
+    const group = groups.get(portsId) ?? { ports, endpoints: [] };
+    group.endpoints.push(endpoint);
+    groups.set(portsId, group);
   }
   if (groups.size === 0) return [{ ports: portsOf(world.service, undefined), endpoints: [] }];
   return [...groups.values()].flatMap(({ ports, endpoints }) =>
@@ -110,10 +109,20 @@ function groupsOf(world: Selected): Group[] {
 
 const addressOf = ({ status }: Pod): string => status?.podIP ?? "";
 
-const reachable = ({ pods }: EndpointsWorld): Pod[] =>
-  pods
+/** Where a Pod that can be reached is, and on which ports; `portsId` is equal where they are. */
+type Place = { pod: Pod; ports: EndpointPort[]; portsId: string; endpoint: Endpoint };
+
+/** In order of their addresses. */
+function placesOf(world: Selected): Place[] {
+  const { service } = world;
+  return world.pods
     .filter((pod) => addressOf(pod) !== "" && !isFinished(pod))
-    .sort((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
+    .sort((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1))
+    .map((pod) => {
+      const ports = portsOf(service, pod);
+      return { pod, ports, portsId: JSON.stringify(ports), endpoint: endpointOf(world, pod) };
+    });
+}
 
 function portsOf({ spec }: Service, pod: Pod | undefined): EndpointPort[] {
   return (spec.ports ?? []).flatMap((port): EndpointPort[] => {
@@ -191,39 +200,35 @@ type Address = { ip: string; hostname?: string; nodeName?: string; targetRef: ob
 type Subset = { addresses?: Address[]; notReadyAddresses?: Address[]; ports: object[] };
 
 /** The older form: ready and unready addresses apart, nothing that is on its way out. */
-function subsetsOf(world: Selected): Subset[] {
-  const { service } = world;
-  const pods = reachable(world).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+function subsetsOf(service: Service, places: readonly Place[]): Subset[] {
+  const staying = places.filter(({ pod }) => pod.metadata.deletionTimestamp === undefined);
   const subsets = new Map<string, Subset>();
-  for (const pod of pods.slice(0, endpointsMax)) {
-    const { hostname, nodeName } = endpointOf(world, pod);
-    const { name, namespace, uid } = pod.metadata;
+  for (const { pod, ports, portsId, endpoint } of staying.slice(0, endpointsMax)) {
+    const { hostname, nodeName, targetRef = {} } = endpoint;
     const address: Address = {
       ip: addressOf(pod),
       ...(hostname !== undefined && { hostname }),
       ...(nodeName !== undefined && { nodeName }),
-      targetRef: { kind: "Pod", namespace, name, uid },
+      targetRef,
     };
-    const ports = portsOf(service, pod).map(({ name: portName, ...port }) => ({
-      ...(portName && { name: portName }),
-      ...port,
-    }));
-    const id = JSON.stringify(ports);
-    const subset = subsets.get(id) ?? { ports };
+    const subset: Subset = subsets.get(portsId) ?? { ports: ports.map(legacyPort) };
     const isOpen = isReady(pod) || service.spec.publishNotReadyAddresses === true;
     const list = isOpen ? "addresses" : "notReadyAddresses";
-    subset[list] = [...(subset[list] ?? []), address];
-    subsets.set(id, subset);
+    subset[list] ??= [];
+    subset[list].push(address);
+    subsets.set(portsId, subset);
   }
   return [...subsets.values()];
 }
 
-function planLegacy(world: Selected, nowMs: number): Action[] {
+const legacyPort = ({ name, ...port }: EndpointPort): object => ({ ...(name && { name }), ...port });
+
+function planLegacy(world: Selected, places: readonly Place[], nowMs: number): Action[] {
   const { service, endpoints } = world;
   const { name, namespace, labels: own } = service.metadata;
   const managed = { [legacyManagedByLabel]: legacyManagedBy };
   const labels = { ...own, ...managed, ...(isHeadless(service) && headlessLabel) };
-  const subsets = subsetsOf(world);
+  const subsets = subsetsOf(service, places);
   const annotations = { ...endpoints?.metadata.annotations, [triggerAnnotation]: triggerTime(world, nowMs) };
   if (!endpoints) {
     const metadata = { name, namespace, labels, annotations };

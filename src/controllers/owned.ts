@@ -4,18 +4,21 @@ import { parseTimeMs } from "../base/clock.ts";
 
 /** What every planner asks of metadata, Pods and owners. */
 
+type Fields = Readonly<Record<string, unknown>>;
+const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null;
+
 const isEmpty = (value: unknown): boolean =>
   value === undefined ||
   value === null ||
-  (typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0);
+  (isFields(value) && !Array.isArray(value) && Object.keys(value).length === 0);
 
 /** Equal but for fields without content (null, undefined, `{}`), as the API adds and drops them. */
 export function isSame(a: unknown, b: unknown): boolean {
-  if (a === b || (isEmpty(a) && isEmpty(b))) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (a === b) return true;
+  if (!isFields(a) || !isFields(b)) return isEmpty(a) && isEmpty(b);
   if (Array.isArray(a) !== Array.isArray(b)) return false;
-  const [left, right] = [new Map(Object.entries(a)), new Map(Object.entries(b))];
-  return [...new Set([...left.keys(), ...right.keys()])].every((key) => isSame(left.get(key), right.get(key)));
+  const isSameIn = (key: string) => isSame(a[key], Object.hasOwn(b, key) ? b[key] : undefined);
+  return Object.keys(a).every(isSameIn) && Object.keys(b).every((key) => Object.hasOwn(a, key) || isEmpty(b[key]));
 }
 
 export const controllerOf = ({ ownerReferences }: ObjectMeta): OwnerReference | undefined =>
