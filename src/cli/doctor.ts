@@ -1,11 +1,11 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { pino } from "pino";
 import type { Pod, PodTemplateSpec } from "../api/types.gen.ts";
 import { parseTimeMs, systemClock } from "../base/clock.ts";
 import type { Demand, Finding } from "../clouds/aws/doctor.ts";
 import { gpusOf, machineSize } from "../machines/sizing.ts";
 import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
 import { clusterPaths } from "./home.ts";
+import { openLog } from "./log.ts";
 import { readManifests } from "./manifests.ts";
 import { columns, terminal } from "./print.ts";
 import { awsCloud } from "./provider.ts";
@@ -42,7 +42,7 @@ export const doctorCommand = (): Command =>
 async function doctor(options: Options): Promise<void> {
   const io = terminal();
   const { cluster, domain, createZone, operatorCidr: operatorCidrs } = options;
-  const log = pino({ level: "warn", base: null }, pino.destination({ dest: 2, sync: true }));
+  const log = openLog("warn");
   const demands = demandsOf(options);
   const cloud = await awsCloud({ paths: clusterPaths(cluster), aws: options, clock: systemClock, log });
   try {

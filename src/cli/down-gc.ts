@@ -1,4 +1,3 @@
-import { pino } from "pino";
 import type { KubeObject } from "../api/object.ts";
 import { systemClock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
@@ -7,6 +6,7 @@ import type { AwsFlags } from "./aws-flags.ts";
 import { type Belongings, findBelongings, rowsOf } from "./down-belongings.ts";
 import { type ClusterPaths, clusterPaths } from "./home.ts";
 import { connect } from "./kube.ts";
+import { openLog } from "./log.ts";
 import { columns, terminal } from "./print.ts";
 import { awsCloud } from "./provider.ts";
 import { findServing } from "./serving.ts";
@@ -18,7 +18,7 @@ type Claimed = { machines: ReadonlySet<string> };
 export async function gcAtAws(cluster: string, aws: AwsFlags, end: string | undefined): Promise<void> {
   const io = terminal();
   const paths = clusterPaths(cluster);
-  const log = pino({ level: "warn", base: null }, pino.destination({ dest: 2, sync: true }));
+  const log = openLog("warn");
   const cloud = await awsCloud({ paths, aws, clock: systemClock, log });
   try {
     if (end !== undefined) io.say(await endOne(cloud, await findBelongings(cloud, cluster), end));

@@ -1,17 +1,18 @@
 import { existsSync, rmSync } from "node:fs";
 import { Command, Option } from "commander";
-import { pino } from "pino";
 import { systemClock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
 import { agree } from "./agree.ts";
 import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
 import { endCluster } from "./end-cluster.ts";
 import { type CloudName, type ClusterPaths, cloudNames, clusterPaths } from "./home.ts";
+import { openLog } from "./log.ts";
 import { columns, type Terminal, terminal } from "./print.ts";
 import { awsCloud } from "./provider.ts";
 import { endServing, findServing } from "./serving.ts";
 
-type Options = { cloud: CloudName; cluster?: string; data?: string; yes: boolean; keepVolumes: boolean } & AwsFlags;
+type Options = { cloud: CloudName; cluster?: string; data?: string } & AtAws;
+type AtAws = { yes: boolean; keepVolumes: boolean } & AwsFlags;
 
 const refused = "Nothing was ended.";
 
@@ -41,11 +42,12 @@ async function down(options: Options): Promise<void> {
   for (const line of await endCluster(paths, systemClock)) io.say(line);
 }
 
-async function downAws(options: Options, paths: ClusterPaths, io: Terminal): Promise<void> {
+/** Says what the cluster has at AWS, asks, and ends it with the cluster's files. */
+export async function downAws(options: AtAws, paths: ClusterPaths, io: Terminal): Promise<void> {
   const { keepVolumes, yes } = options;
   const { costLines, findBelongings, isNothing, rowsOf } = await import("./down-belongings.ts");
   const { endAtAws } = await import("./down-aws.ts");
-  const log = pino({ level: "warn", base: null }, pino.destination({ dest: 2, sync: true }));
+  const log = openLog("warn");
   const cloud = await awsCloud({ paths, aws: options, clock: systemClock, log });
   try {
     const found = await findBelongings(cloud, paths.cluster);

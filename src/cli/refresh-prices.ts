@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { Command } from "commander";
-import { pino } from "pino";
 import { systemClock } from "../base/clock.ts";
 import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
 import { clusterPaths } from "./home.ts";
+import { openLog } from "./log.ts";
 import { columns, terminal } from "./print.ts";
 import { awsCloud } from "./provider.ts";
 
@@ -17,7 +17,7 @@ export const pricesCommand = (): Command =>
 async function prices({ refresh, ...aws }: AwsFlags & { refresh: boolean }): Promise<void> {
   const io = terminal();
   const paths = clusterPaths("aws");
-  const log = pino({ level: "warn", base: null }, pino.destination({ dest: 2, sync: true }));
+  const log = openLog("warn");
   const cloud = await awsCloud({ paths, aws, clock: systemClock, log });
   try {
     const { keptPrices } = await import("../clouds/aws/offers.ts");

@@ -1,12 +1,12 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { pino } from "pino";
 import { systemClock } from "../base/clock.ts";
 import { mergeKubeconfigFile, writeKubeconfigFile } from "../server/kubeconfig.ts";
 import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
 import { openControlPlane } from "./control-plane.ts";
 import { type CloudName, cloudNames, clusterPaths } from "./home.ts";
+import { openLog } from "./log.ts";
 import { terminal } from "./print.ts";
 import { forgetServing, writeServing } from "./serving.ts";
 
@@ -58,7 +58,7 @@ async function serve(options: Options): Promise<void> {
   const io = terminal();
   const { cloud, cluster = cloud, port, speed, cold, maxMachines: machinesMax } = options;
   const paths = clusterPaths(cluster, options.data);
-  const log = pino({ level: options.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+  const log = openLog(options.logLevel);
   const templates = options.templates === undefined ? {} : { templatesDir: resolve(options.templates) };
   const plane = await openControlPlane({
     ...{ paths, cloud, port, speed, cold, machinesMax, ...templates, aws: options },
