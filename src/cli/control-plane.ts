@@ -43,7 +43,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   // One key for all clusters of the home: it is part of every user data, so saved machines serve each of them.
   const sshKey = openSshKey(join(paths.home, "identity"));
   let controllers: Controllers | undefined;
-  const { cloud, boxes, imageReference } = await openProvider(
+  const { cloud, boxes, imageReference, platformsOf } = await openProvider(
     { ...options, onResume: () => controllers?.kick() },
     sshKey.privateKey,
   );
@@ -63,6 +63,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     ...(options.machinesMax !== undefined && { machinesMax: options.machinesMax }),
     ...(options.usdPerHourMax !== undefined && { usdPerHourMax: options.usdPerHourMax }),
     ...(imageReference !== undefined && { imageReference }),
+    ...(platformsOf && { platformsOf }),
     ...(options.cloud === "aws" && { clusterDomain: options.aws.domain }),
     rootCertificate: identity.authority,
     tokenFor: (pod, projection) => podToken(identity, registry.view, pod, projection.audience, clock.wallMs()),

@@ -7,6 +7,7 @@ import type { Boxes } from "../clouds/box.ts";
 import type { Cloud } from "../clouds/cloud.ts";
 import { openLocalCloud } from "../clouds/local/cloud.ts";
 import { openSimCloud } from "../clouds/sim/open.ts";
+import { type ImagePlatforms, openImagePlatforms } from "../machines/image-platforms.ts";
 import { type ApiRoad, sshBoxes } from "../machines/ssh/boxes.ts";
 import { openKnownHosts } from "../machines/ssh/known-hosts.ts";
 import { type AwsFlags, reachOf } from "./aws-flags.ts";
@@ -31,6 +32,8 @@ export type Provider = {
   boxes: Boxes & Partial<ApiRoad>;
   /** What machines are made of where the Pod says nothing. */
   imageReference?: string;
+  /** What container images are made for, where there are machines of several architectures. */
+  platformsOf?: ImagePlatforms;
 };
 
 /** The machines' provider and the way into them. */
@@ -60,7 +63,12 @@ async function openAws(options: ProviderOptions, privateKey: string): Promise<Pr
     hostKeys: openKnownHosts(join(paths.identity, "known-hosts")),
     acceptNewHostKeys: aws.hostKey === "accept-new",
   });
-  return { cloud, boxes, imageReference: aws.image };
+  const platformsOf = openImagePlatforms({
+    clock,
+    tell: (message) =>
+      log.warn(`${message} Its machines are amd64 where the Pod does not say otherwise (kubernetes.io/arch).`),
+  });
+  return { cloud, boxes, imageReference: aws.image, platformsOf };
 }
 
 /** AWS as the flags say. @throws CLOUD_INVALID: no region is set anywhere; CLOUD_AUTH */

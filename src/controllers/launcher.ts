@@ -17,7 +17,7 @@ import {
   zoneCounts,
 } from "./launch-accounts.ts";
 import { claimRecord, launchOf, type MachineClaim } from "./launch-records.ts";
-import type { ImageLookup, MachineImages } from "./machine-images.ts";
+import { type ImageLookup, lookupKey, type MachineImages } from "./machine-images.ts";
 import type { Memory } from "./memory.ts";
 import { condition, controllerOf, keyOf } from "./owned.ts";
 import { place } from "./placement.ts";
@@ -169,7 +169,7 @@ function demandsOf(pods: readonly Pod[], { templateOf, view }: Pick<LauncherOpti
 /** What has to be looked up before these Pods can have machines, each once. */
 function lookupsOf(pods: readonly Pod[], images: LauncherOptions["images"]): ImageLookup[] {
   const lookups = pods.flatMap((pod) => (isUnknown(pod, images) ? images.lookupOf(pod) : []));
-  return [...new Map(lookups.map((each) => [`${each.reference} ${each.architecture}`, each])).values()];
+  return [...new Map(lookups.map((each) => [lookupKey(each), each])).values()];
 }
 
 function isUnknown(pod: Pod, images: LauncherOptions["images"]): boolean {

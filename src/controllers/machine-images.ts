@@ -1,16 +1,26 @@
-import type { Pod, ReplicaSet } from "../api/types.gen.ts";
+import type { Pod, PodSpec, ReplicaSet } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
 import type { Architecture, Cloud, MachineImage } from "../clouds/cloud.ts";
-import { architectureOf, imageReference } from "../machines/template.ts";
+import type { ImagePlatforms } from "../machines/image-platforms.ts";
+import { architecturesOf, imageReference, pulledImages } from "../machines/template.ts";
 import type { View } from "../registry/view.ts";
+import { nodeChoice } from "./node-choice.ts";
 import { controllerOf } from "./owned.ts";
 
 /** On a ReplicaSet: the machine image of this revision, so that every machine of it is made of the same one. */
 export const machineImageAnnotation = "drover.dev/machine-image";
 
-/** What is asked of the cloud: `debian-12` for `amd64`. */
-export type ImageLookup = { reference: string; architecture: Architecture };
+/** What is asked of the cloud: `debian-12` for `amd64`. The answer's architecture is the machines'. */
+export type ImageLookup = {
+  reference: string;
+  /** What the Pod leaves open, the best first. */
+  architectures: readonly Architecture[];
+  /** Container images, which are made for some architectures alone. */
+  images: readonly string[];
+  /** What else the Pod wants of its machine, when that may leave one architecture alone: the name of a type does. */
+  wants?: Pick<PodSpec, "nodeSelector" | "affinity" | "tolerations">;
+};
 export type ImageAnswer = { image: MachineImage } | { error: DroverError };
 
 /** Machine images, looked up once for a revision; a new revision asks anew. */
@@ -32,6 +42,10 @@ export type MachineImagesOptions = {
   imageReference?: string;
   /** Default: amd64. */
   architecture?: Architecture;
+  /** Default: `oci`. */
+  engine?: string;
+  /** Absent: container images are taken to be made for every architecture. */
+  platformsOf?: ImagePlatforms;
 };
 
 /** Revisions that come within this time share an answer. */
@@ -48,21 +62,35 @@ export const notedImage = ({ metadata }: Pick<ReplicaSet, "metadata">): MachineI
 export const noteOf = ({ id, family, architecture, diskBytesMin }: MachineImage): string =>
   [id, family, architecture, diskBytesMin].join(" ");
 
+/** Equal lookups have equal keys. */
+export const lookupKey = (lookup: ImageLookup): string => JSON.stringify(lookup);
+
 export function openMachineImages(options: MachineImagesOptions): MachineImages {
-  const { view, cloud, clock } = options;
+  const { view, clock } = options;
   const known = new Map<string, { answer: ImageAnswer; atMs: number }>();
-  const keyOf = ({ reference, architecture }: ImageLookup) => `${reference} ${architecture}`;
 
   function lookupOf(pod: Pick<Pod, "metadata" | "spec">): ImageLookup {
-    const { imageReference: otherwise = "debian-12", architecture } = options;
-    const asked = pod as Pod; // The template of a ReplicaSet has all that is looked at here.
-    return { reference: imageReference(asked) ?? otherwise, architecture: architectureOf(asked, architecture) };
+    const { imageReference: otherwise = "debian-12", architecture, engine } = options;
+    const architectures = architecturesOf(pod, architecture);
+    const { nodeSelector, affinity, tolerations } = pod.spec;
+    const wants = {
+      ...(nodeSelector && { nodeSelector }),
+      ...(affinity?.nodeAffinity && { affinity }),
+      ...(tolerations && { tolerations }),
+    };
+    const isChoosy = nodeSelector !== undefined || affinity?.nodeAffinity !== undefined;
+    return {
+      reference: imageReference(pod as Pod) ?? otherwise, // The template of a ReplicaSet has all that is looked at.
+      architectures,
+      images: options.platformsOf ? pulledImages(pod, engine) : [],
+      ...(isChoosy && architectures.length > 1 && { wants }),
+    };
   }
 
   return {
     lookupOf,
     answer(lookup) {
-      const last = known.get(keyOf(lookup));
+      const last = known.get(lookupKey(lookup));
       return last && clock.monotonicMs() - last.atMs < believedMs ? last.answer : undefined;
     },
     imageOf(pod) {
@@ -70,20 +98,69 @@ export function openMachineImages(options: MachineImagesOptions): MachineImages 
       const set = owner && view.get("replicasets.apps", pod.metadata.namespace ?? "", owner.name);
       const noted = set && notedImage(set);
       if (noted) return noted;
-      const last = known.get(keyOf(lookupOf(pod)))?.answer;
+      const last = known.get(lookupKey(lookupOf(pod)))?.answer;
       if (last && "error" in last) throw last.error;
       return last?.image;
     },
     async lookUp(lookup, signal) {
-      const { reference, architecture } = lookup;
       let answer: ImageAnswer;
       try {
-        answer = { image: await cloud.machines.image(reference, architecture, signal) };
+        answer = { image: await find(options, lookup, signal) };
       } catch (error) {
         if (!(error instanceof DroverError && answers.has(error.code))) throw error;
         answer = { error };
       }
-      known.set(keyOf(lookup), { answer, atMs: clock.monotonicMs() });
+      known.set(lookupKey(lookup), { answer, atMs: clock.monotonicMs() });
     },
   };
+}
+
+/** The image for the best architecture that it, the container images and the offers are made for. */
+async function find(options: MachineImagesOptions, lookup: ImageLookup, signal?: AbortSignal): Promise<MachineImage> {
+  const { cloud, platformsOf } = options;
+  const { reference, images } = lookup;
+  const platforms = await Promise.all(
+    images.map(async (image) => ({ image, made: await platformsOf?.(image, signal) })),
+  );
+  const runnable = lookup.architectures.filter((one) => platforms.every(({ made }) => made?.includes(one) ?? true));
+  if (runnable.length === 0) throw noPlatform(platforms, lookup.architectures);
+  let first: unknown;
+  for (const one of await offered(cloud, lookup, runnable, signal)) {
+    try {
+      return await cloud.machines.image(reference, one, signal);
+    } catch (error) {
+      // A machine image by its id is made for one architecture, perhaps the other one.
+      if (!(error instanceof DroverError) || error.code !== "CLOUD_INVALID") throw error;
+      first ??= error;
+    }
+  }
+  throw first;
+}
+
+/** Those that some machine has which the Pod may get; all, when none has: then the launcher says what is in the way. */
+async function offered(
+  cloud: Cloud,
+  { wants }: ImageLookup,
+  runnable: readonly Architecture[],
+  signal?: AbortSignal,
+): Promise<readonly Architecture[]> {
+  if (!wants || runnable.length < 2) return runnable;
+  const { obstacle } = nodeChoice({ spec: wants });
+  const fit = (await cloud.machines.offers(signal)).filter((offer) => obstacle(offer) === undefined);
+  const found = runnable.filter((one) => fit.some(({ architecture }) => architecture === one));
+  return found.length > 0 ? found : runnable;
+}
+
+function noPlatform(
+  platforms: readonly { image: string; made: readonly Architecture[] | undefined }[],
+  allowed: readonly Architecture[],
+): DroverError {
+  const made = platforms.flatMap(({ image, made: one }) =>
+    one ? `${image} is made for ${one.join(" and ") || "neither amd64 nor arm64"}` : [],
+  );
+  return new DroverError(
+    "CLOUD_INVALID",
+    `No machine runs the images of this Pod: ${made.join(", ")}; the Pod allows ${allowed.join(" and ")} ` +
+      "(nodeSelector, node affinity on kubernetes.io/arch).",
+  );
 }

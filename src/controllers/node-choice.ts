@@ -1,5 +1,5 @@
 import { type LabelLookup, nodeRequirementsMatcher } from "../api/labels.ts";
-import type { NodeSelectorTerm, Pod } from "../api/types.gen.ts";
+import type { NodeSelectorTerm, PodSpec } from "../api/types.gen.ts";
 import type { Offer } from "../clouds/cloud.ts";
 import { capacityLabels, offerLabel } from "./offer-labels.ts";
 
@@ -25,6 +25,9 @@ const namingLabels = [
   classLabel,
 ];
 
+/** The part of a Pod that is looked at. */
+type Wishful = { spec: Pick<PodSpec, "nodeSelector" | "affinity" | "tolerations"> };
+
 type Term = { matches: (labelOf: LabelLookup) => boolean; keys: ReadonlySet<string> };
 
 const none = new Set<string>();
@@ -43,7 +46,7 @@ const names = (keys: readonly string[], ...sets: ReadonlySet<string>[]): boolean
   keys.some((key) => sets.some((set) => set.has(key)));
 
 /** A spot machine is as if tainted `karpenter.sh/capacity-type=spot`; a toleration of everything does not ask for it. */
-const toleratesSpot = ({ spec }: Pod): boolean =>
+const toleratesSpot = ({ spec }: Wishful): boolean =>
   (spec.tolerations ?? []).some(
     ({ key, operator, value }) =>
       key !== undefined && capacityLabels.includes(key) && (operator === "Exists" || value === "spot"),
@@ -51,7 +54,7 @@ const toleratesSpot = ({ spec }: Pod): boolean =>
 
 const mismatch = "didn't match Pod's node affinity/selector";
 
-export function nodeChoice(pod: Pod): NodeChoice {
+export function nodeChoice(pod: Wishful): NodeChoice {
   const selector = Object.entries(pod.spec.nodeSelector ?? {});
   const selects = nodeRequirementsMatcher(selector.map(([key, value]) => ({ key, operator: "In", values: [value] })));
   const selected = new Set(selector.map(([key]) => key));

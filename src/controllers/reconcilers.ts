@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Boxes } from "../clouds/box.ts";
 import type { MachineTemplate } from "../clouds/cloud.ts";
+import type { ImagePlatforms } from "../machines/image-platforms.ts";
 import type { TemplateOptions } from "../machines/template.ts";
 import type { View } from "../registry/view.ts";
 import { type ApiAddress, apiServiceReconciler } from "./api-service.ts";
@@ -63,6 +64,8 @@ export type ControllerOptions = {
   finishedKeepSeconds?: number;
   /** What machines are made of where the Pod says nothing. Default: `debian-12`. */
   imageReference?: string;
+  /** What container images are made for. Absent: every architecture. */
+  platformsOf?: ImagePlatforms;
 } & Omit<TemplateOptions, "image" | "serviceAccount"> &
   BindingOptions;
 

@@ -150,8 +150,11 @@ function planClaims(replicaSet: ReplicaSet, pods: readonly Pod[]): Action[] {
 function planImage({ replicaSet, image, lookup }: ReplicaSetWorld): Action[] {
   if (notedImage(replicaSet)) return [];
   if (!image) return [{ do: "lookUpImage", lookup }];
-  // An id names the same image for ever; what has to be noted is what a word stands for today.
-  if ("error" in image || image.image.id === lookup.reference) return [];
+  if ("error" in image) return [];
+  // An id names the same image for ever, as the Pod names its architecture; what has to be noted is what a word stands
+  // for today, and what was found out elsewhere.
+  const { id, architecture } = image.image;
+  if (id === lookup.reference && architecture === lookup.architectures[0]) return [];
   const annotations = { ...replicaSet.metadata.annotations, [machineImageAnnotation]: noteOf(image.image) };
   const next = { ...replicaSet, metadata: { ...replicaSet.metadata, annotations } };
   return [{ do: "write", key: keyOf("replicasets.apps", replicaSet), next }];

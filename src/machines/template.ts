@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import type { Pod, PodSpec } from "../api/types.gen.ts";
+import { type LabelLookup, nodeRequirementsMatcher } from "../api/labels.ts";
+import type { NodeSelectorTerm, Pod, PodSpec } from "../api/types.gen.ts";
 import { DroverError } from "../base/errors.ts";
 import type { Architecture, MachineImage, MachineTemplate } from "../clouds/cloud.ts";
 import { type Installation, imagesOf, installationOf } from "./catalog.ts";
@@ -16,7 +17,7 @@ export type TemplateOptions = {
   templatesDir?: string;
   /** Machine image as the cloud has looked it up; `imageReference` says of what. Default: Debian 12. */
   image?: MachineImage;
-  /** Where the Pod's node selector says nothing. Default: `amd64`. */
+  /** Where neither the Pod nor its machine image says. Default: `amd64`. */
   architecture?: Architecture;
   /** Annotations of the Pod's ServiceAccount, which name what its machine may do at the provider. */
   serviceAccount?: Readonly<Record<string, string>>;
@@ -37,8 +38,7 @@ export function machineTemplate(pod: Pod, options: TemplateOptions): MachineTemp
   const engine = engineOf(pod, options.engine);
   const { id, family } =
     engine === "ami" ? { id: imageReference(pod) ?? "", family: "other" as const } : (options.image ?? defaultImage);
-  const pulls = engine !== "native" && engine !== "ami";
-  const images = pulls ? [...new Set(imagesOf(spec).flatMap(({ image }) => image || []))] : [];
+  const images = pulledImages(pod, engine);
   const context: UserDataContext = {
     engine,
     family,
@@ -57,7 +57,7 @@ export function machineTemplate(pod: Pod, options: TemplateOptions): MachineTemp
   const made = {
     image: id,
     userData,
-    architecture: architectureOf(pod, options.architecture),
+    architecture: options.image?.architecture ?? architecturesOf(pod, options.architecture)[0],
     ...machineSize(spec),
     ...(gpus > 0 && { gpus }),
     ...(ports.length > 0 && { ports }),
@@ -69,17 +69,55 @@ export function machineTemplate(pod: Pod, options: TemplateOptions): MachineTemp
 
 const nothingInstalled: Installation = { services: [], packages: [], setup: "", catalog: "{}" };
 
-/** The architecture that the Pod's machine has: what its node selector says, or else `otherwise`. */
-export function architectureOf(pod: Pod, otherwise: Architecture = "amd64"): Architecture {
-  const selected = pod.spec.nodeSelector?.["kubernetes.io/arch"];
-  return selected === "amd64" || selected === "arm64" ? selected : otherwise;
+const architectureKeys = new Set(["kubernetes.io/arch", "beta.kubernetes.io/arch"]);
+const architectures: readonly Architecture[] = ["amd64", "arm64"];
+
+/**
+ * Architectures that the Pod's node selector and required node affinity leave open: first the one it prefers, else
+ * `otherwise`. Where they leave none open it is `otherwise` too, for which no offer will do.
+ */
+export function architecturesOf(
+  { spec }: Pick<Pod, "spec">,
+  otherwise: Architecture = "amd64",
+): [Architecture, ...Architecture[]] {
+  const { requiredDuringSchedulingIgnoredDuringExecution: required, preferredDuringSchedulingIgnoredDuringExecution } =
+    spec.affinity?.nodeAffinity ?? {};
+  const selected = Object.entries(spec.nodeSelector ?? {}).map(([key, value]) => ({
+    ...{ key, operator: "In" },
+    values: [value],
+  }));
+  const allows = (one: Architecture): boolean =>
+    matchesBy({ matchExpressions: selected }, one) &&
+    (required === undefined || required.nodeSelectorTerms.some((term) => matchesBy(term, one)));
+  const liking = (one: Architecture): number =>
+    (preferredDuringSchedulingIgnoredDuringExecution ?? [])
+      .filter(({ preference }) => byArchitecture(preference).length > 0 && matchesBy(preference, one))
+      .reduce((sum, { weight }) => sum + weight, one === otherwise ? 0.5 : 0);
+  const [first = otherwise, ...others] = architectures.filter(allows).sort((a, b) => liking(b) - liking(a));
+  return [first, ...others];
 }
+
+const byArchitecture = ({ matchExpressions = [] }: NodeSelectorTerm) =>
+  matchExpressions.filter(({ key }) => architectureKeys.has(key));
+
+/** Whether a machine of this architecture can meet the term, as far as that depends on the architecture. */
+const matchesBy = (term: NodeSelectorTerm, one: Architecture): boolean => {
+  const labelOf: LabelLookup = () => one;
+  return nodeRequirementsMatcher(byArchitecture(term))(labelOf);
+};
 
 const isMachineImage = (image: string): boolean => /^ami-[0-9a-f]+$/.test(image);
 
 /** The machine image that the Pod itself asks for: its container image, where that is one, or its annotation. */
 export function imageReference({ metadata, spec }: Pod): string | undefined {
   return imagesOf(spec).find(({ image }) => isMachineImage(image))?.image ?? metadata.annotations?.["drover.dev/image"];
+}
+
+/** Container images that a registry has: none where packages or the machine image itself take their place. */
+export function pulledImages(pod: Pick<Pod, "metadata" | "spec">, engine = "oci"): readonly string[] {
+  const chosen = pod.metadata.annotations?.["drover.dev/engine"] ?? engine;
+  const images = [...new Set(imagesOf(pod.spec).flatMap(({ image }) => image || []))];
+  return chosen === "native" || chosen === "ami" || images.some(isMachineImage) ? [] : images;
 }
 
 /** @throws CLOUD_INVALID: a machine image beside another image, or an engine that can't run the image */

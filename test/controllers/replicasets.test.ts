@@ -55,7 +55,7 @@ const world = (replicas: number, word: string, more: Partial<ReplicaSetWorld> = 
   doors: { services: [], ingresses: [], namesOnly: () => false },
   neighbours: new Map(),
   unseen: false,
-  lookup: { reference: "debian-12", architecture: "amd64" },
+  lookup: { reference: "debian-12", architectures: ["amd64", "arm64"], images: [] },
   image: { image: { id: "debian-12", family: "debian", architecture: "amd64", diskBytesMin: 0 } },
   ...more,
 });
