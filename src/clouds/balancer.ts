@@ -41,13 +41,45 @@ export type TargetGroupSpec = {
 /** Connections or requests are split over the groups by weight, 0 to 999; a group of weight 0 gets none. */
 export type Forward = readonly { groupId: string; weight: number }[];
 
+/**
+ * What an application balancer answers itself instead of sending the request on. In a redirect `#{protocol}`, `#{host}`,
+ * `#{port}`, `#{path}` (without its first slash) and `#{query}` stand for the request's own, as does what is absent.
+ */
+export type Answer =
+  | {
+      kind: "redirect";
+      statusCode: 301 | 302;
+      protocol?: "HTTP" | "HTTPS";
+      host?: string;
+      port?: number;
+      path?: string;
+      query?: string;
+    }
+  | { kind: "fixed"; statusCode: number; contentType?: string; body?: string };
+
+/** What a request must have, in any of the values; `*` and `?` in headers and queries stand for other characters. */
+export type Condition =
+  | { field: "header"; name: string; values: readonly string[] }
+  | { field: "method"; values: readonly string[] }
+  | { field: "query"; values: readonly { key?: string; value: string }[] }
+  | { field: "source"; values: readonly string[] };
+
 /** Of an application balancer: the first rule that matches decides. Without host every host, without path every path. */
 export type Rule = {
   /** `www.example.org`, `*.example.org`. */
   host?: string;
   path?: string;
   pathType?: "Exact" | "Prefix";
+  /** Further hosts and path patterns that will do as well as `host` and `path`. */
+  hosts?: readonly string[];
+  patterns?: readonly string[];
+  /** All of them have to be met beside host and path. */
+  conditions?: readonly Condition[];
   forward: Forward;
+  /** Then `forward` is empty. */
+  answer?: Answer;
+  /** A client stays with the group that it was sent to first for so long. */
+  stickySeconds?: number;
 };
 
 export type Listener = {
@@ -58,6 +90,8 @@ export type Listener = {
   rules?: readonly Rule[];
   /** Where everything goes that no rule matched; empty: refused (HTTP: 404). */
   forward: Forward;
+  /** What everything is answered that no rule matched; then `forward` is empty. */
+  answer?: Answer;
 };
 
 /** All that a balancer should be; `ensure` makes the present one equal to it. */
@@ -103,6 +137,8 @@ export type BalancerState = {
   drift?: string;
   /** A part of it was deleted by hand: `ensure` makes it again. */
   lost?: boolean;
+  /** What of its spec is not carried out. One sentence each. */
+  warnings?: readonly string[];
 };
 
 export interface Balancers {

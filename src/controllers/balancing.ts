@@ -117,6 +117,7 @@ export function balancerNotices(
   const notices = [
     ...(failure === undefined ? [] : [warning("SyncLoadBalancerFailed", `Error syncing load balancer: ${failure}`)]),
     ...(state?.drift === undefined ? [] : [warning("LoadBalancerDrift", state.drift)]),
+    ...(state?.warnings ?? []).map((message) => warning("AnnotationIgnored", message)),
   ];
   return notices.filter((notice) => !isTold(view, notice));
 }

@@ -1,6 +1,7 @@
 import type { Ingress, IngressBackend, Pod, Secret, Service, ServicePort } from "../api/types.gen.ts";
 import type { BalancerSpec, Forward, Listener, Rule, TargetGroupSpec } from "../clouds/balancer.ts";
 import { balancerAnnotations, groupAnnotation, words } from "./balancer-annotations.ts";
+import { actionNamed, conditionsNamed, isAction, type ParsedConditions } from "./ingress-actions.ts";
 import { certificatesOf, type Warn } from "./ingress-tls.ts";
 import { backendOfGroup, groupsBehind, type Seen } from "./shares.ts";
 import { type Candidate, targetPort } from "./targets.ts";
@@ -28,15 +29,17 @@ export function ingressBalancer(
   const warn: Warn = (reason, message) => warnings.push({ reason, message });
   const behind = new Backends(ingress, sources, seen, warn);
   const rules = rulesOf(ingress, behind);
-  const forward = ingress.spec.defaultBackend ? behind.forwardTo(ingress.spec.defaultBackend, "the default") : [];
+  const { defaultBackend } = ingress.spec;
+  const { forward, answer } = defaultBackend ? behind.endOf(defaultBackend, "the default") : { forward: [] };
   const certificates = certificatesOf(ingress, sources.secretOf, warn);
   const listeners = portsOf(ingress, certificates.length > 0, warn).map(
     ({ port, protocol }): Listener => ({
       port,
       protocol,
       ...(protocol === "HTTPS" && { certificates }),
-      rules,
+      rules: rules.filter((rule) => !leadsBack(rule, port, protocol)),
       forward,
+      ...(answer && !leadsBack({ answer }, port, protocol) && { answer }),
     }),
   );
   const group = annotations[`${prefix}group.name`] ?? annotations[groupAnnotation];
@@ -55,6 +58,34 @@ export function ingressBalancer(
   return { wanted, warnings };
 }
 
+type End = Pick<Rule, "forward" | "answer" | "stickySeconds">;
+
+const weightMax = 999;
+
+/** Weights of Services, each divided among the groups of its own Deployments as those have weights. */
+function shared(parts: readonly { weight: number; forward: Forward }[]): Forward {
+  const [only, ...others] = parts;
+  if (only && others.length === 0) return only.forward;
+  const all = parts.flatMap(({ weight, forward }) => {
+    const whole = forward.reduce((sum, each) => sum + each.weight, 0);
+    return forward.map((each) => ({ groupId: each.groupId, share: whole === 0 ? 0 : (weight * each.weight) / whole }));
+  });
+  const least = Math.min(...all.filter(({ share }) => share > 0).map(({ share }) => share));
+  const scale = least < 1 ? Math.min(1 / least, weightMax / Math.max(...all.map(({ share }) => share))) : 1;
+  return all.map(({ groupId, share }) => ({
+    groupId,
+    weight: share === 0 ? 0 : Math.max(1, Math.round(share * scale)),
+  }));
+}
+
+/** A redirect to the very listener that the request came to would go round for ever: there the next rule is meant. */
+function leadsBack({ answer }: Pick<Rule, "answer">, port: number, protocol: "HTTP" | "HTTPS"): boolean {
+  if (answer?.kind !== "redirect") return false;
+  const { host = "#{host}", path = "/#{path}", query = "#{query}" } = answer;
+  const isSame = host === "#{host}" && path === "/#{path}" && query === "#{query}";
+  return isSame && (answer.port ?? port) === port && (answer.protocol ?? protocol) === protocol;
+}
+
 /** Target groups of the Services that an Ingress names, each made once. */
 class Backends {
   readonly groups: TargetGroupSpec[] = [];
@@ -71,8 +102,34 @@ class Backends {
     this.#warn = warn;
   }
 
-  /** Empty where there is nothing to send to. `where`: which backend it is, for people. */
-  forwardTo({ service: reference, resource }: IngressBackend, where: string): Forward {
+  /** What becomes of a request. `where`: which backend it is, for people. */
+  endOf(backend: IngressBackend, where: string): End {
+    const { name } = backend.service ?? {};
+    if (name === undefined || !isAction(backend)) return { forward: this.#forwardTo(backend, where) };
+    const action = actionNamed(this.#ingress, name);
+    if ("problem" in action) {
+      this.#warn("InvalidAnnotation", `${action.problem}; ${where} is answered with 404.`);
+      return { forward: [] };
+    }
+    if ("answer" in action) return { forward: [], answer: action.answer };
+    const { services, stickySeconds } = action;
+    const parts = services.map((service) => {
+      const port = /^\d+$/.test(service.port) ? { number: Number(service.port) } : { name: service.port };
+      return { weight: service.weight, forward: this.#forwardTo({ service: { name: service.name, port } }, where) };
+    });
+    return { forward: shared(parts), ...(stickySeconds !== undefined && { stickySeconds }) };
+  }
+
+  /** What a request must have beside host and path; undefined where that can't be read, so that nothing is served wrongly. */
+  conditionsOf({ service }: IngressBackend, where: string): ParsedConditions | undefined {
+    const conditions = conditionsNamed(this.#ingress, service?.name ?? "");
+    if (!("problem" in conditions)) return conditions;
+    this.#warn("InvalidAnnotation", `${conditions.problem}; the rule of ${where} is left out.`);
+    return undefined;
+  }
+
+  /** Empty where there is nothing to send to. */
+  #forwardTo({ service: reference, resource }: IngressBackend, where: string): Forward {
     if (!reference) {
       this.#warn(
         "BackendUnsupported",
@@ -129,30 +186,56 @@ export function portOfIngressGroup(serviceOf: IngressSources["serviceOf"], group
 
 /**
  * As the first that matches decides: named hosts before those with a wildcard before every host, longer paths before
- * shorter ones, and of equal ones the exact one first.
+ * shorter ones, of equal ones the exact one and the one with more conditions first. An action of no particular path
+ * type stays where it was written, before everything that follows: so are redirects of everything written.
  */
 function rulesOf({ spec }: Ingress, behind: Backends): Rule[] {
   const rules = (spec.rules ?? []).flatMap(({ host, http }) =>
-    (http?.paths ?? []).map(({ path = "", pathType, backend }): Rule => {
-      const forward = behind.forwardTo(backend, `${host ?? "*"}${path || "/"}`);
+    (http?.paths ?? []).flatMap(({ path = "", pathType, backend }): Written[] => {
+      const where = `${host ?? "*"}${path || "/"}`;
+      const end = behind.endOf(backend, where);
+      const conditions = behind.conditionsOf(backend, where);
+      if (!conditions) return [];
       const isExact = pathType === "Exact";
       // Other controllers read a path of no particular type with an asterisk at its end as what begins like it.
       const plain = pathType === "ImplementationSpecific" ? path.replace(/\*$/, "") : path;
-      return {
+      const { patterns = [], ...others } = conditions;
+      const isEverything = plain === "/" && !isExact;
+      const rule: Rule = {
         ...(host && { host: host.toLowerCase() }),
-        ...(plain !== "" && (isExact || plain !== "/") && { path: plain, pathType: isExact ? "Exact" : "Prefix" }),
-        forward,
+        ...(plain !== "" && !isEverything && { path: plain, pathType: isExact ? "Exact" : "Prefix" }),
+        // Patterns are as good as the path: where that is every path they say nothing.
+        ...(patterns.length > 0 && !isEverything && { patterns }),
+        ...others,
+        ...end,
       };
+      return [{ rule, staysInPlace: pathType === "ImplementationSpecific" && isAction(backend) }];
     }),
   );
   const hostRank = ({ host }: Rule) => (host === undefined ? 2 : host.startsWith("*.") ? 1 : 0);
   const pathRank = ({ path, pathType }: Rule) =>
     -(path?.replace(/\/$/, "").length ?? 0) * 2 - (pathType === "Exact" ? 1 : 0);
-  return rules
-    .map((rule, index) => ({ rule, index }))
-    .sort((a, b) => hostRank(a.rule) - hostRank(b.rule) || pathRank(a.rule) - pathRank(b.rule) || a.index - b.index)
+  const conditionRank = ({ conditions = [] }: Rule) => -conditions.length;
+  let section = 0;
+  const placed = rules.map(({ rule, staysInPlace }, index) => {
+    if (staysInPlace) section++;
+    const place = { rule, index, section };
+    if (staysInPlace) section++;
+    return place;
+  });
+  return placed
+    .sort(
+      (a, b) =>
+        a.section - b.section ||
+        hostRank(a.rule) - hostRank(b.rule) ||
+        pathRank(a.rule) - pathRank(b.rule) ||
+        conditionRank(a.rule) - conditionRank(b.rule) ||
+        a.index - b.index,
+    )
     .map(({ rule }) => rule);
 }
+
+type Written = { rule: Rule; staysInPlace: boolean };
 
 type Port = { port: number; protocol: "HTTP" | "HTTPS" };
 

@@ -1,5 +1,6 @@
 import type { Ingress } from "../api/types.gen.ts";
 import type { View } from "../registry/view.ts";
+import { isAction, servicesOfActions } from "./ingress-actions.ts";
 
 const ownControllers = ["drover.dev/ingress", "ingress.k8s.aws/alb"];
 /** Classes that need no IngressClass object. */
@@ -18,8 +19,10 @@ export function foreignClass(view: View, { metadata, spec }: Ingress): string | 
 }
 
 /** The Services that an Ingress sends requests to, by name. */
-export const backendServices = ({ spec }: Ingress): ReadonlySet<string> => {
+export const backendServices = (ingress: Ingress): ReadonlySet<string> => {
+  const { spec } = ingress;
   const paths = (spec.rules ?? []).flatMap(({ http }) => http?.paths ?? []);
-  const backends = [spec.defaultBackend, ...paths.map(({ backend }) => backend)];
-  return new Set(backends.flatMap((backend) => backend?.service?.name ?? []));
+  const backends = [spec.defaultBackend, ...paths.map(({ backend }) => backend)].filter((each) => each !== undefined);
+  const named = backends.filter((backend) => !isAction(backend)).flatMap(({ service }) => service?.name ?? []);
+  return new Set([...named, ...(backends.some(isAction) ? servicesOfActions(ingress) : [])]);
 };

@@ -40,9 +40,13 @@ export type BalancerSettings = {
   group?: string;
   /** Where this one's rules stand among those of its group: -1000 to 1000, small first. */
   order?: number;
+  /** With security groups of the user's own: whether machines let the load balancer in without any rule of theirs. */
+  managesMachineRules?: boolean;
   /** Accepted without effect: every Pod is an instance with an address of its own. */
   targetType?: string;
   type?: string;
+  /** Accepted where it asks for nothing. */
+  ignored?: string;
 };
 
 type Kind = BalancerSpec["kind"];
@@ -63,6 +67,17 @@ const ownPrefixes: Readonly<Record<Kind, string>> = {
 const oneOf = <Value extends string>(...values: readonly Value[]): Reader<Value> => ({
   expected: `one of ${values.join(", ")}`,
   read: (text) => values.find((value) => value.toLowerCase() === text.toLowerCase()),
+});
+
+const boolean: Reader<boolean> = {
+  expected: "true or false",
+  read: (text) => (text === "true" || text === "false" ? text === "true" : undefined),
+};
+
+/** Of what would leave something open that its writer means to protect: nothing is made rather than without it. */
+const refused = (why: string, harmless?: string): Reader<string> => ({
+  expected: `possible: ${why}`,
+  read: (text) => (text === harmless ? text : undefined),
 });
 
 const number = (from: number, to: number): Reader<number> => ({
@@ -139,6 +154,9 @@ const of = (
   ...(application === undefined ? {} : { application: prefixes.application + application }),
 });
 
+const groupsNeeded = "machines let load balancers in by their security group, so each has one";
+const byHand = "leave it out, and associate one with `aws wafv2 associate-web-acl` once the load balancer is there";
+
 /** Every annotation that is understood: of Services, of Ingresses, and its form. Later rows win over earlier ones. */
 const rows: readonly Row[] = [
   of("type", "aws-load-balancer-type", undefined, oneOf("external", "nlb-ip", "nlb")),
@@ -160,6 +178,13 @@ const rows: readonly Row[] = [
     listOf(matching(/^[\d.]+$/, "an IPv4 address")),
   ),
   of("securityGroups", "aws-load-balancer-security-groups", "security-groups", listOf(matching(/^sg-/, "an id sg-…"))),
+  of(
+    "managesMachineRules",
+    "aws-load-balancer-manage-backend-security-group-rules",
+    "manage-backend-security-group-rules",
+    boolean,
+  ),
+  of("ignored", "aws-load-balancer-disable-nlb-sg", undefined, refused(groupsNeeded, "false")),
   of("sourceRanges", "load-balancer-source-ranges", "inbound-cidrs", listOf(cidr)),
   of("tags", "aws-load-balancer-additional-resource-tags", "tags", pairs),
   of("loadBalancerAttributes", "aws-load-balancer-attributes", "load-balancer-attributes", pairs),
@@ -210,7 +235,13 @@ const rows: readonly Row[] = [
     matching(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "a name of lower-case letters, digits, dots and dashes"),
   ),
   of("order", undefined, "group.order", number(-1000, 1000)),
+  of("ignored", undefined, "wafv2-acl-arn", refused(`drover associates no web ACL; ${byHand}`)),
+  of("ignored", undefined, "waf-acl-id", refused(`drover associates no web ACL; ${byHand}`)),
+  of("ignored", undefined, "shield-advanced-protection", refused("drover subscribes to no Shield", "false")),
 ];
+
+/** Annotations with a name of the user's own at their end; the rules of the spec hold what they say. */
+const named = ["actions.", "conditions."].map((word) => prefixes.application + word);
 
 /** The annotation that sets a field, for errors that AWS finds later. */
 export const annotationOf = (kind: Kind, field: keyof BalancerSettings): string | undefined =>
@@ -233,6 +264,8 @@ export function readAnnotations(kind: Kind, annotations: Readonly<Record<string,
   }
   const settings = Object.fromEntries(found) as BalancerSettings;
   const known = new Set(rows.map((row) => row[kind]));
-  const unknown = Object.keys(annotations).filter((key) => key.startsWith(ownPrefixes[kind]) && !known.has(key));
+  const unknown = Object.keys(annotations).filter(
+    (key) => key.startsWith(ownPrefixes[kind]) && !known.has(key) && !named.some((start) => key.startsWith(start)),
+  );
   return { settings, unknown };
 }

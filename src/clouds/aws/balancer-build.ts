@@ -1,3 +1,4 @@
+import type { BalancerSettings } from "./annotations.ts";
 import type { SeenListener } from "./balancer-inventory.ts";
 import type { BalancerPlan } from "./balancer-plan.ts";
 import { ensureSecurityGroup, markRemains, removeSecurityGroup, unmarkRemains } from "./balancer-security-group.ts";
@@ -44,7 +45,10 @@ export async function build(
     const balancer =
       present !== undefined && !isWhole
         ? present
-        : await ensureLoadBalancer(workshop, plan, settings, [...own, await machinesLetIn()]);
+        : await ensureLoadBalancer(workshop, plan, settings, [
+            ...own,
+            ...(needsLetIn(settings) ? [await machinesLetIn()] : []),
+          ]);
     const replaced = inventory.securityGroups.get(plan.name);
     if (given !== undefined && replaced !== undefined && isWhole) await removeSecurityGroup(workshop, replaced);
     for (const wanted of listeners) {
@@ -63,6 +67,10 @@ export async function build(
     if (!kept.has(group.name)) await removeTargetGroup(workshop, group);
   }
 }
+
+/** With groups of the user's own, and his word that he sees to the machines' rules too, those are all it has. */
+const needsLetIn = ({ securityGroups, managesMachineRules }: BalancerSettings): boolean =>
+  securityGroups === undefined || managesMachineRules !== false;
 
 const listenersOf = ({ inventory }: Workshop, name: string): readonly SeenListener[] =>
   inventory.listeners.get(name) ?? [];

@@ -1,12 +1,21 @@
 import { createHash } from "node:crypto";
 import { DroverError } from "../../base/errors.ts";
-import type { BalancerSpec, Forward, Listener, Rule, Target, TargetGroupSpec } from "../balancer.ts";
+import type { Answer, BalancerSpec, Condition, Listener, Rule, Target, TargetGroupSpec } from "../balancer.ts";
 import { annotationOf, type BalancerSettings } from "./annotations.ts";
 
-/** One listener's or rule's end: weights by target group name, a redirect to a port, or (empty) a 404. */
-export type Destination = { forward: readonly { name: string; weight: number }[]; redirectPort?: number };
+/** One listener's or rule's end: weights by target group name, an answer of its own, or (empty) a 404. */
+export type Destination = {
+  forward: readonly { name: string; weight: number }[];
+  answer?: Answer;
+  stickySeconds?: number;
+};
 
-export type PlannedRule = { hosts: readonly string[]; paths: readonly string[]; destination: Destination };
+export type PlannedRule = {
+  hosts: readonly string[];
+  paths: readonly string[];
+  conditions?: readonly Condition[];
+  destination: Destination;
+};
 
 export type PlannedListener = {
   port: number;
@@ -192,11 +201,16 @@ const clamp = (value: number | undefined, least: number, most: number): number |
 type Names = ReadonlyMap<string, string>;
 
 /** A weight means nothing where there is only one group; always the same then, so that nothing looks changed. */
-const destinationOf = (forward: Forward, names: Names): Destination => ({
+const destinationOf = (
+  { forward, answer, stickySeconds }: Pick<Rule, "forward" | "answer" | "stickySeconds">,
+  names: Names,
+): Destination => ({
   forward: forward.flatMap(({ groupId, weight }) => {
     const name = names.get(groupId);
     return name === undefined ? [] : [{ name, weight: forward.length === 1 ? 1 : weight }];
   }),
+  ...(answer && { answer }),
+  ...(stickySeconds !== undefined && forward.length > 1 && { stickySeconds }),
 });
 
 function networkListeners(spec: BalancerSpec, settings: BalancerSettings, names: Names): PlannedListener[] {
@@ -210,7 +224,7 @@ function networkListeners(spec: BalancerSpec, settings: BalancerSettings, names:
           (protocol === "TCP" && certificates.length > 0 && (tlsPorts === "*" || tlsPorts.includes(port)));
         if (isTls && certificates.length === 0)
           throw invalid(spec, "certificates", `port ${port} with TLS needs the ARN of a certificate in ACM.`);
-        const destination = destinationOf(listener.forward, names);
+        const destination = destinationOf({ forward: listener.forward }, names);
         if (!isTls) return { port, protocol, certificates: [], destination };
         return { port, protocol: "TLS", certificates, destination, ...tlsOf(tlsPolicy, alpnPolicy) };
       })
@@ -238,7 +252,10 @@ function applicationListeners(spec: BalancerSpec, settings: BalancerSettings, na
         port,
         protocol,
         certificates: [],
-        destination: { forward: [], redirectPort: tlsRedirectPort },
+        destination: {
+          forward: [],
+          answer: { kind: "redirect", statusCode: 301, protocol: "HTTPS", port: tlsRedirectPort },
+        },
         rules: [],
       };
     }
@@ -247,12 +264,15 @@ function applicationListeners(spec: BalancerSpec, settings: BalancerSettings, na
       protocol,
       certificates: protocol === "HTTPS" ? certificates : [],
       ...(protocol === "HTTPS" ? tlsOf(settings.tlsPolicy) : {}),
-      destination: destinationOf(said?.forward ?? [], names),
-      rules: (said?.rules ?? []).map((rule) => ({
-        hosts: rule.host === undefined ? [] : [rule.host],
-        paths: pathsOf(rule),
-        destination: destinationOf(rule.forward, names),
-      })),
+      destination: destinationOf(said ?? { forward: [] }, names),
+      rules: (said?.rules ?? []).map(
+        (rule): PlannedRule => ({
+          hosts: [...(rule.host === undefined ? [] : [rule.host]), ...(rule.hosts ?? [])],
+          paths: [...pathsOf(rule), ...(rule.patterns ?? [])],
+          ...(rule.conditions && { conditions: rule.conditions }),
+          destination: destinationOf(rule, names),
+        }),
+      ),
     };
   });
 }

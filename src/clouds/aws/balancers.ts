@@ -55,7 +55,8 @@ class AwsBalancers implements Balancers {
   readonly #watch: Watch;
   readonly #entries = new Map<string, Entry>();
   readonly #turns = new Map<string, Promise<unknown>>();
-  readonly #warned = new Map<string, string>();
+  /** Annotations that nothing is done about. */
+  readonly #ignored = new Map<string, readonly string[]>();
   /** Load balancers that are gone but for their security groups, by name. */
   readonly #remains = new Map<string, { id: string; againMs: number }>();
   #inventory: Promise<Inventory> | undefined;
@@ -90,11 +91,7 @@ class AwsBalancers implements Balancers {
 
   async #plan(spec: BalancerSpec): Promise<BalancerPlan> {
     const { settings, unknown } = readAnnotations(spec.kind, spec.annotations);
-    const said = unknown.join(", ");
-    if (said !== "" && this.#warned.get(spec.id) !== said) {
-      this.#options.log.warn(`${spec.name}: nothing is done about the annotations ${said}.`);
-    }
-    this.#warned.set(spec.id, said);
+    this.#ignored.set(spec.id, unknown);
     const { vpcId } = await this.#options.networks.find();
     return planBalancer(spec, { ...settings, tags: { ...this.#options.tags, ...settings.tags } }, vpcId);
   }
@@ -173,6 +170,7 @@ class AwsBalancers implements Balancers {
       const named = tagged.find(({ tags }) => tags[balancerTag] === id)?.tags[nameTag];
       const hostname = balancer?.raw.DNSName;
       const targets = own.map((group) => this.#watch.targetsOf(group));
+      const warnings = (this.#ignored.get(id) ?? []).map((annotation) => `Nothing is done about ${annotation}.`);
       const drift = entry?.drift ?? targets.map((each) => each.drift()).find((each) => each !== undefined);
       return {
         id,
@@ -184,6 +182,7 @@ class AwsBalancers implements Balancers {
         sendsUntilDrained: true,
         ...(drift === undefined ? {} : { drift }),
         ...(entry && entry.built === undefined && { lost: true }),
+        ...(warnings.length > 0 && { warnings }),
       };
     });
   }
@@ -192,7 +191,7 @@ class AwsBalancers implements Balancers {
   async remove(id: string, signal?: AbortSignal): Promise<void> {
     const inventory = await this.#current(signal);
     this.#entries.delete(id);
-    this.#warned.delete(id);
+    this.#ignored.delete(id);
     for (const name of this.#namesOf(inventory, id)) {
       const remains = this.#remains.get(name);
       const isSoon = remains?.id === id && this.#options.clock.monotonicMs() < remains.againMs;

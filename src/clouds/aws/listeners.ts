@@ -19,31 +19,67 @@ import { tagList } from "./tags.ts";
 /** Target group names to ARNs. */
 export type Arns = ReadonlyMap<string, string>;
 
-export function actionsOf({ forward, redirectPort }: Destination, arns: Arns): Action[] {
-  if (redirectPort !== undefined) {
-    const RedirectConfig = { Protocol: "HTTPS", Port: String(redirectPort), StatusCode: "HTTP_301" as const };
-    return [{ Type: "redirect", RedirectConfig }];
+function answering(answer: NonNullable<Destination["answer"]>): Action {
+  if (answer.kind === "fixed") {
+    const { statusCode, contentType = "text/plain", body } = answer;
+    const FixedResponseConfig = {
+      StatusCode: String(statusCode),
+      ContentType: contentType,
+      ...(body !== undefined && { MessageBody: body }),
+    };
+    return { Type: "fixed-response", FixedResponseConfig };
   }
+  const { statusCode, protocol, port, host, path, query } = answer;
+  const RedirectConfig = {
+    StatusCode: `HTTP_${statusCode}` as const,
+    ...(protocol !== undefined && { Protocol: protocol }),
+    ...(port !== undefined && { Port: String(port) }),
+    ...(host !== undefined && { Host: host }),
+    ...(path !== undefined && { Path: path }),
+    ...(query !== undefined && { Query: query }),
+  };
+  return { Type: "redirect", RedirectConfig };
+}
+
+export function actionsOf({ forward, answer, stickySeconds }: Destination, arns: Arns): Action[] {
+  if (answer !== undefined) return [answering(answer)];
   const groups = forward.map(({ name, weight }) => ({ TargetGroupArn: arns.get(name) ?? "", Weight: weight }));
   const [first, ...others] = groups;
-  if (first === undefined) {
-    const FixedResponseConfig = { StatusCode: "404", ContentType: "text/plain", MessageBody: "Not found\n" };
-    return [{ Type: "fixed-response", FixedResponseConfig }];
-  }
+  if (first === undefined) return [answering({ kind: "fixed", statusCode: 404, body: "Not found\n" })];
   if (others.length === 0) return [{ Type: "forward", TargetGroupArn: first.TargetGroupArn }];
-  return [{ Type: "forward", ForwardConfig: { TargetGroups: groups } }];
+  const sticky = stickySeconds !== undefined && {
+    TargetGroupStickinessConfig: { Enabled: true, DurationSeconds: stickySeconds },
+  };
+  return [{ Type: "forward", ForwardConfig: { TargetGroups: groups, ...sticky } }];
 }
+
+/** What a redirect leaves as the request has it. */
+const redirectDefaults = {
+  Protocol: "#{protocol}",
+  Host: "#{host}",
+  Port: "#{port}",
+  Path: "/#{path}",
+  Query: "#{query}",
+};
 
 /** The same text for actions that do the same, however AWS writes them. */
 export const actionText = (actions: readonly Action[] | undefined): string =>
   (actions ?? [])
     .map(({ Type, TargetGroupArn, ForwardConfig, RedirectConfig, FixedResponseConfig }) => {
-      if (Type !== "forward") return `${Type} ${RedirectConfig?.Port ?? FixedResponseConfig?.StatusCode}`;
+      if (Type === "redirect") return `redirect ${sorted({ ...redirectDefaults, ...RedirectConfig })}`;
+      if (Type !== "forward") return `${Type} ${sorted(FixedResponseConfig ?? {})}`;
       const groups = ForwardConfig?.TargetGroups ?? [{ TargetGroupArn, Weight: 1 }];
       const weights = groups.map((group) => `${group.TargetGroupArn}=${groups.length === 1 ? 1 : (group.Weight ?? 1)}`);
-      return `forward ${weights.sort().join(" ")}`;
+      const { Enabled, DurationSeconds } = ForwardConfig?.TargetGroupStickinessConfig ?? {};
+      return `forward ${weights.sort().join(" ")}${Enabled && groups.length > 1 ? ` for ${DurationSeconds} s` : ""}`;
     })
     .join("; ");
+
+const sorted = (fields: object): string =>
+  Object.entries(fields)
+    .map(([name, value]) => `${name}=${value}`)
+    .sort()
+    .join(" ");
 
 /**
  * What the load balancer should listen on, as far as its members are known. Those of a network balancer have ports of
@@ -76,7 +112,7 @@ export function mergedListeners(plans: readonly BalancerPlan[], plan: BalancerPl
 
 /** Of a default destination, the first that is one. */
 function merge(one: PlannedListener, other: PlannedListener): PlannedListener {
-  const isOpen = one.destination.forward.length === 0 && one.destination.redirectPort === undefined;
+  const isOpen = one.destination.forward.length === 0 && one.destination.answer === undefined;
   return {
     ...other,
     ...one,

@@ -6,6 +6,7 @@ import {
   type RuleCondition,
   SetRulePrioritiesCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import type { Condition } from "../balancer.ts";
 import { elbCode } from "./balancer-errors.ts";
 import { type SeenListener, type SeenRule, seenRule } from "./balancer-inventory.ts";
 import { type BalancerPlan, fingerprint, type PlannedRule } from "./balancer-plan.ts";
@@ -17,21 +18,49 @@ import { tagList } from "./tags.ts";
 /** AWS wants at least one condition: this one is always true. */
 const always: RuleCondition = { Field: "path-pattern", PathPatternConfig: { Values: ["/*"] } };
 
-export function conditionsOf({ hosts, paths }: PlannedRule): RuleCondition[] {
+export function conditionsOf({ hosts, paths, conditions: more = [] }: PlannedRule): RuleCondition[] {
   const conditions: RuleCondition[] = [];
   if (hosts.length > 0) conditions.push({ Field: "host-header", HostHeaderConfig: { Values: [...hosts] } });
   if (paths.length > 0) conditions.push({ Field: "path-pattern", PathPatternConfig: { Values: [...paths] } });
+  conditions.push(...more.map(further));
   return conditions.length > 0 ? conditions : [always];
+}
+
+function further(condition: Condition): RuleCondition {
+  switch (condition.field) {
+    case "header": {
+      const HttpHeaderConfig = { HttpHeaderName: condition.name, Values: [...condition.values] };
+      return { Field: "http-header", HttpHeaderConfig };
+    }
+    case "method":
+      return { Field: "http-request-method", HttpRequestMethodConfig: { Values: [...condition.values] } };
+    case "source":
+      return { Field: "source-ip", SourceIpConfig: { Values: [...condition.values] } };
+    case "query": {
+      const Values = condition.values.map(({ key, value }) => ({
+        ...(key !== undefined && { Key: key }),
+        Value: value,
+      }));
+      return { Field: "query-string", QueryStringConfig: { Values } };
+    }
+  }
 }
 
 const conditionText = (conditions: readonly RuleCondition[] | undefined): string =>
   (conditions ?? [])
-    .map(({ Field, HostHeaderConfig, PathPatternConfig, Values }) => {
-      const values = HostHeaderConfig?.Values ?? PathPatternConfig?.Values ?? Values ?? [];
-      return `${Field}=${[...values].sort().join(",")}`;
-    })
+    .map((condition) => `${condition.Field}=${valuesOf(condition).sort().join(",")}`)
     .sort()
     .join("; ");
+
+/** All values that a condition takes, of a header or a query with its name. */
+const valuesOf = (condition: RuleCondition): string[] => {
+  const { HttpHeaderConfig: header, QueryStringConfig: query, Values } = condition;
+  if (header) return (header.Values ?? []).map((value) => `${header.HttpHeaderName?.toLowerCase()}: ${value}`);
+  if (query) return (query.Values ?? []).map(({ Key, Value }) => `${Key ?? ""}=${Value}`);
+  const plain = condition.HostHeaderConfig ?? condition.PathPatternConfig;
+  const others = condition.HttpRequestMethodConfig ?? condition.SourceIpConfig;
+  return [...((plain ?? others)?.Values ?? Values ?? [])];
+};
 
 /** A rule's place: its balancer's order, then its balancer's name, then its own place there. */
 type Place = { order: number; balancer: string; index: number };

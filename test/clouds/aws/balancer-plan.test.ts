@@ -127,7 +127,7 @@ describe("an Ingress' rules", () => {
     };
     const { listeners } = plan(ingress("a", [{ host: "a.example.org" }], { annotations }));
     expect(listeners).toMatchObject([
-      { port: 80, protocol: "HTTP", destination: { redirectPort: 443 }, rules: [] },
+      { port: 80, protocol: "HTTP", destination: { answer: { kind: "redirect", port: 443 } }, rules: [] },
       { port: 443, protocol: "HTTPS", certificates: ["arn:aws:acm:a"], rules: [{ hosts: ["a.example.org"] }] },
     ]);
   });

@@ -45,12 +45,16 @@ export function ruleOf(world: AwsWorld, arn: string | undefined): ListenerRule {
   throw elbError("RuleNotFound", "One or more rules not found");
 }
 
+const valuesOf = (condition: RuleCondition): readonly string[] => {
+  const { HostHeaderConfig, PathPatternConfig, HttpHeaderConfig, HttpRequestMethodConfig, SourceIpConfig } = condition;
+  const config = HostHeaderConfig ?? PathPatternConfig ?? HttpHeaderConfig ?? HttpRequestMethodConfig ?? SourceIpConfig;
+  const pairs = condition.QueryStringConfig?.Values?.map(({ Value = "" }) => Value);
+  return config?.Values ?? pairs ?? condition.Values ?? [];
+};
+
 function checkConditions(conditions: readonly RuleCondition[] | undefined): RuleCondition[] {
   if (conditions === undefined || conditions.length === 0) throw validation("At least one condition must be specified");
-  const values = conditions.flatMap(
-    ({ HostHeaderConfig, PathPatternConfig, Values }) =>
-      HostHeaderConfig?.Values ?? PathPatternConfig?.Values ?? Values ?? [],
-  );
+  const values = conditions.flatMap(valuesOf);
   if (values.length > valuesMax) throw validation(`A rule can have at most '${valuesMax}' condition values`);
   const long = values.find((value) => value.length > valueLengthMax);
   if (long !== undefined)
