@@ -142,6 +142,9 @@ export type Surroundings = {
   registryMirror?: string;
 };
 
+/** An action (`ec2:RunInstances`) that the provider does not permit, and its own sentence about it. */
+export type Denial = { action: string; message: string };
+
 export type Cloud = {
   machines: Machines;
   balancers: Balancers;
@@ -150,6 +153,8 @@ export type Cloud = {
   surroundings(): Promise<Surroundings>;
   /** What somebody changed by hand beside the balancers, which tell it themselves: one sentence a difference. */
   drift?(signal?: AbortSignal): Promise<readonly string[]>;
+  /** What the provider has not permitted lately, one sentence an action. */
+  denials?(): readonly Denial[];
   /** Lets go of the provider; machines and balancers go on. */
   close(): Promise<void>;
 };

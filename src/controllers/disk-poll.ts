@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Volume, Volumes } from "../clouds/volume.ts";
+import { openComplaints } from "./complaints.ts";
 import type { Log } from "./run.ts";
 
 /** The one observer of disks. It looks only while there are claims or volumes, and rarely while none of them moves. */
@@ -30,6 +31,7 @@ const slowMs = 60_000;
 
 export function openDiskPoll({ clock, volumes, log, signal, needed, busy, onChange }: DiskPollOptions): DiskPoll {
   const seen = new Map<string, Volume>();
+  const complaints = openComplaints(log);
   let isComplete = false;
   let rest: AbortController | undefined;
 
@@ -46,12 +48,13 @@ export function openDiskPoll({ clock, volumes, log, signal, needed, busy, onChan
   async function look(): Promise<void> {
     try {
       const { volumes: listed, complete } = await volumes.observe(signal);
+      complaints.over("Disks");
       const isFirst = complete && !isComplete;
       isComplete ||= complete;
       const changed = take(listed, complete);
       if (changed.length > 0 || isFirst) onChange(changed);
     } catch (error) {
-      if (!signal.aborted) log.warn({ error }, `Disks can't be observed: ${String(error)}`);
+      if (!signal.aborted) complaints.failed("Disks", error);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { ObjectKey } from "../api/object.ts";
+import { clusterNotice } from "./events.ts";
 import type { Notice, Reconciler } from "./reconciler.ts";
 
 export const driftKey: ObjectKey = { resource: "drift", namespace: "", name: "all" };
@@ -13,11 +14,5 @@ export const driftReconciler = (): Reconciler<true> => ({
   plan: () => ({ actions: [{ do: "checkDrift" }], againInMs: lookMs }),
 });
 
-/** It belongs to no one object: it is told where `kubectl get events` looks first, and counted while it lasts. */
-export const driftNotice = (message: string): Notice => ({
-  about: { apiVersion: "v1", kind: "Namespace", metadata: { name: "default" } },
-  type: "Warning",
-  reason: "NetworkDrift",
-  message,
-  source: "drover",
-});
+/** Counted while it lasts. */
+export const driftNotice = (message: string): Notice => clusterNotice("NetworkDrift", message);

@@ -80,6 +80,15 @@ export async function tell(client: Client, clock: Clock, notice: Notice): Promis
   }
 }
 
+/** What concerns no one object is told where `kubectl get events` looks first. */
+export const clusterNotice = (reason: string, message: string): Notice => ({
+  about: { apiVersion: "v1", kind: "Namespace", metadata: { name: "default" } },
+  type: "Warning",
+  reason,
+  message,
+  source: "drover",
+});
+
 /** When an Event was last written, or its creation. */
 export const eventTime = (event: Event): string | undefined =>
   event.series?.lastObservedTime ?? event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp;

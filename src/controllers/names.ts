@@ -5,11 +5,12 @@ import type { BalancerState } from "../clouds/balancer.ts";
 import type { NameRecord } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
+import { isTold } from "./events.ts";
 import { type Frontend, findFrontend, frontendRecord, frontendResource, ownerKey, recordKey } from "./frontend.ts";
 import { type NamesBook, podTtlSeconds } from "./names-book.ts";
 import { type NamesOnly, nameOf, servicesNaming } from "./names-only.ts";
 import { isActive, isReady, keyOf } from "./owned.ts";
-import type { Action, Plan, Reconciler } from "./reconciler.ts";
+import type { Action, Notice, Plan, Reconciler } from "./reconciler.ts";
 
 export type NamesWorld = {
   clusterDomain: string;
@@ -21,6 +22,8 @@ export type NamesWorld = {
   state?: BalancerState | undefined;
   /** What was last written, by name, as JSON. */
   written: ReadonlyMap<string, string>;
+  /** What the Service's reader should know and was not told yet. */
+  notices: readonly Notice[];
 };
 
 export type NamesOptions = {
@@ -48,7 +51,7 @@ export const namesReconciler = ({
     namespaces: ({ metadata }) => view.list("services", metadata.name).map(keyOfService),
     [frontendResource]: (object) => recordKey("service", object),
   },
-  observe(key) {
+  observe(key, failure) {
     const { object: found, record } = findFrontend(view, "service", key);
     const service = found?.metadata.deletionTimestamp === undefined ? found : undefined;
     if (!service && !record) return undefined;
@@ -59,9 +62,22 @@ export const namesReconciler = ({
       ? view.list("pods", service.metadata.namespace).filter(({ metadata }) => matches(metadata.labels))
       : [];
     const state = book.state(key.name);
-    return { clusterDomain, service, record, standsForPods, pods, state, written: names.written };
+    const notices = service && failure !== undefined ? [failureNotice(service, failure)] : [];
+    return {
+      ...{ clusterDomain, service, record, standsForPods, pods, state },
+      written: names.written,
+      notices: notices.filter((notice) => !isTold(view, notice)),
+    };
   },
   plan: planNames,
+});
+
+const failureNotice = (about: Service, failure: string): Notice => ({
+  about,
+  type: "Warning",
+  reason: "SyncNameFailed",
+  message: `The Service's name can't be written: ${failure}`,
+  source: "names-controller",
 });
 
 const keyOfService = (service: Service): ObjectKey => ownerKey("service", service);
@@ -81,7 +97,8 @@ export function planNames(world: NamesWorld): Plan {
   const dropped = known.filter((name) => !names.includes(name));
   const removals = dropped.map((name): NameRecord => ({ name, type: "A", values: [], ttlSeconds: 0 }));
   const changed = [...wanted, ...removals].filter((each) => written.get(each.name) !== JSON.stringify(each));
-  const actions: Action[] = changed.length > 0 ? [{ do: "changeNames", records: changed }] : [];
+  const actions = world.notices.map((notice): Action => ({ do: "tell", notice }));
+  if (changed.length > 0) actions.push({ do: "changeNames", records: changed });
   if (dropped.length > 0) actions.push(writeNames(record, names));
   return { actions };
 }

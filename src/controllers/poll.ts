@@ -2,7 +2,8 @@ import type { Clock } from "../base/clock.ts";
 import type { BalancerState } from "../clouds/balancer.ts";
 import type { Cloud, Machine, Offer } from "../clouds/cloud.ts";
 import type { BalancerBook } from "./balancer-book.ts";
-import { isTold, type Log } from "./run.ts";
+import { type Complaints, openComplaints } from "./complaints.ts";
+import type { Log } from "./run.ts";
 import { openSightings, type Sight } from "./sightings.ts";
 
 /** What is known anew: of machines, of balancers, and of machines as targets. */
@@ -26,6 +27,8 @@ export type PollOptions = {
   /** Machines that should be there. */
   expected: () => Iterable<string>;
   onChange: (change: PollChange) => void;
+  /** Balancers could not be looked at, and why. */
+  onUnobserved: (why: string) => Promise<void>;
   /** Machines can be listed again after a time in which they could not. */
   onRecovery: () => void;
 };
@@ -59,12 +62,16 @@ function saidBy(states: readonly BalancerState[]): Map<string, [id: string, mach
   return said;
 }
 
-async function pollBalancers({ clock, cloud, book, log, signal }: PollOptions): Promise<BalancerChange> {
+async function pollBalancers(
+  { clock, cloud, book, signal, onUnobserved }: PollOptions,
+  complaints: Complaints,
+): Promise<BalancerChange> {
   const startedMs = clock.monotonicMs();
   try {
     const before = saidBy(book.states());
     const { balancers, complete } = await cloud.balancers.observe(signal);
     const isFirst = complete && book.completeMs() === undefined;
+    complaints.over("Balancers");
     book.observed(balancers, startedMs, complete);
     const after = saidBy(book.states());
     const keys = [...new Set([...before.keys(), ...after.keys()])];
@@ -75,7 +82,8 @@ async function pollBalancers({ clock, cloud, book, log, signal }: PollOptions): 
       targetIds: [...new Set(told.flatMap(([, machineId]) => machineId || []))],
     };
   } catch (error) {
-    if (!signal.aborted && !isTold(error)) log.warn({ error }, `Balancers can't be observed: ${String(error)}`);
+    if (!signal.aborted) await onUnobserved(error instanceof Error ? error.message : String(error));
+    if (!signal.aborted) complaints.failed("Balancers", error);
     return { balancerIds: [], targetIds: [] };
   }
 }
@@ -83,6 +91,7 @@ async function pollBalancers({ clock, cloud, book, log, signal }: PollOptions): 
 export function openPoll(options: PollOptions): Poll {
   const { clock, cloud, log, signal } = options;
   const sightings = openSightings();
+  const complaints = openComplaints(log);
   let offers: { list: readonly Offer[]; atMs: number } | undefined;
   let rest: AbortController | undefined;
   let kicked = false;
@@ -90,11 +99,12 @@ export function openPoll(options: PollOptions): Poll {
   async function pollMachines(): Promise<{ machineIds: string[]; complete: boolean }> {
     try {
       const { machines, complete } = await cloud.machines.observe(signal);
+      complaints.over("Machines");
       const changed = sightings.take(machines, complete, options.expected(), clock.monotonicMs());
       if (sightings.massAbsence()) log.warn({}, "Many machines are missing at once: nothing is replaced for that.");
       return { machineIds: changed, complete };
     } catch (error) {
-      if (!signal.aborted && !isTold(error)) log.warn({ error }, `Machines can't be observed: ${String(error)}`);
+      if (!signal.aborted) complaints.failed("Machines", error);
       return { machineIds: [], complete: false };
     }
   }
@@ -111,7 +121,7 @@ export function openPoll(options: PollOptions): Poll {
   async function loop(): Promise<void> {
     let wasComplete = true;
     while (!signal.aborted) {
-      const [machines, change] = await Promise.all([pollMachines(), pollBalancers(options)]);
+      const [machines, change] = await Promise.all([pollMachines(), pollBalancers(options, complaints)]);
       if (signal.aborted) return;
       options.onChange({ machineIds: machines.machineIds, ...change });
       if (machines.complete && !wasComplete) options.onRecovery();

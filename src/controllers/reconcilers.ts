@@ -10,6 +10,7 @@ import { type ApiAddress, apiServiceReconciler } from "./api-service.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import type { BindingOptions } from "./bindings.ts";
 import type { Claims } from "./claims.ts";
+import { denialsKey, denialsReconciler } from "./denials.ts";
 import { deploymentReconciler } from "./deployments.ts";
 import type { DiskPoll } from "./disk-poll.ts";
 import { disruptionReconciler } from "./disruption.ts";
@@ -103,6 +104,8 @@ export function startReconcilers(parts: Parts, run: Run) {
   run(apiServiceReconciler(view, parts.apiAddress), 1);
   run(expiryReconciler(view), 1).add(expiryKey);
   if (parts.cloud.drift) run(driftReconciler(), 1).add(driftKey);
+  const { denials } = parts.cloud;
+  if (denials) run(denialsReconciler(view, denials), 1).add(denialsKey);
   run(ephemeralVolumeReconciler(view), 4);
   run(endpointsReconciler(view), 8, endpointsPauseMs);
   run(disruptionReconciler(view), 8, countingPauseMs);

@@ -77,11 +77,17 @@ export function runReconciler<World>(reconciler: Reconciler<World>, options: Run
   /** What is not permitted is told where its victim is looked at, too, if there is an object that is one. */
   async function tellDenied(key: ObjectKey, message: string): Promise<void> {
     const about = client.view.get(key.resource, key.namespace, key.name);
-    if (about === undefined) return;
+    if (about === undefined || isNamedOn(about, message)) return;
     const source = `${reconciler.name}-controller`;
     const notice = { about, type: "Warning", reason: "NotPermitted", message, source } as const;
     await act({ do: "tell", notice }, signal).catch(() => undefined);
   }
+
+  /** Its controller has told it in words of its own. */
+  const isNamedOn = ({ metadata }: KubeObject, said: string): boolean =>
+    client.view
+      .list("events", metadata.namespace || "default")
+      .some(({ involvedObject, message = "" }) => involvedObject.uid === metadata.uid && message.includes(said));
 
   const queue = new WorkQueue({ clock, signal, concurrency, pauseMs, work });
   return {

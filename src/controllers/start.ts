@@ -19,6 +19,7 @@ import { type ControllerOptions, type Run, startReconcilers } from "./reconciler
 import { openRoster } from "./roster.ts";
 import { openRoutes } from "./routes.ts";
 import { anyResource, type Runner, runReconciler } from "./run.ts";
+import { unobservedNotices } from "./unobserved.ts";
 
 export type Controllers = {
   /** Everything that the provider has for this cluster has been seen once: nothing that was lost is made twice. */
@@ -58,6 +59,9 @@ export function startControllers(options: ControllerOptions): Controllers {
     busy: () => roster.isBusy() || runners.some((runner) => !runner.idle()),
     expected: roster.machineIds,
     onChange: (change) => route.polled(change),
+    onUnobserved: async (why) => {
+      for (const notice of unobservedNotices(why, shared)) await act({ do: "tell", notice }, signal);
+    },
     onRecovery: retry,
   });
   const disks = openDiskPoll({

@@ -27,6 +27,7 @@ const world = (more: Partial<NamesWorld>): NamesWorld => ({
   standsForPods: false,
   pods: [],
   written: new Map(),
+  notices: [],
   ...more,
 });
 const pod = (podIP: string, ready = true, hostname?: string): Pod => ({

@@ -3,6 +3,7 @@ import type { Cloud } from "../cloud.ts";
 import type { AwsClients, Send } from "./api.ts";
 import { openAwsBalancers } from "./balancers.ts";
 import { openSend } from "./call.ts";
+import { openDenials } from "./denials.ts";
 import { openImages } from "./images.ts";
 import { openLaunchTemplates } from "./launch-template.ts";
 import { openMachines } from "./machines.ts";
@@ -67,11 +68,13 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
   const { clients, clock, cluster, region, onWarning, onResume, refresh } = options;
   const tags = checkUserTags(options.tags ?? {});
   const { vpcId, subnetIds, publicAddresses, cacheDir, rateFactor } = options;
+  const denials = openDenials(clock);
   const send = openSend(clients, clock, {
     onPause: (message) => onWarning(`${message} Nothing is launched or ended until then; what serves goes on.`),
     ...(onResume && { onResume }),
     ...(refresh && { refresh }),
     ...(rateFactor !== undefined && { rateFactor }),
+    onDenied: denials.note,
   });
   const networks = openNetworks(send, clock, {
     cluster,
@@ -110,6 +113,7 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
     network: networks.find,
     publicAddress: (machineId) => poller.known().find(({ id }) => id === machineId)?.publicAddress,
     drift: groups.drift,
+    denials: denials.list,
     async removeRest(signal) {
       await templates.remove(signal);
       await groups.remove(signal);
