@@ -34,8 +34,8 @@ export type BalancersOptions = {
 type Entry = { plan: BalancerPlan; built?: string; drift?: string };
 
 const remainsMs = 10_000;
-/** Failures of looking that are so far apart are two troubles. */
-const overMs = 120_000;
+/** Failures of looking that are so far apart are two troubles: more than two sweeps. */
+const overMs = 900_000;
 
 export const openAwsBalancers = (options: BalancersOptions): Balancers => {
   const balancers = new AwsBalancers(options);
