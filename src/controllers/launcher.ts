@@ -67,7 +67,7 @@ export type LauncherOptions = {
   view: View;
   roster: Roster;
   poll: Pick<Poll, "offers">;
-  memory: Pick<Memory, "losses">;
+  memory: Pick<Memory, "losses" | "poorPools">;
   claims: Pick<Claims, "machineOf">;
   images: Pick<MachineImages, "lookupOf" | "imageOf">;
   random: Random;
@@ -123,6 +123,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
         offers: poll.offers(),
         records: view.list("launches.drover.dev"),
         losses: [...options.memory.losses.values()],
+        poorPools: options.memory.poorPools,
         machinesMax,
         usdPerHourMax,
         idPrefix: `l-${suffix(random, 10)}`,
@@ -195,8 +196,7 @@ function sorted(waiting: readonly Pod[], options: LauncherOptions) {
 export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
   if (world.lookups.length > 0)
     return { actions: world.lookups.map((lookup) => ({ do: "lookUpImage", lookup })), againInMs: 0 };
-  if (world.claims.length > 0)
-    return { actions: world.claims.map((claim) => claimRecord(claim, world.cluster, nowMs)), againInMs: 0 };
+  if (world.claims.length > 0) return planClaims(world, nowMs);
   if (world.gatherLeftMs > 0) return { actions: [], againInMs: world.gatherLeftMs };
   const refusedEarly = world.broken.flatMap(({ pod, message }) => refuse(pod, message, nowMs));
   if (world.waiting.length === 0) return { actions: refusedEarly };
@@ -212,9 +212,10 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
     offers: world.offers.list,
     underway: underway(world.records),
     ...world.surroundings,
-    skipped: skippedPools(world.records, nowMs),
+    skipped: skippedPools(world, nowMs),
     zoneCounts: zoneCounts(world.records),
-    machinesLeft: world.machinesMax - living,
+    machines: living,
+    machinesMax: world.machinesMax,
     ...(world.usdPerHourMax !== undefined && {
       spending: { usdPerHourMax: world.usdPerHourMax, usdPerHour: usdPerHour(world.records, world.offers.list) },
     }),
@@ -227,6 +228,12 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
   ];
   const waits = [...(refused.length > 0 ? [retryMs] : []), ...(againInMs === undefined ? [] : [againInMs])];
   return { actions, ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
+}
+
+/** The labels and the price of a machine are those of its offer; where none can be had, it is claimed without. */
+function planClaims({ claims, cluster, offers, failure }: LauncherWorld, nowMs: number): Plan {
+  if (!offers && failure === undefined) return { actions: [{ do: "refreshOffers" }], againInMs: 0 };
+  return { actions: claims.map((claim) => claimRecord(claim, cluster, offers?.list ?? [], nowMs)), againInMs: 0 };
 }
 
 /** Says on the Pod why it waits, once per message. */

@@ -31,6 +31,10 @@ export function choiceSentence(offer: Offer, need: Amount, count: number, cheape
   return `${head}: of ${among}; ${named(cheapest)} at ${dollars(cheapest.priceUsdPerHour)}/h was passed over: ${why()}`;
 }
 
+/** Why the limit forbids a machine more. */
+export const tooMany = (machines: number, machinesMax: number): string =>
+  `the limit on machines of this cluster is reached: it has ${machines} of at most ${machinesMax} machines (--max-machines)`;
+
 /** Why the budget forbids a machine, with its numbers. */
 export const overBudget = (offer: Offer, usdPerHour: number, usdPerHourMax: number): string =>
   `the limit of ${dollars(usdPerHourMax)}/h of this cluster is reached: its machines cost ${dollars(usdPerHour)}/h, and ${named(offer)} costs ${dollars(offer.priceUsdPerHour)}/h more (--max-usd-per-hour)`;

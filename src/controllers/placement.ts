@@ -1,8 +1,8 @@
 import type { Pod } from "../api/types.gen.ts";
 import type { MachineTemplate, Offer, Placement } from "../clouds/cloud.ts";
-import { type Ledger, openLedger, poolOf, type Underway } from "./ledger.ts";
+import { type Ledger, openLedger, placementOf, poolOf, type Underway } from "./ledger.ts";
 import { type NamespaceLabels, type Neighbours, openNeighbours, type Seat } from "./neighbours.ts";
-import { choiceSentence, overBudget, refusalSentence } from "./placement-words.ts";
+import { choiceSentence, overBudget, refusalSentence, tooMany } from "./placement-words.ts";
 import { type Bucket, type Demand, type Group, grouping, headOf, labelsOf, shortagesOf } from "./selection.ts";
 
 export type PlacementWorld = {
@@ -17,8 +17,10 @@ export type PlacementWorld = {
   /** Pods that have a machine, for those that look at their neighbours; see `looksAround`. */
   seats?: readonly Seat[];
   namespaces?: NamespaceLabels;
-  /** How many machines more the budget allows. */
-  machinesLeft: number;
+  /** Machines that there are, calls under way included. Default: 0. */
+  machines?: number;
+  /** As many as there may be. */
+  machinesMax: number;
   /** What machines may cost together, and what those that there are do. Absent: no limit. */
   spending?: { usdPerHourMax: number; usdPerHour: number };
 };
@@ -56,7 +58,7 @@ export function place(world: PlacementWorld): Placed {
   const groupFor = grouping(offers, skipped, neighbours.keys);
   const waves = new Map<string, Wave & { pods: Pod[] }>();
   const refused: { pod: Pod; message: string }[] = [];
-  let budget = world.machinesLeft;
+  let { machines = 0 } = world;
   const { usdPerHourMax = Number.POSITIVE_INFINITY } = world.spending ?? {};
   let usdPerHour = world.spending?.usdPerHour ?? 0;
   for (const demand of demands.toSorted((a, b) => priorityOf(b) - priorityOf(a))) {
@@ -65,12 +67,12 @@ export function place(world: PlacementWorld): Placed {
     const { best, obstacles } = choose(demand, group, ledger, neighbours, counts);
     if (!best) {
       refused.push({ pod, message: refusal(demand, group, obstacles, ledger, offers.length) });
-    } else if (budget < 1) {
-      refused.push({ pod, message: "the limit on machines of this cluster is reached" });
+    } else if (machines >= world.machinesMax) {
+      refused.push({ pod, message: tooMany(machines, world.machinesMax) });
     } else if (usdPerHour + best.offer.priceUsdPerHour > usdPerHourMax) {
       refused.push({ pod, message: overBudget(best.offer, usdPerHour, usdPerHourMax) });
     } else {
-      budget--;
+      machines++;
       usdPerHour += best.offer.priceUsdPerHour;
       ledger.take(best.offer, template);
       const zone = `${owner}/${best.offer.zone}`;
@@ -147,9 +149,7 @@ function addToWave(
   offer: Offer,
   reason: () => string,
 ): void {
-  const { type, zone, capacityType, labels, priceUsdPerHour } = offer;
-  const price = priceUsdPerHour > 0 && { priceUsdPerHour };
-  const placement = { type, zone, capacityType, ...(labels && { labels }), ...price };
+  const placement = placementOf(offer);
   for (let number = 0; ; number++) {
     const id = [owner, template.hash, poolOf(placement), number].join("\n");
     const wave = waves.get(id) ?? { owner, template, placement, pods: [], reason: reason() };

@@ -141,7 +141,7 @@ test("without room a Pod waits and says why, and runs when there is room", async
   expect(waiting?.status?.conditions?.find(({ type }) => type === "PodScheduled")).toMatchObject({
     status: "False",
     reason: "Unschedulable",
-    message: "the limit on machines of this cluster is reached",
+    message: "the limit on machines of this cluster is reached: it has 1 of at most 1 machines (--max-machines)",
   });
   expect(cluster.events("FailedScheduling").length).toBe(1);
   await cluster.client.delete({ resource: "pods", namespace: "default", name: "one" }, {});

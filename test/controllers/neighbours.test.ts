@@ -53,7 +53,7 @@ function placed(count: number, spec: Spec, seats: Seat[] = [], more: Partial<Pla
     offers: cheapA,
     skipped: new Set<string>(),
     zoneCounts: new Map(),
-    machinesLeft: 100,
+    machinesMax: 100,
     seats,
   };
   const { waves, refused } = place({ ...world, ...more });
@@ -135,7 +135,7 @@ test("a revision spreads by itself with matchLabelKeys", () => {
   const old = [seat("web", "b", {}, labels("1")), seat("web", "c", {}, labels("1"))];
   const spec = spread({ matchLabelKeys: ["hash"] });
   const demand = { pod: pod("web", spec, labels("2")), owner: "web", template };
-  const world = { offers: cheapA, skipped: new Set<string>(), zoneCounts: new Map(), machinesLeft: 9, seats: old };
+  const world = { offers: cheapA, skipped: new Set<string>(), zoneCounts: new Map(), machinesMax: 9, seats: old };
   const zones = place({ ...world, demands: [demand, demand, demand] }).waves.map(({ placement }) => placement.zone);
   expect(zones.sort()).toEqual(["a", "b", "c"]);
 });
@@ -143,7 +143,7 @@ test("a revision spreads by itself with matchLabelKeys", () => {
 test("any label of the offers divides them into domains", () => {
   const racks = [offer("a", 1, "x", { rack: "1" }), offer("a", 2, "y", { rack: "2" })];
   const demands = [1, 2].map(() => ({ pod: pod("web", spread({ topologyKey: "rack" })), owner: "web", template }));
-  const world = { offers: racks, skipped: new Set<string>(), zoneCounts: new Map(), machinesLeft: 9 };
+  const world = { offers: racks, skipped: new Set<string>(), zoneCounts: new Map(), machinesMax: 9 };
   expect(place({ ...world, demands }).waves.map(({ placement }) => placement.type)).toEqual(["x", "y"]);
 });
 
@@ -159,7 +159,7 @@ test.for([
     offers: [offer("a"), offer("b")],
     skipped: new Set<string>(),
     zoneCounts: new Map(),
-    machinesLeft: 9,
+    machinesMax: 9,
   };
   const { refused } = place({ ...world, seats, demands: [{ pod: pod("web", spec), owner: "web", template }] });
   expect(refused.map(({ message }) => message)).toEqual([

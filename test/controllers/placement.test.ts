@@ -44,7 +44,7 @@ const world = (more: Partial<PlacementWorld>): PlacementWorld => ({
   ],
   skipped: new Set(),
   zoneCounts: new Map(),
-  machinesLeft: 100,
+  machinesMax: 100,
   ...more,
 });
 const left = (machines: number) => ({ machines, cpuMillis: 0, memoryBytes: 0 });
@@ -96,7 +96,7 @@ test.for([
     },
     "g/a×1",
   ],
-  ["the budget ends the placing", { demands: demands(3), machinesLeft: 1 }, "small/a×1 refused refused"],
+  ["the budget ends the placing", { demands: demands(3), machinesMax: 1 }, "small/a×1 refused refused"],
   [
     "a quota is shared out once",
     { demands: demands(2), offers: [offer("small", "a", { left: { machines: 1, cpuMillis: 0, memoryBytes: 0 } })] },
@@ -119,7 +119,7 @@ test.for([
     "more than a hundred are several calls",
     {
       demands: demands(150),
-      machinesLeft: 999,
+      machinesMax: 999,
       offers: [offer("x", "a", { left: { machines: 500, cpuMillis: 0, memoryBytes: 0 } })],
     },
     "x/a×100 x/a×50",
@@ -213,7 +213,7 @@ test("Pods of higher priority come first, those of equal priority in their order
   const queue = [0, 5, 0, 9].map((priority, index) => ({
     ...{ pod: pod(`p${index}-${priority}`, { priority }), owner: "web", template: template() },
   }));
-  const { waves } = place(world({ demands: queue, machinesLeft: 3, offers: [offer("small", "a")] }));
+  const { waves } = place(world({ demands: queue, machinesMax: 3, offers: [offer("small", "a")] }));
   expect(waves.flatMap(({ pods }) => pods.map(({ metadata }) => metadata.name))).toEqual(["p3-9", "p1-5", "p0-0"]);
 });
 
@@ -321,7 +321,7 @@ test("a thousand Pods of fifty sizes find their machines among five thousand off
   );
   const many = demands(1_000).map((demand, index) => ({ ...demand, template: template(1, 500 + (index % 50)) }));
   const before = process.cpuUsage();
-  const { waves } = place(world({ demands: many, offers, machinesLeft: 2_000 }));
+  const { waves } = place(world({ demands: many, offers, machinesMax: 2_000 }));
   const { user, system } = process.cpuUsage(before);
   expect(waves.reduce((sum, { pods }) => sum + pods.length, 0)).toBe(1_000);
   // About 0.05 s; looking at every offer for every Pod would take many times the bound.

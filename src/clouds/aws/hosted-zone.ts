@@ -45,7 +45,8 @@ export async function findZone(options: ZoneOptions, signal?: AbortSignal): Prom
   if (id === undefined) {
     throw new DroverError(
       "CLOUD_INVALID",
-      `The VPC ${vpcId} has no private hosted zone ${domain}: make one with the Terraform module in infra/, or let drover make it.`,
+      `The VPC ${vpcId} has no private hosted zone ${domain}: ` +
+        "`drover serve --create-zone` makes it, as does the Terraform module in infra/; --domain names another.",
       { domain },
     );
   }
@@ -55,7 +56,7 @@ export async function findZone(options: ZoneOptions, signal?: AbortSignal): Prom
   if (owner !== undefined && owner !== cluster) {
     throw new DroverError(
       "CLOUD_INVALID",
-      `The private hosted zone ${domain} (${id}) belongs to the cluster ${owner}: give this one another --cluster-domain.`,
+      `The private hosted zone ${domain} (${id}) belongs to the cluster ${owner}: give this one another --domain.`,
       { domain },
     );
   }
