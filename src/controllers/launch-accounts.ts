@@ -2,6 +2,7 @@ import type { Offer } from "../clouds/cloud.ts";
 import type { LaunchRecord } from "../registry/view.ts";
 import { ownerAnnotation } from "./launch-records.ts";
 import { poolOf, type Underway } from "./ledger.ts";
+import { poolRestMs } from "./memory.ts";
 import { timeMs } from "./owned.ts";
 import type { Demand } from "./selection.ts";
 
@@ -11,10 +12,9 @@ export type LaunchHistory = {
   records: readonly LaunchRecord[];
   /** Machines that ended before they served, lately: whose, and when. */
   losses: readonly { owner: string; atMs: number }[];
+  /** Pools that took machines back for want of capacity, and when. */
+  poorPools: ReadonlyMap<string, number>;
 };
-
-/** A pool without capacity is left alone for so long. */
-const skipMs = 180_000;
 
 const ownerUidOf = (record: LaunchRecord): string => record.metadata.annotations?.[ownerAnnotation] ?? "";
 /** Machines that a launch has given or may yet give. */
@@ -66,13 +66,14 @@ export function backoff(world: LaunchHistory, nowMs: number) {
   };
 }
 
-/** Pools that had no capacity, or gave less than they were asked for. */
-export function skippedPools(records: readonly LaunchRecord[], nowMs: number): Set<string> {
+/** Pools that had no capacity, gave less than they were asked for, or took back what they gave. */
+export function skippedPools({ records, poorPools }: LaunchHistory, nowMs: number): Set<string> {
   const poor = records.filter(({ spec, status }) => {
     const isShort = status?.done === true && status.machines.length < spec.slots.length;
-    return isShort && timeMs(spec.requestedAt) + skipMs > nowMs;
+    return isShort && timeMs(spec.requestedAt) + poolRestMs > nowMs;
   });
-  return new Set(poor.map(({ spec }) => poolOf(spec.placement)));
+  const takers = [...poorPools].flatMap(([pool, atMs]) => (atMs + poolRestMs > nowMs ? pool : []));
+  return new Set([...poor.map(({ spec }) => poolOf(spec.placement)), ...takers]);
 }
 
 /** What calls under way are about to take of the offers. */

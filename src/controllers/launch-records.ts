@@ -1,8 +1,10 @@
 import type { KubeObject } from "../api/object.ts";
 import { assert } from "../base/assert.ts";
 import { rfc3339 } from "../base/clock.ts";
+import type { Offer } from "../clouds/cloud.ts";
 import type { LaunchRecord } from "../registry/view.ts";
 import { type Claimable, ownerOf } from "./claims.ts";
+import { placementOf, poolOf } from "./ledger.ts";
 import type { Wave } from "./placement.ts";
 import type { Action } from "./reconciler.ts";
 import type { Demand } from "./selection.ts";
@@ -33,9 +35,16 @@ export function launchOf(wave: Wave, cluster: string, id: string, nowMs: number)
 }
 
 /** The record that a machine would have, had it not been lost: a launch of its own that is done. */
-export function claimRecord({ demand, machine }: MachineClaim, cluster: string, nowMs: number): Action {
+export function claimRecord(
+  { demand, machine }: MachineClaim,
+  cluster: string,
+  offers: readonly Offer[],
+  nowMs: number,
+): Action {
   const { pod, owner, template } = demand;
   const { type, zone, capacityType = "on-demand", launchId, claim } = machine;
+  const placement = { type, zone, capacityType };
+  const offer = offers.find((each) => poolOf(each) === poolOf(placement));
   const object: LaunchRecord & KubeObject = {
     apiVersion: "drover.dev/v1",
     kind: "Launch",
@@ -44,7 +53,7 @@ export function claimRecord({ demand, machine }: MachineClaim, cluster: string, 
       id: launchId,
       cluster,
       template,
-      placement: { type, zone, capacityType },
+      placement: offer ? placementOf(offer) : placement,
       slots: [claim.podUid],
       owner: claim.owner,
       names: [claim.podName],

@@ -13,6 +13,12 @@ type Left = { machines: number; cpuMillis: number; memoryBytes: number };
 /** Machines of the same type, zone and capacity type come from one pool. */
 export const poolOf = ({ type, zone, capacityType }: Placement): string => `${type}/${zone}/${capacityType}`;
 
+/** What a launch keeps of the offer that it takes. */
+export function placementOf({ type, zone, capacityType, labels, priceUsdPerHour }: Offer): Placement {
+  const price = priceUsdPerHour > 0 && { priceUsdPerHour };
+  return { type, zone, capacityType, ...(labels && { labels }), ...price };
+}
+
 /** What is left of types and quotas while a plan hands it out. */
 export type Ledger = {
   /** Why there is no room for a machine more, as the words after a number of offers; absent: there is. */

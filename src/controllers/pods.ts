@@ -3,9 +3,11 @@ import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { PersistentVolume, Pod, Service } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Boxes } from "../clouds/box.ts";
+import type { Machine } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import { balancersFor, doorsOf, gatedBy } from "./gates.ts";
+import { poolOf } from "./ledger.ts";
 import { canBeSpared, planNotice } from "./machine-notice.ts";
 import { planStopped } from "./machine-stop.ts";
 import type { Memory } from "./memory.ts";
@@ -55,6 +57,10 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
     const machineId = seat?.machine?.id ?? "";
     const { machine = seat?.machine, gone, cause, stoodStillMs } = poll.sight(machineId);
     if (gone && !isFinished(pod) && !pod.status?.startTime) noteLoss(pod, options);
+    const { notice } = boxes.contact(machineId)?.report ?? {};
+    if (machine && (notice?.kind === "interruption" || (gone && wantOfCapacity.test(cause ?? "")))) {
+      notePool(machine, options);
+    }
     const sent = memory.sourcesSent.get(machineId);
     return {
       pod,
@@ -111,6 +117,15 @@ function noteLoss({ metadata }: Pod, { memory, clock }: PodOptions): void {
   const { uid = "" } = metadata;
   if (memory.losses.has(uid)) return;
   memory.losses.set(uid, { owner: controllerOf(metadata)?.uid ?? uid, atMs: clock.wallMs() });
+}
+
+/** In the provider's words: `Server.InsufficientInstanceCapacity`, `Server.SpotInstanceTermination`. */
+const wantOfCapacity = /capacity|spot/i;
+
+/** A pool that takes a machine back has nothing for the next one either. */
+function notePool({ type, zone, capacityType = "on-demand" }: Machine, { memory, clock }: PodOptions): void {
+  const pool = poolOf({ type, zone, capacityType });
+  if (!memory.poorPools.has(pool)) memory.poorPools.set(pool, clock.wallMs());
 }
 
 /** The Pod that has this machine. */

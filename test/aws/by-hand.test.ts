@@ -127,15 +127,23 @@ test("without credentials there is one message, and no call but one in ten secon
   expect(launches(cluster)).toBe(0);
 });
 
-test("an AMI of the wrong architecture is refused by name on the Pod", async () => {
+test.for([
+  ["amd64", 0],
+  [undefined, 1],
+] as const)("an AMI for arm64, the Pod's architecture: %s", async ([architecture, machines]) => {
   const cluster = await opened();
-  const ami = [...cluster.world.images.values()].find(({ architecture }) => architecture === "arm64");
+  const ami = [...cluster.world.images.values()].find((image) => image.architecture === "arm64");
   const object = webDeployment(1, ami?.id ?? "");
-  await cluster.client.create("deployments.apps", object as never, manager);
+  const { template } = object.spec as { template: { spec: object } };
+  const nodeSelector = { "kubernetes.io/arch": architecture };
+  const spec = { ...template.spec, ...(architecture && { nodeSelector }) };
+  const chosen = { ...object, spec: { ...(object.spec as object), template: { ...template, spec } } };
+  await cluster.client.create("deployments.apps", chosen as never, manager);
   await cluster.clock.advance(600_000);
   const said = [...warned(cluster), ...unscheduled(cluster)].join("\n");
-  expect(said).toMatch(new RegExp(`${ami?.id}.*arm64`));
-  expect(launches(cluster)).toBe(0);
+  if (architecture) expect(said).toMatch(new RegExp(`${ami?.id}.*arm64`));
+  else expect(said).not.toMatch(/arm64/);
+  expect(launches(cluster)).toBe(machines);
 });
 
 test("a certificate that doesn't exist is named on the Service", async () => {

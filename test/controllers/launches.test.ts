@@ -3,6 +3,7 @@ import type { Pod } from "../../src/api/types.gen.ts";
 import type { Launch, Machine, Offer } from "../../src/clouds/cloud.ts";
 import { type LauncherWorld, planLaunches } from "../../src/controllers/launcher.ts";
 import { type Berth, type LaunchWorld, planLaunch } from "../../src/controllers/launches.ts";
+import { poolOf } from "../../src/controllers/ledger.ts";
 import type { Action, Plan } from "../../src/controllers/reconciler.ts";
 import type { LaunchRecord } from "../../src/registry/view.ts";
 
@@ -158,6 +159,7 @@ describe("the launcher", () => {
     offers: { list: [offer], ageMs: 0 },
     records: [],
     losses: [],
+    poorPools: new Map(),
     gatherLeftMs: 0,
     machinesMax: 100,
     idPrefix: "l-x",
@@ -165,6 +167,8 @@ describe("the launcher", () => {
   });
   const failed = (code: string, secondsAgo: number) =>
     recordOf(["p0"], { done: true, machines: [], failure: { code, message: `${code} said so` } }, secondsAgo);
+
+  const poorSince = (seconds: number) => new Map([[poolOf(placement), nowMs - seconds * 1_000]]);
 
   test.for<[string, Partial<LauncherWorld>, string, number | undefined]>([
     ["writes one record for what belongs together", {}, "create, tell MachineChosen, tell MachineChosen", undefined],
@@ -183,6 +187,13 @@ describe("the launcher", () => {
     [
       "for three minutes",
       { records: [failed("CLOUD_CAPACITY", 181)] },
+      "create, tell MachineChosen, tell MachineChosen",
+      undefined,
+    ],
+    ["and one that took a machine back", { poorPools: poorSince(60) }, "write p0, write p1", 15_000],
+    [
+      "for three minutes, too",
+      { poorPools: poorSince(181) },
       "create, tell MachineChosen, tell MachineChosen",
       undefined,
     ],
