@@ -25,6 +25,8 @@ export type ControlPlaneOptions = ProviderOptions & {
   machinesMax?: number;
   /** What they may cost together. */
   usdPerHourMax?: number;
+  /** Services of type ClusterIP have no balancer where neither they nor their Namespace ask for one. */
+  namesByDefault?: boolean;
 };
 
 export type ControlPlane = {
@@ -63,6 +65,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     ...(options.machinesMax !== undefined && { machinesMax: options.machinesMax }),
     ...(options.usdPerHourMax !== undefined && { usdPerHourMax: options.usdPerHourMax }),
     ...(imageReference !== undefined && { imageReference }),
+    namesByDefault: options.namesByDefault ?? false,
     ...(platformsOf && { platformsOf }),
     ...(options.cloud === "aws" && { clusterDomain: options.aws.domain }),
     rootCertificate: identity.authority,

@@ -21,6 +21,7 @@ type Options = {
   templates?: string;
   maxMachines: number;
   maxUsdPerHour?: number;
+  balancer: "own" | "names";
   logLevel: string;
 } & AwsFlags;
 
@@ -46,6 +47,11 @@ export const serveCommand = (): Command =>
       "what all machines may cost together; balancers and disks are not counted",
       number(0, 1_000_000),
     )
+    .addOption(
+      new Option("--balancer <what>", "of a Service of type ClusterIP that says nothing: its own, or only names")
+        .choices(["own", "names"])
+        .default("own"),
+    )
     .option("--cold", "boot every machine instead of cloning a saved one (--cloud local)", false)
     .addOption(
       new Option("--log-level <level>", "how much is logged")
@@ -62,6 +68,7 @@ async function serve(options: Options): Promise<void> {
   const templates = options.templates === undefined ? {} : { templatesDir: resolve(options.templates) };
   const plane = await openControlPlane({
     ...{ paths, cloud, port, speed, cold, machinesMax, ...templates, aws: options },
+    namesByDefault: options.balancer === "names",
     ...(options.maxUsdPerHour !== undefined && { usdPerHourMax: options.maxUsdPerHour }),
     clock: systemClock,
     log,

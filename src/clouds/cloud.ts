@@ -140,6 +140,8 @@ export type Surroundings = {
   nameservers: readonly string[];
   /** `host:port` of a registry that holds the user's images, asked before the image's own. */
   registryMirror?: string;
+  /** Nobody answers at the cluster addresses of Services: only their names lead to them. Absent: somebody does. */
+  namesOnly?: boolean;
 };
 
 /** An action (`ec2:RunInstances`) that the provider does not permit, and its own sentence about it. */

@@ -20,8 +20,11 @@ const namespace = "default";
 export const apiClusterAddress = "10.96.0.1";
 const labels = { component: "apiserver", provider: "kubernetes" };
 const sliceResource = "endpointslices.discovery.k8s.io";
-const own = ({ metadata }: KubeObject) =>
-  metadata.name === name && metadata.namespace === namespace ? [{ resource: "services", namespace, name }] : [];
+const own = (object: KubeObject) => (isApi(object) ? [{ resource: "services", namespace, name }] : []);
+
+/** Whether it is the Service, or what goes with it, by which Pods know the API. */
+export const isApi = ({ metadata }: Pick<KubeObject, "metadata">): boolean =>
+  metadata.name === name && metadata.namespace === namespace;
 
 /** The Service by which Pods know the API: always there, whatever becomes of its endpoints. */
 export const apiServiceReconciler = (view: View, api: ApiAddress | undefined): Reconciler<ApiServiceWorld> => ({

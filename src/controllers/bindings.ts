@@ -4,6 +4,7 @@ import type { Cloud, Surroundings } from "../clouds/cloud.ts";
 import { bindingFor } from "../machines/binding.ts";
 import type { Client } from "../registry/client.ts";
 import type { View } from "../registry/view.ts";
+import { isApi } from "./api-service.ts";
 import { type NamesOnly, nameOf, redirectsOf } from "./names-only.ts";
 
 export type BindingOptions = {
@@ -29,6 +30,7 @@ export function openBindings({
   let surroundings: Surroundings | undefined;
   return async (pod: Pod, machineId: string, address: string): Promise<Binding> => {
     surroundings ??= await cloud.surroundings();
+    const addressless = surroundings.namesOnly === true;
     const redirects = [...redirectsOf(client.view, namesOnly, pod), ...apiRedirects(client.view, apiRoadPort)];
     const binding = bindingFor({
       pod,
@@ -40,7 +42,8 @@ export function openBindings({
       tokenFor: (projection) => tokenFor?.(pod, projection) ?? "",
       serviceHost: ({ name, namespace, clusterIP }) => {
         const service = client.view.get("services", namespace, name);
-        return service && namesOnly(service) ? nameOf(service, clusterDomain) : clusterIP;
+        const hasName = service && (namesOnly(service) || (addressless && !isApi(service)));
+        return hasName ? nameOf(service, clusterDomain) : clusterIP;
       },
     });
     return { ...binding, ...(redirects.length > 0 && { redirects }) };

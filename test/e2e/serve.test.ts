@@ -28,6 +28,24 @@ test("a stopped drover is started again and adopts its machines", { timeout: 90_
   expect((await home.kubectl("1.36", "get deployment web")).out).toMatch(/3\/3/);
 });
 
+test("without balancers by default a Service's containers get its name, and one that asks has a balancer", {
+  timeout: 90_000,
+}, async () => {
+  const home = newHome();
+  await home.serve("--cloud", "sim", "--speed", "100", "--balancer", "names");
+  const ready = async () => {
+    expect((await home.kubectl("1.36", "rollout status deployment/web --timeout=60s")).code).toBe(0);
+    const gates = "get pods -o jsonpath={.items[*].spec.readinessGates[*].conditionType}";
+    return (await home.kubectl("1.36", gates)).out;
+  };
+  await home.kubectl("1.36", "create service clusterip web --tcp=80:8080");
+  await home.kubectl("1.36", "create deployment web --image=web:1");
+  expect(await ready()).toBe("");
+  await home.kubectl("1.36", "annotate service web drover.dev/balancer=own");
+  await home.kubectl("1.36", "rollout restart deployment/web");
+  await expect.poll(ready, { timeout: 30_000 }).toMatch(/^drover\.dev\/balancer-\S+$/);
+});
+
 test("a second drover on the same data is refused with the first one's process id", { timeout: 60_000 }, async () => {
   const home = newHome();
   await home.serve("--cloud", "sim");

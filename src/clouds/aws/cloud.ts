@@ -106,7 +106,7 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
       domain: options.domain ?? "cluster.local",
       createZone: options.createZone ?? false,
     }),
-    surroundings: async () => ({ nameservers: [resolver] }),
+    surroundings: async () => ({ nameservers: [resolver], namesOnly: true }),
     close: async () => options.release?.(),
     region,
     send,
