@@ -14,10 +14,15 @@ data "aws_vpc" "given" {
 }
 
 locals {
-  tags     = merge(var.tags, { "drover.dev/cluster" = var.cluster })
-  make_vpc = var.vpc_id == null
-  zones    = local.make_vpc ? slice(data.aws_availability_zones.here.names, 0, var.zone_count) : []
-  private  = var.private_subnets ? local.zones : []
+  tags = merge(var.tags, { "drover.dev/cluster" = var.cluster })
+  # `drover down` leaves what somebody else ends.
+  group_tags = merge(local.tags, { "drover.dev/kept-by" = "terraform" })
+  make_vpc   = var.vpc_id == null
+  zones      = local.make_vpc ? slice(data.aws_availability_zones.here.names, 0, var.zone_count) : []
+  private    = var.private_subnets ? local.zones : []
+
+  # As the flags of `drover serve` say, on the server too: anything else would be drift.
+  ssh_cidrs = concat(var.operator_cidrs, var.server ? [local.vpc_cidr] : [])
 
   vpc_id   = local.make_vpc ? aws_vpc.made[0].id : data.aws_vpc.given[0].id
   vpc_cidr = local.make_vpc ? var.vpc_cidr : data.aws_vpc.given[0].cidr_block
@@ -127,5 +132,49 @@ resource "aws_route53_zone" "names" {
 
   vpc {
     vpc_id = local.vpc_id
+  }
+}
+
+# The groups that drover looks for by their tag before it makes its own. It adds one for each set of ports that Pods
+# declare, and opens those to the load balancers and to the VPC.
+resource "aws_security_group" "machines" {
+  name        = "drover-${var.cluster}-machines"
+  description = "Machines of ${var.cluster}"
+  vpc_id      = local.vpc_id
+  tags        = merge(local.group_tags, { Name = "drover-${var.cluster}-machines", "drover.dev/security-group" = "machines" })
+
+  dynamic "ingress" {
+    for_each = length(local.ssh_cidrs) > 0 ? [local.ssh_cidrs] : []
+    content {
+      description      = "SSH"
+      from_port        = 22
+      to_port          = 22
+      protocol         = "tcp"
+      cidr_blocks      = [for cidr in ingress.value : cidr if !strcontains(cidr, ":")]
+      ipv6_cidr_blocks = [for cidr in ingress.value : cidr if strcontains(cidr, ":")]
+    }
+  }
+
+  egress {
+    description = "Packages, images, AWS"
+    from_port   = 0
+    to_port     = 0
+    protocol    = "-1"
+    cidr_blocks = ["0.0.0.0/0"]
+  }
+}
+
+resource "aws_security_group" "balancers" {
+  name        = "drover-${var.cluster}-balancers"
+  description = "Load balancers of ${var.cluster}"
+  vpc_id      = local.vpc_id
+  tags        = merge(local.group_tags, { Name = "drover-${var.cluster}-balancers", "drover.dev/security-group" = "balancers" })
+
+  egress {
+    description = "The machines"
+    from_port   = 0
+    to_port     = 0
+    protocol    = "-1"
+    cidr_blocks = ["0.0.0.0/0"]
   }
 }

@@ -25,6 +25,11 @@ output "subnet_ids" {
   value = local.subnet_ids
 }
 
+output "security_group_ids" {
+  description = "What every machine and every load balancer of the cluster is in; drover finds them by their tags."
+  value       = { machines = aws_security_group.machines.id, balancers = aws_security_group.balancers.id }
+}
+
 output "zone_id" {
   description = "The private hosted zone."
   value       = aws_route53_zone.names.zone_id

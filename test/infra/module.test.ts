@@ -1,5 +1,11 @@
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
+import { openSend } from "../../src/clouds/aws/call.ts";
+import { openClients } from "../../src/clouds/aws/clients.ts";
+import { openNetworks } from "../../src/clouds/aws/network.ts";
+import { listRest } from "../../src/clouds/aws/rest.ts";
+import { openSecurityGroups } from "../../src/clouds/aws/security-groups.ts";
 import { type Moto, startMoto } from "../aws/moto.ts";
 import { findTerraform, Terraform } from "./terraform.ts";
 
@@ -22,6 +28,25 @@ const prior = { AWS_ACCESS_KEY_ID: "x", AWS_SECRET_ACCESS_KEY: "x", AWS_REGION: 
 
 /** moto shows neither the security groups of an instance whose interface was spelled out, nor a private zone's VPC. */
 const forgottenByMoto = ["aws_instance.server[0] updated", "aws_route53_zone.names updated"];
+
+/** The cluster's security groups as `drover serve`, started with the module's flags, sees to them. */
+function openGroups(moto: Moto, operatorCidrs: string[]) {
+  for (const [name, value] of Object.entries(moto.env)) vi.stubEnv(name, value);
+  const clients = openClients();
+  onTestFinished(() => {
+    clients.close();
+    vi.unstubAllEnvs();
+  });
+  let aheadMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
+  const send = openSend(clients.clients, clock);
+  const networks = openNetworks(send, clock, { cluster: "web" });
+  const groups = openSecurityGroups(send, clock, networks, { cluster: "web", operatorCidrs });
+  const skip = (ms: number) => {
+    aheadMs += ms;
+  };
+  return { send, groups, skip };
+}
 
 describe.skipIf(program === undefined)("with terraform", () => {
   let moto: Moto;
@@ -58,6 +83,17 @@ describe.skipIf(program === undefined)("with terraform", () => {
     expect(outputs.policy_arns.value.length).toBe(2);
     expect(outputs.pod_instance_profiles.value).toEqual({ s3: "drover-pod-s3" });
     expect(outputs.server_id.value).toMatch(/^i-/);
+    const { send, groups, skip } = openGroups(moto, ["203.0.113.7/32", "10.64.0.0/16"]);
+    const made = outputs.security_group_ids.value;
+    expect(await groups.forMachine([])).toEqual([made.machines]);
+    expect(await groups.forBalancers()).toBe(made.balancers);
+    skip(60_000);
+    expect(await groups.drift()).toEqual([]);
+    const ports = [{ port: 80, protocol: "TCP" }] as const;
+    expect((await groups.forMachine(ports)).length).toBe(2);
+    expect((await listRest(send, "web")).securityGroups).toEqual([expect.stringMatching(/^drover-web-ports-/)]);
+    await groups.remove();
+    expect((await listRest(send, "web")).securityGroups).toEqual([]);
     const again = await terraform.run("plan", "-detailed-exitcode", "-input=false", ...variables);
     const changed = [...again.out.matchAll(/# (\S+) (?:will|must) be (\w+)/g)].map(([, name, how]) => `${name} ${how}`);
     expect(changed.filter((change) => !forgottenByMoto.includes(change))).toEqual([]);

@@ -13,7 +13,7 @@ import type { Send } from "./api.ts";
 import { isKind } from "./errors.ts";
 import { type Opening, permissionsOf } from "./group-rules.ts";
 import { allPages } from "./pages.ts";
-import { clusterTag, type Tags, tagList } from "./tags.ts";
+import { clusterTag, keptByTag, type Tags, tagList } from "./tags.ts";
 
 /** What a group of the cluster is for. */
 const roleTag = "drover.dev/security-group";
@@ -24,6 +24,8 @@ const freshAgainMs = 1_000;
 const deleteAgainMs = 10_000;
 
 export const roleOf = ({ Tags = [] }: SecurityGroup): string => Tags.find(({ Key }) => Key === roleTag)?.Value ?? "";
+/** Somebody else ends it. */
+export const isKept = ({ Tags = [] }: SecurityGroup): boolean => Tags.some(({ Key }) => Key === keptByTag);
 export const groupName = (cluster: string, role: string): string => `drover-${cluster}-${role}`.slice(0, 255);
 
 /** The machines' groups of a cluster at AWS; each call may be repeated. */

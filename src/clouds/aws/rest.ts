@@ -4,6 +4,7 @@ import {
   DescribeVolumesCommand,
 } from "@aws-sdk/client-ec2";
 import type { Send } from "./api.ts";
+import { isKept } from "./group-calls.ts";
 import { allPages } from "./pages.ts";
 import { onDemandUsdPerHour, shippedPrices, spotShare } from "./prices.ts";
 import { clusterTag } from "./tags.ts";
@@ -39,7 +40,10 @@ export async function listRest(send: Send, cluster: string, signal?: AbortSignal
       return { id: VolumeId, sizeGib: Size, ...(machineId !== undefined && { machineId }) };
     }),
     launchTemplates: templates.map(({ LaunchTemplateName = "" }) => LaunchTemplateName).sort(),
-    securityGroups: groups.map(({ GroupName = "" }) => GroupName).sort(),
+    securityGroups: groups
+      .filter((group) => !isKept(group))
+      .map(({ GroupName = "" }) => GroupName)
+      .sort(),
   };
 }
 

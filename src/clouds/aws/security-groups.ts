@@ -4,7 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { MachineTemplate } from "../cloud.ts";
 import type { Send } from "./api.ts";
 import { isKind } from "./errors.ts";
-import { GroupCalls, groupName, roleOf } from "./group-calls.ts";
+import { GroupCalls, groupName, isKept, roleOf } from "./group-calls.ts";
 import { compareRules, type Opening } from "./group-rules.ts";
 import type { Networks } from "./network.ts";
 import type { Tags } from "./tags.ts";
@@ -33,7 +33,7 @@ export type SecurityGroups = {
   drift(signal?: AbortSignal): Promise<string[]>;
   /** Deletes groups of declared ports that no machine is in any more. */
   prune(signal?: AbortSignal): Promise<void>;
-  /** Deletes all of them, waiting for what still uses them. */
+  /** Deletes all of them that are not somebody else's to end, waiting for what still uses them. */
   remove(signal?: AbortSignal): Promise<void>;
 };
 
@@ -125,7 +125,7 @@ export function openSecurityGroups(
       }
     },
     async remove(signal) {
-      const groups = await calls.list(signal);
+      const groups = (await calls.list(signal)).filter((group) => !isKept(group));
       known.clear();
       // The group of the load balancers goes last: the others let it in.
       const last = groups.filter((group) => roleOf(group) === "balancers");

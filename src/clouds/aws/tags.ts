@@ -5,6 +5,8 @@ import type { Claim, Launch, Owner } from "../cloud.ts";
 export type Tags = Readonly<Record<string, string>>;
 
 export const clusterTag = "drover.dev/cluster";
+/** On what somebody else has made for the cluster and ends himself, Terraform for one: it is used and left. */
+export const keptByTag = "drover.dev/kept-by";
 export const launchTag = "drover.dev/launch";
 export const templateTag = "drover.dev/template";
 const ownerTag = "drover.dev/owner";
