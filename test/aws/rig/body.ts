@@ -22,7 +22,9 @@ export type Place = { address: string; sshPort: number };
 /** What moto launched, running: the agent of its user data behind an SSH server, with plain processes for containers. */
 export type Body = {
   /** As GetConsoleOutput gives it, with the host key's fingerprint as cloud-init prints it. */
-  console: string;
+  readonly console: string;
+  /** A port that balancers are to reach from now on; absent where all of them are reached anyway. */
+  expose?(port: number): void;
   /** A disk is attached, or taken away. */
   attach(volumeId: string, disk: string): void;
   detach(volumeId: string): void;

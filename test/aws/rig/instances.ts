@@ -2,8 +2,22 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import limitConcurrency from "p-limit";
-import { type Body, startBody, userDataText } from "./body.ts";
+import { type Body, type Place, startBody, userDataText } from "./body.ts";
 import { type Answer, type AwsRequest, listOf, type Manner, textsOf, withParameters, xmlAnswer } from "./request.ts";
+
+/** One instance as moto launched it. */
+export type Launched = {
+  instanceId: string;
+  /** In moto's network. */
+  address: string;
+  /** As moto has stored it, in base64. */
+  userData: string;
+  /** The instance's item of RunInstances' answer. */
+  xml: string;
+};
+export type StartBody = (launched: Launched, place: Place) => Promise<Body>;
+
+const startStandIn: StartBody = ({ userData }, place) => startBody(userDataText(userData), place);
 
 export type InstancesOptions = {
   /** moto's network 172.31.0.0/16 is 127.`octet`.0.0/16 here. */
@@ -11,6 +25,8 @@ export type InstancesOptions = {
   sshPort: number;
   /** Asks moto itself. */
   ask: (action: string, parameters: Readonly<Record<string, string>>) => Promise<string>;
+  /** What becomes of an instance. Default: a stand-in that is no machine. */
+  start?: StartBody | undefined;
 };
 
 export type Instances = {
@@ -28,10 +44,10 @@ export type Instances = {
 const startsAtOnce = 4;
 
 /** Gives what moto launches a body, at an address of its own, and lets what moto says of it be so. */
-export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instances {
+export function openInstances({ octet, sshPort, ask, start: startOne = startStandIn }: InstancesOptions): Instances {
   const bodies = new Map<string, Promise<Body | undefined>>();
   const addresses = new Map<string, string>();
-  const consoles = new Map<string, string>();
+  const started = new Map<string, Body>();
   const userData = new Set<string>();
   const starts = limitConcurrency(startsAtOnce);
   const disks = mkdtempSync(join(tmpdir(), "rig-disks-"));
@@ -56,14 +72,15 @@ export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instan
       .replaceAll(/<(ipAddress|publicIp)>[\d.]+</g, (_, element: string) => `<${element}>${here(own)}<`);
   }
 
-  async function start(instanceId: string, address: string): Promise<Body | undefined> {
+  async function start(instanceId: string, address: string, xml: string): Promise<Body | undefined> {
     const attribute = await ask("DescribeInstanceAttribute", { InstanceId: instanceId, Attribute: "userData" });
-    const text = userDataText(textsOf(attribute, "value")[0] ?? "");
+    const [stored = ""] = textsOf(attribute, "value");
+    const text = userDataText(stored);
     // Nobody's machine: it is only an address.
     if (text === "") return undefined;
     userData.add(text);
-    const body = await startBody(text, { address, sshPort });
-    consoles.set(instanceId, body.console);
+    const body = await startOne({ instanceId, address, userData: stored, xml }, { address: here(address), sshPort });
+    started.set(instanceId, body);
     return body;
   }
 
@@ -82,11 +99,18 @@ export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instan
       const [address] = textsOf(part, "privateIpAddress");
       if (instanceId === undefined || address === undefined || bodies.has(instanceId)) continue;
       addresses.set(instanceId, here(address));
-      const body = starts(() => start(instanceId, here(address)));
+      const body = starts(() => start(instanceId, address, part));
       bodies.set(instanceId, body);
       body.catch((error: unknown) => process.stderr.write(`rig: ${instanceId} has no body: ${error}\n`));
     }
     return { ...answer, body: relocated(answer.body) };
+  }
+
+  /** Targets' ports are for the balancers to reach. */
+  async function expose(parameters: URLSearchParams): Promise<void> {
+    const ports = listOf(parameters, "Targets", "Port");
+    for (const [index, instanceId] of listOf(parameters, "Targets", "Id").entries())
+      await bodies.get(instanceId)?.then((body) => body?.expose?.(Number(ports[index])));
   }
 
   /** A disk is a blank file and a folder beside it. */
@@ -107,11 +131,14 @@ export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instan
     },
     async manner(request, next) {
       const { service, action, parameters } = request;
-      if (service !== "ec2") return next(request);
+      if (service !== "ec2") {
+        if (action === "RegisterTargets") await expose(parameters);
+        return next(request);
+      }
       if (action === "RunInstances") return run(request, next);
       if (action === "GetConsoleOutput") {
         const instanceId = parameters.get("InstanceId") ?? "";
-        const output = Buffer.from(consoles.get(instanceId) ?? "").toString("base64");
+        const output = Buffer.from(started.get(instanceId)?.console ?? "").toString("base64");
         return xmlAnswer(request, `<instanceId>${instanceId}</instanceId><output>${output}</output>`);
       }
       const answer = await next(request);
@@ -127,8 +154,7 @@ export function openInstances({ octet, sshPort, ask }: InstancesOptions): Instan
     async close() {
       starts.clearQueue();
       while (starts.activeCount > 0) await new Promise((resolve) => setTimeout(resolve, 50));
-      const started = [...bodies.keys()].filter((id) => consoles.has(id));
-      await Promise.all(started.map(end));
+      await Promise.all([...bodies.keys()].filter((id) => started.has(id)).map(end));
       rmSync(disks, { recursive: true, force: true });
     },
   };

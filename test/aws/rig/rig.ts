@@ -5,7 +5,7 @@ import { type Moto, startMoto } from "../moto.ts";
 import { type Faults, openFaults } from "./faults.ts";
 import { type Front, openFront } from "./front.ts";
 import { gaps } from "./gaps.ts";
-import { type Instances, openInstances } from "./instances.ts";
+import { type Instances, openInstances, type StartBody } from "./instances.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { startProxy } from "./proxy.ts";
 import { openTargets, type Targets, type TargetTimes } from "./targets.ts";
@@ -34,8 +34,8 @@ export type Rig = {
   close(): Promise<void>;
 };
 
-/** `times`: of the targets; by default some seconds. */
-export type RigOptions = { seed?: number; times?: TargetTimes };
+/** `times`: of the targets; by default some seconds. `machines`: what instances are instead of stand-ins. */
+export type RigOptions = { seed?: number; times?: TargetTimes; machines?: { image: string; start: StartBody } };
 
 const region = "us-east-1";
 /** Ports below this one are root's. */
@@ -44,6 +44,7 @@ const privilegedPorts = 1_024;
 export async function startRig({
   seed = 1,
   times = { lookEveryMs: 1_000, drainMs: 2_000, speed: 1 },
+  machines,
 }: RigOptions = {}): Promise<Rig> {
   const moto = await startMoto(region);
   const { octet, release } = await ownNetwork();
@@ -56,7 +57,10 @@ export async function startRig({
     const body = new URLSearchParams({ Action: action, Version, ...parameters });
     return (await fetch(moto.url, { method: "POST", headers, body })).text();
   };
-  const instances = openInstances({ octet, sshPort, ask: (...call) => ask("ec2", ...call) });
+  const instances = openInstances({
+    ...{ octet, sshPort, start: machines?.start },
+    ask: (...call) => ask("ec2", ...call),
+  });
   const targets = openTargets(instances.addressOf, times);
   const front = openFront({ motoUrl: moto.url, targets, addressOf: instances.addressOf });
   const faults = openFaults({ random: seededRandom(seed) });
@@ -73,7 +77,7 @@ export async function startRig({
   const road = isRoot ? [] : ["--proxy-command", `bash -c 'exec 3<>/dev/tcp/%h/${sshPort}; cat <&3 & exec cat >&3'`];
   return {
     env: { ...moto.env, AWS_ENDPOINT_URL: proxy.url },
-    flags: ["--cloud", "aws", "--image", "al2023", "--create-zone", ...road],
+    flags: ["--cloud", "aws", "--image", machines?.image ?? "al2023", "--create-zone", ...road],
     ...{ moto, ask, instances, targets, front, faults, journal },
     async reset() {
       await moto.reset();

@@ -1,0 +1,130 @@
+import { spawnSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { systemClock } from "../../../src/base/clock.ts";
+import { startLoad } from "../../../src/cli/load.ts";
+import { searchPath } from "../../../src/clouds/local/search-path.ts";
+import { type RiggedDrover, startRiggedDrover } from "./drover.ts";
+import { openQemuMachines, type QemuMachines } from "./qemu.ts";
+
+// Instances that moto launched as real machines: emulated ones, which boot from the user data that moto has stored.
+const seconds = 1_000;
+const minutes = 60 * seconds;
+const replicas = 2;
+/** One of the names that moto knows machine images by; its tag says of which family the machines here are. */
+const image = "ami-785db401";
+/** A boot takes one to three minutes where nothing but emulation works, and other tests want the processor too. */
+const bootMs = 12 * minutes;
+/** Four emulated machines on two cores are in no hurry. */
+const answerMs = 90 * seconds;
+
+const missing = ["qemu-system-x86_64", "qemu-img", "debugfs"].find(
+  (program) => spawnSync("sh", ["-c", `command -v ${program}`], { env: { PATH: searchPath() } }).status !== 0,
+);
+if (missing !== undefined) process.stderr.write(`no machines on the rig: ${missing} is not there; run drover setup\n`);
+
+describe.skipIf(missing !== undefined)("instances that are machines", () => {
+  let machines: QemuMachines;
+  let drover: RiggedDrover;
+
+  beforeAll(async () => {
+    machines = await openQemuMachines();
+    drover = await startRiggedDrover({ machines: { image, start: machines.start } });
+    const tag = { "ResourceId.1": image, "Tag.1.Key": "drover.dev/family", "Tag.1.Value": "debian" };
+    await drover.rig.ask("ec2", "CreateTags", tag);
+  }, 10 * minutes);
+
+  afterAll(async () => {
+    await drover?.close();
+    await machines?.close();
+  }, minutes);
+
+  const k: RiggedDrover["k"] = (words, input) => drover.k(words, input);
+  const fields = async (path: string) =>
+    (await k(["get", "pods", "-l", "app=web", "-o", `jsonpath={.items[*]${path}}`])).split(" ").filter((each) => each);
+  /** Until this many Pods of this image are available, and no others are there. */
+  const settled = async (reference: string) => {
+    const wanted = { web: Array(replicas).fill(reference), status: `${replicas} ${replicas} ${replicas}` };
+    const path = "{.status.replicas} {.status.updatedReplicas} {.status.availableReplicas}";
+    const seen = async () => ({
+      web: await fields(".spec.containers[0].image"),
+      status: await k(["get", "deployment", "web", "-o", `jsonpath=${path}`]),
+    });
+    await expect.poll(seen, { timeout: bootMs, interval: seconds }).toEqual(wanted);
+  };
+
+  test("two boot from what moto stored, by cloud-init's source for EC2", { timeout: bootMs }, async () => {
+    await k("apply -f -", manifest);
+    await settled("web:1");
+    const { userData } = drover.rig.instances;
+    expect(userData.size).toBe(1);
+    const nodes = await fields(".spec.nodeName");
+    expect((await machines.running()).sort()).toEqual([...nodes].sort());
+    for (const node of nodes) {
+      expect(machines.console(node)).toMatch(/Cloud-init v\. .* running 'init'/);
+      const asked = [...machines.asked(node)];
+      expect(asked).toContain("PUT /latest/api/token 200");
+      expect(asked).toContainEqual(expect.stringMatching(/^GET \/[\d-]+\/user-data 200$/));
+    }
+    const url = await drover.url("service/web");
+    await expect.poll(() => drover.page(url), { timeout: answerMs }).toMatch(/^web:1 on web-/);
+  });
+
+  test("kubectl reaches them by logs and exec", { timeout: 4 * minutes }, async () => {
+    for (const pod of await fields(".metadata.name")) {
+      expect((await k(["exec", pod, "--", "hostname"])).trim()).toBe(pod);
+      const { v1 } = JSON.parse(await k(["exec", pod, "--", "cat", "/seen/status.json"]));
+      expect(v1.datasource).toMatch(/^DataSourceEc2/);
+      for (const stage of ["init-local", "init", "modules-config"]) expect(v1[stage].errors).toEqual([]);
+      expect(await k(`logs ${pod} --tail=3`)).toContain("GET / HTTP/1.1");
+    }
+    expect(await k("get pods -o wide")).toMatch(/web-\S+ +1\/1 +Running .* i-[0-9a-f]{17} /);
+    expect(await k("get nodes")).toMatch(/i-[0-9a-f]{17} +Ready/);
+  });
+
+  test("they are rolled under load, and nothing is lost", { timeout: 2 * bootMs }, async () => {
+    const url = await drover.url("service/web");
+    const slow = { path: "/slow", everyMs: 2_000 };
+    const load = startLoad({ clock: systemClock, url, ratePerSecond: 20, slow, timeoutMs: answerMs });
+    const before = await fields(".spec.nodeName");
+    await k("set image deployment/web web=web:2");
+    await settled("web:2");
+    await expect.poll(() => drover.page(url), { timeout: answerMs }).toMatch(/^web:2 on web-/);
+    const { losses, sent, answeredBy } = await load.stop();
+    expect(losses).toEqual({});
+    expect(Object.keys(answeredBy)).toEqual(expect.arrayContaining(["web:1", "web:2"]));
+    expect(sent).toBeGreaterThan(500);
+    for (const node of await fields(".spec.nodeName")) expect(before).not.toContain(node);
+  });
+
+  test("deleted, no machine runs any more", { timeout: 4 * minutes }, async () => {
+    await k("delete deployment,service web --timeout=120s");
+    await expect.poll(() => machines.running(), { timeout: 2 * minutes }).toEqual([]);
+  });
+});
+
+const manifest = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: ${replicas}
+  selector: {matchLabels: {app: web}}
+  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 20
+      volumes: [{name: seen, hostPath: {path: /var/lib/cloud/data}}]
+      containers:
+      - name: web
+        image: web:1
+        ports: [{containerPort: 80, name: http}]
+        volumeMounts: [{name: seen, mountPath: /seen, readOnly: true}]
+        resources: {requests: {cpu: 100m, memory: 64Mi}}
+        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 2}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+`;
