@@ -2,6 +2,10 @@
 
 DEVICE_SECONDS = 5
 BLANK_BYTES = 1 << 20
+PACKAGES = {"ext4": "e2fsprogs", "xfs": "xfsprogs"}
+APT = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300")
+PACKAGERS = (((), ("dnf", "-q", "-y", "install")),
+             ((*APT, "update"), (*APT, "install", "-y", "--no-install-recommends")))
 
 
 def device_of(volume):
@@ -18,6 +22,19 @@ def demand(*command):
     code, out, error = run_command(*command)
     if code:
         raise Broken("FailedMount", "%s: %s" % (command[0], error or out or "exit code %d" % code))
+
+
+def provide(kind):
+    """The programs of a file system that few disks have; where they are missing, the distribution's package is."""
+    package = PACKAGES.get(kind)
+    for update, install in PACKAGERS:
+        if package and not found("mkfs." + kind) and found(install[0]):
+            if update:
+                run_command(*update)
+            code, out, error = run_command(*install, package)
+            if code:
+                raise Broken("FailedMount", "a file system of type %s needs %s, which can't be installed: %s"
+                             % (kind, package, (error or out or "exit code %d" % code).rsplit("\n", 1)[-1]))
 
 
 def file_system(device):
@@ -45,6 +62,7 @@ def mount_disk(box, volume):
     wanted = volume["fsType"]
     if not mounted(folder):
         present = file_system(device)
+        provide(present or wanted)
         if not present and volume["readOnly"]:
             raise Broken("FailedMount", "the disk is empty and read-only")
         if not present:

@@ -17,7 +17,15 @@ class Podman(Oci):
         entry = ["--entrypoint=" + json.dumps(spec["command"])] if spec.get("command") else []
         return entry, spec.get("args") or ()
 
+    def find_gpus(self):
+        """podman knows them by a description, which newer toolkits write by themselves."""
+        known = any(os.path.exists(ROOT + folder + "/cdi/nvidia.yaml") for folder in ("/etc", "/run"))
+        if not known and found("nvidia-ctk"):
+            run_command("nvidia-ctk", "cdi", "generate", "--output=%s/run/cdi/nvidia.yaml" % ROOT)
+
     def own_flags(self, container):
+        if container.spec.get("gpus"):
+            self.find_gpus()
         flags = ["--replace", "--no-hosts", "--http-proxy=false", "--pidfile=" + container.path("pid"),
                  "--log-driver=k8s-file", "--log-opt=path=" + container.log_path(container.kept["runs"]),
                  "--log-opt=max-size=%d" % LOG_BYTES]

@@ -99,6 +99,28 @@ describe("disks", () => {
     expect(calls(agent).filter((call) => call.startsWith("mount"))).toHaveLength(1);
   });
 
+  test("what a file system needs and the machine does not have is installed, or asked for", async () => {
+    const agent = await startAgent();
+    const tool = join(agent.root, "bin/mkfs.xfs");
+    const content = readFileSync(tool);
+    rmSync(tool);
+    attach(agent);
+    await agent.bind(binding([container("web", undefined, { mounts })], { volumes: [disk({ fsType: "xfs" })] }));
+    const report = await agent.until((seen) => reasons(seen).includes("FailedMount"));
+    expect(report.events[0]?.message).toBe(
+      'volume "data": a file system of type xfs needs xfsprogs, which can\'t be installed: E: Unable to locate package',
+    );
+    writeFileSync(join(agent.podman, "package"), content, { mode: 0o755 });
+    await agent.until(ready, 15_000);
+    expect(calls(agent).slice(-5)).toEqual([
+      "apt-get -qq -o DPkg::Lock::Timeout=300 update",
+      "apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends xfsprogs",
+      "mkfs.xfs -q /dev/disk/by-id/one",
+      `mount -t xfs -o rw /dev/disk/by-id/one ${folder}`,
+      `xfs_growfs ${folder}`,
+    ]);
+  });
+
   test("the group of the Pod owns what is on it", async () => {
     const agent = await startAgent();
     attach(agent);

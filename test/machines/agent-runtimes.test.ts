@@ -24,6 +24,15 @@ const command = async (agent: TestAgent, request: object) => {
   return answer.command;
 };
 
+test("podman gets a description of the graphics processors where there is none yet", async () => {
+  const agent = await startAgent();
+  await agent.bind(binding([container("web", undefined, { gpus: true })]));
+  await agent.until(ready);
+  expect(agent.calls().findLast(([verb]) => verb === "run")).toContain("--device=nvidia.com/gpu=all");
+  const written = join(agent.root, "run/cdi/nvidia.yaml");
+  expect(readFileSync(written, "utf8")).toBe(`cdi generate --output=${written}\n`);
+});
+
 describe.each(runtimes)("%s", (program, family) => {
   test("runs what podman runs, with the same limits, mounts and environment", async () => {
     const agent = await startAgent("", { family });
