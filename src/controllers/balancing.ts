@@ -10,7 +10,7 @@ import { isSame, keyOf } from "./owned.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Notice, Plan } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
-import { hasShares, shareOf } from "./shares.ts";
+import { hasShares, openShares } from "./shares.ts";
 import { type Candidate, type Present, withLeaving } from "./targets.ts";
 
 /** What decides about one balancer, whatever it is for. */
@@ -48,11 +48,12 @@ const lookAgainMs = 500;
 /** The Pods that a Service selects, with their machines. */
 export function candidatesOf(service: Service, { view, roster, poll }: BalancingOptions): Candidate[] {
   const matches = labelSelectorMatcher({ matchLabels: service.spec.selector ?? {} });
+  const shareOf = openShares(view);
   return view.list("pods", service.metadata.namespace).flatMap((pod): Candidate[] => {
     if (!matches(pod.metadata.labels)) return [];
     const known = roster.seatOf(pod.metadata.uid ?? "")?.machine;
     const { machine = known, gone } = poll.sight(known?.id ?? "");
-    const share = shareOf(view, pod);
+    const share = shareOf(pod);
     return machine && !gone ? [{ pod, machine, ...(share && { share }) }] : [];
   });
 }
@@ -117,7 +118,7 @@ export function balancerNotices(
   const notices = [
     ...(failure === undefined ? [] : [warning("SyncLoadBalancerFailed", `Error syncing load balancer: ${failure}`)]),
     ...(state?.drift === undefined ? [] : [warning("LoadBalancerDrift", state.drift)]),
-    ...(state?.warnings ?? []).map((message) => warning("AnnotationIgnored", message)),
+    ...(state?.warnings ?? []).map((message) => warning("LoadBalancerWarning", message)),
   ];
   return notices.filter((notice) => !isTold(view, notice));
 }

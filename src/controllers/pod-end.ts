@@ -9,7 +9,8 @@ import type { Action, Plan } from "./reconciler.ts";
 const endCondition = "drover.dev/Ending";
 /** What a machine may take beyond the grace to say that it has stopped. */
 const slackMs = 5_000;
-const lookAgainMs = 500;
+/** Balancers and machines tell what changes; what nobody tells (a target that never was) is looked for this often. */
+const lookAgainMs = 2_000;
 
 /**
  * The end of a Pod: its endpoint is out at once; when every balancer has let go of the machine, or has had the grace for
@@ -28,8 +29,8 @@ export function planEnd(world: PodWorld, nowMs: number): Plan {
   const stopping = condition(pod, endCondition);
   if (!released && stopping?.reason !== "Stopping") {
     // Idle kept-alive connections never end by themselves: after the grace the process is asked to close them.
-    const drainedForMs = world.drainingForMs ?? 0;
-    if (drainedForMs < graceSeconds * 1_000) return { actions: mark(world, "Draining", nowMs), againInMs: lookAgainMs };
+    const leftMs = graceSeconds * 1_000 - (world.drainingForMs ?? 0);
+    if (leftMs > 0) return { actions: mark(world, "Draining", nowMs), againInMs: Math.min(leftMs, lookAgainMs) };
   }
   if (stopping?.reason !== "Stopping") return { actions: mark(world, "Stopping", nowMs) };
   const leftMs = timeMs(stopping.lastTransitionTime) + graceSeconds * 1_000 + slackMs - nowMs;

@@ -50,17 +50,26 @@ export type Poll = {
 
 type BalancerChange = Pick<PollChange, "balancerIds" | "targetIds">;
 
-/** What each balancer says of each machine, and under no machine of itself. */
-function saidBy(states: readonly BalancerState[]): Map<string, [id: string, machineId: string, text: string]> {
-  const said = new Map<string, [string, string, string]>();
-  for (const { id, ready, addresses, targets, drift } of states) {
-    said.set(id, [id, "", JSON.stringify([ready, addresses, drift])]);
-    for (const { machineId, state, reason } of targets) {
-      said.set(`${id} ${machineId}`, [id, machineId, JSON.stringify([state, reason])]);
-    }
+type Told = { balancerIds: Set<string>; targetIds: Set<string> };
+
+/** Adds the balancer, and its machines, if what is said of them is not what was said before. */
+function compare(told: Told, id: string, before: BalancerState | undefined, after: BalancerState | undefined): void {
+  const own = ({ ready, addresses, drift }: BalancerState) => JSON.stringify([ready, addresses, drift]);
+  if ((before && own(before)) !== (after && own(after))) told.balancerIds.add(id);
+  const known = new Map(before?.targets.map((target) => [target.machineId, target]));
+  const tell = (machineId: string) => {
+    told.balancerIds.add(id);
+    told.targetIds.add(machineId);
+  };
+  for (const { machineId, state, reason } of after?.targets ?? []) {
+    const last = known.get(machineId);
+    if (last?.state !== state || last.reason !== reason) tell(machineId);
+    known.delete(machineId);
   }
-  return said;
+  for (const machineId of known.keys()) tell(machineId);
 }
+
+const byId = (states: readonly BalancerState[]) => new Map(states.map((state) => [state.id, state]));
 
 async function pollBalancers(
   { clock, cloud, book, signal, onUnobserved }: PollOptions,
@@ -68,19 +77,19 @@ async function pollBalancers(
 ): Promise<BalancerChange> {
   const startedMs = clock.monotonicMs();
   try {
-    const before = saidBy(book.states());
+    const before = byId(book.states());
     const { balancers, complete } = await cloud.balancers.observe(signal);
     const isFirst = complete && book.completeMs() === undefined;
     complaints.over("Balancers");
     book.observed(balancers, startedMs, complete);
-    const after = saidBy(book.states());
-    const keys = [...new Set([...before.keys(), ...after.keys()])];
-    const changed = keys.filter((key) => isFirst || before.get(key)?.[2] !== after.get(key)?.[2]);
-    const told = changed.flatMap((key) => [after.get(key) ?? before.get(key) ?? []]);
-    return {
-      balancerIds: [...new Set(told.flatMap(([id]) => id ?? []))],
-      targetIds: [...new Set(told.flatMap(([, machineId]) => machineId || []))],
-    };
+    const after = byId(book.states());
+    const told: Told = { balancerIds: new Set(), targetIds: new Set() };
+    for (const id of new Set([...before.keys(), ...after.keys()])) {
+      // With the first complete look everything is told, what only a part of a look had shown before it included.
+      if (isFirst) compare(told, id, before.get(id), undefined);
+      compare(told, id, isFirst ? undefined : before.get(id), after.get(id));
+    }
+    return { balancerIds: [...told.balancerIds], targetIds: [...told.targetIds] };
   } catch (error) {
     if (!signal.aborted) await onUnobserved(error instanceof Error ? error.message : String(error));
     if (!signal.aborted) complaints.failed("Balancers", error);

@@ -24,9 +24,21 @@ function deploymentOf(view: View, { metadata }: Pod): Deployment | undefined {
 const weightText = (deployment: Deployment | undefined): string | undefined =>
   deployment?.metadata.annotations?.[weightAnnotation];
 
-/** The weight of the Deployment that a Pod belongs to; undefined without one that makes sense. */
-export function shareOf(view: View, pod: Pod): Candidate["share"] {
-  const deployment = deploymentOf(view, pod);
+/**
+ * The weight of the Deployment that a Pod belongs to; undefined without one that makes sense. For one look at many
+ * Pods: each of their owners is looked at once.
+ */
+export function openShares(view: View): (pod: Pod) => Candidate["share"] {
+  const known = new Map<string, Candidate["share"]>();
+  return (pod) => {
+    const ownerUid = controllerOf(pod.metadata)?.uid;
+    if (ownerUid === undefined) return undefined;
+    if (!known.has(ownerUid)) known.set(ownerUid, shareOf(deploymentOf(view, pod)));
+    return known.get(ownerUid);
+  };
+}
+
+function shareOf(deployment: Deployment | undefined): Candidate["share"] {
   const text = weightText(deployment) ?? "";
   if (!deployment || !/^\d{1,3}$/.test(text)) return undefined;
   return { owner: deployment.metadata.name, weight: Number(text) };
@@ -34,7 +46,9 @@ export function shareOf(view: View, pod: Pod): Candidate["share"] {
 
 /** What is told of Deployments whose weight makes no sense, once each. */
 export function weightNotices(view: View, candidates: readonly Candidate[]): Notice[] {
-  const deployments = new Set(candidates.flatMap(({ pod, share }) => (share ? [] : (deploymentOf(view, pod) ?? []))));
+  const byOwner = new Map(candidates.map(({ pod, share }) => [controllerOf(pod.metadata)?.uid, { pod, share }]));
+  const owners = [...byOwner.values()].filter(({ share }) => !share);
+  const deployments = new Set(owners.flatMap(({ pod }) => deploymentOf(view, pod) ?? []));
   return [...deployments].flatMap((about): Notice[] => {
     const text = weightText(about);
     if (text === undefined) return [];
