@@ -25,8 +25,8 @@ export class VirtualClock implements Clock {
       if (signal?.aborted) return reject(signal.reason);
       const timer: Timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, wake: () => resolve() };
       const stop = () => {
-        const index = this.#timers.indexOf(timer);
-        if (index >= 0) this.#timers.splice(index, 1);
+        const index = this.#placeOf(timer);
+        if (this.#timers[index] === timer) this.#timers.splice(index, 1);
         reject(signal?.reason);
       };
       timer.wake = () => {
@@ -34,9 +34,20 @@ export class VirtualClock implements Clock {
         resolve();
       };
       signal?.addEventListener("abort", stop, { once: true });
-      const at = this.#timers.findIndex((other) => other.atMs > timer.atMs);
-      this.#timers.splice(at < 0 ? this.#timers.length : at, 0, timer);
+      this.#timers.splice(this.#placeOf(timer), 0, timer);
     });
+  }
+
+  /** Index of the timer, or of the first one that wakes after it. */
+  #placeOf({ atMs, order }: Timer): number {
+    let [low, high] = [0, this.#timers.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = this.#timers[middle];
+      if (other && (other.atMs < atMs || (other.atMs === atMs && other.order < order))) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** The next due time in ms on the monotonic scale, or undefined when nothing sleeps. */

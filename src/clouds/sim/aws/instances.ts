@@ -131,12 +131,17 @@ export function describeInstances(
 }
 
 export function reservations(world: AwsWorld, instances: readonly Instance[], atMs: number) {
-  const ids = [...new Set(instances.map(({ reservationId }) => reservationId))];
-  return ids.map((id) => ({
+  const found = new Map<string, ShownInstance[]>();
+  for (const instance of instances) {
+    const shown = found.get(instance.reservationId) ?? [];
+    shown.push(shownAt(world, instance, atMs));
+    found.set(instance.reservationId, shown);
+  }
+  return [...found].map(([id, shown]) => ({
     ReservationId: id,
     OwnerId: world.account.id,
     Groups: [],
-    Instances: instances.filter(({ reservationId }) => reservationId === id).map((one) => shownAt(world, one, atMs)),
+    Instances: shown,
   }));
 }
 
