@@ -144,8 +144,11 @@ export type Surroundings = {
   namesOnly?: boolean;
 };
 
-/** An action (`ec2:RunInstances`) that the provider does not permit, and its own sentence about it. */
-export type Denial = { action: string; message: string };
+/**
+ * What only the user can mend at the provider: an action that is not permitted, a login that has expired. `reason`: of
+ * its Event; `cause`: words that every message about it holds.
+ */
+export type Trouble = { reason: string; cause: string; message: string };
 
 export type Cloud = {
   machines: Machines;
@@ -155,8 +158,8 @@ export type Cloud = {
   surroundings(): Promise<Surroundings>;
   /** What somebody changed by hand beside the balancers, which tell it themselves: one sentence a difference. */
   drift?(signal?: AbortSignal): Promise<readonly string[]>;
-  /** What the provider has not permitted lately, one sentence an action. */
-  denials?(): readonly Denial[];
+  /** What has stood in the way lately, one a cause. */
+  troubles?(): readonly Trouble[];
   /** Lets go of the provider; machines and balancers go on. */
   close(): Promise<void>;
 };

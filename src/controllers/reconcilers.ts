@@ -10,7 +10,6 @@ import { type ApiAddress, apiServiceReconciler } from "./api-service.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import type { BindingOptions } from "./bindings.ts";
 import type { Claims } from "./claims.ts";
-import { denialsKey, denialsReconciler } from "./denials.ts";
 import { deploymentReconciler } from "./deployments.ts";
 import type { DiskPoll } from "./disk-poll.ts";
 import { disruptionReconciler } from "./disruption.ts";
@@ -39,6 +38,7 @@ import type { Roster } from "./roster.ts";
 import type { Log, Runner } from "./run.ts";
 import { serviceReconciler } from "./services.ts";
 import { strangersReconciler } from "./strangers.ts";
+import { troublesKey, troublesReconciler } from "./troubles.ts";
 import { volumeClaimReconciler } from "./volume-claims.ts";
 
 export type ControllerOptions = {
@@ -104,8 +104,8 @@ export function startReconcilers(parts: Parts, run: Run) {
   run(apiServiceReconciler(view, parts.apiAddress), 1);
   run(expiryReconciler(view), 1).add(expiryKey);
   if (parts.cloud.drift) run(driftReconciler(), 1).add(driftKey);
-  const { denials } = parts.cloud;
-  if (denials) run(denialsReconciler(view, denials), 1).add(denialsKey);
+  const { troubles } = parts.cloud;
+  if (troubles) run(troublesReconciler(view, troubles), 1).add(troublesKey);
   run(ephemeralVolumeReconciler(view), 4);
   run(endpointsReconciler(view), 8, endpointsPauseMs);
   run(disruptionReconciler(view), 8, countingPauseMs);

@@ -1,17 +1,16 @@
 import limitConcurrency from "p-limit";
 import type { Clock } from "../../base/clock.ts";
 import type { DroverError } from "../../base/errors.ts";
-import type { Denial } from "../cloud.ts";
 import type { AwsClients, Send } from "./api.ts";
 import { openBuckets } from "./buckets.ts";
-import { awsError, deniedAction, isKind } from "./errors.ts";
+import { awsError, isKind } from "./errors.ts";
 import { type LoginOptions, openLogin } from "./login.ts";
 
 export type CallOptions = LoginOptions & {
   /** How many times AWS' default rates the account may use, where its quotas were raised. Default: 1. */
   rateFactor?: number;
-  /** Told of every call that was not permitted. */
-  onDenied?: (denial: Denial) => void;
+  /** Told of every call that failed. */
+  onFailure?: (error: DroverError) => void;
 };
 
 /** The services' names in IAM's actions. */
@@ -62,7 +61,7 @@ export function openSend(clients: AwsClients, clock: Clock, options: CallOptions
         signal?.throwIfAborted();
         const error = awsError(thrown, `${iamNames[service]}:${action}`);
         if (isKind(error, "throttled")) buckets.throttled(service, action);
-        if (isKind(error, "denied")) options.onDenied?.({ action: deniedAction(error), message: error.message });
+        options.onFailure?.(error);
         if (isKind(error, "expired")) outcome = error;
         else if (!isKind(error, "transient")) outcome = "accepted";
         throw isKind(error, "expired") ? login.told(error) : error;

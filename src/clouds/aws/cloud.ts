@@ -3,7 +3,6 @@ import type { Cloud } from "../cloud.ts";
 import type { AwsClients, Send } from "./api.ts";
 import { openAwsBalancers } from "./balancers.ts";
 import { openSend } from "./call.ts";
-import { openDenials } from "./denials.ts";
 import { openImages } from "./images.ts";
 import { openLaunchTemplates } from "./launch-template.ts";
 import { openMachines } from "./machines.ts";
@@ -12,6 +11,7 @@ import { type Network, openNetworks, zonesOf } from "./network.ts";
 import { openOffers } from "./offers.ts";
 import { openSecurityGroups } from "./security-groups.ts";
 import { checkUserTags, type Tags } from "./tags.ts";
+import { openTroubles } from "./troubles.ts";
 import { openAwsVolumes } from "./volumes.ts";
 
 export type AwsCloudOptions = {
@@ -68,13 +68,16 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
   const { clients, clock, cluster, region, onWarning, onResume, refresh } = options;
   const tags = checkUserTags(options.tags ?? {});
   const { vpcId, subnetIds, publicAddresses, cacheDir, rateFactor } = options;
-  const denials = openDenials(clock);
+  const troubles = openTroubles(clock);
   const send = openSend(clients, clock, {
     onPause: (message) => onWarning(`${message} Nothing is launched or ended until then; what serves goes on.`),
-    ...(onResume && { onResume }),
+    onResume() {
+      troubles.loggedIn();
+      onResume?.();
+    },
     ...(refresh && { refresh }),
     ...(rateFactor !== undefined && { rateFactor }),
-    onDenied: denials.note,
+    onFailure: troubles.note,
   });
   const networks = openNetworks(send, clock, {
     cluster,
@@ -113,7 +116,7 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
     network: networks.find,
     publicAddress: (machineId) => poller.known().find(({ id }) => id === machineId)?.publicAddress,
     drift: groups.drift,
-    denials: denials.list,
+    troubles: troubles.list,
     async removeRest(signal) {
       await templates.remove(signal);
       await groups.remove(signal);

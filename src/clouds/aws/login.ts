@@ -37,7 +37,7 @@ export function openLogin(clock: Clock, { onPause, onResume, refresh }: LoginOpt
       refresh?.();
       return { isProbe: true };
     },
-    told: (error) => (paused ? copyOf(paused.error) : error),
+    told: (error) => copyOf(paused?.error ?? error),
     leave({ isProbe }, outcome) {
       const probeAtMs = clock.monotonicMs() + probeMs;
       if (outcome === "accepted") {
