@@ -34,6 +34,10 @@ export type TargetGroupSpec = {
   protocol: "TCP" | "UDP" | "HTTP" | "HTTPS";
   targets: readonly Target[];
   healthCheck?: HealthCheck;
+  /** A client stays with the target that it was sent to first, where the cloud can. */
+  sticky?: boolean;
+  /** Annotations of the Service behind an Ingress that are about its targets; they win over the balancer's own. */
+  annotations?: Readonly<Record<string, string>>;
   /** Open connections of a draining target are cut after so long: the longest grace of the Pods behind it. 0 to 3,600. */
   drainSeconds: number;
 };

@@ -166,7 +166,8 @@ class Backends {
       takesUnready: service.spec.publishNotReadyAddresses === true,
       seen: this.#seen,
     });
-    this.groups.push(...groups);
+    const annotations = targetAnnotations(service);
+    this.groups.push(...groups.map((group) => ({ ...group, ...(annotations && { annotations }) })));
     this.#forwards.set(id, forward);
     return forward;
   }
@@ -175,6 +176,12 @@ class Backends {
     const said = [metadata, this.#ingress.metadata].map((each) => each.annotations?.[`${prefix}backend-protocol`]);
     return (said.find((word) => word !== undefined) ?? port.appProtocol)?.toUpperCase() === "HTTPS" ? "HTTPS" : "HTTP";
   }
+}
+
+/** What a Service says of its own targets to every Ingress that sends to it. */
+function targetAnnotations({ metadata }: Service): Record<string, string> | undefined {
+  const own = Object.entries(balancerAnnotations(metadata.annotations)).filter(([key]) => key.startsWith(prefix));
+  return own.length > 0 ? Object.fromEntries(own) : undefined;
 }
 
 /** The port on a Pod of a group of an Ingress' balancer; 0 where nobody knows. */

@@ -6,6 +6,8 @@ import { type Candidate, targetPort } from "./targets.ts";
 
 const sourceRangesAnnotation = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
+const tlsPortsAnnotation = "service.beta.kubernetes.io/aws-load-balancer-ssl-ports";
+
 type Balanced = ServicePort & { protocol: "TCP" | "UDP" };
 
 const balanced = ({ spec }: Service): Balanced[] =>
@@ -35,6 +37,7 @@ export function serviceBalancer(
   const { namespace, name, annotations } = service.metadata;
   const { type, clusterIP, publishNotReadyAddresses: takesUnready = false, loadBalancerSourceRanges } = service.spec;
   const group = annotations?.[groupAnnotation];
+  const isSticky = service.spec.sessionAffinity === "ClientIP";
   const listeners: Listener[] = [];
   const groups: TargetGroupSpec[] = [];
   for (const port of balanced(service)) {
@@ -42,7 +45,7 @@ export function serviceBalancer(
     const portOf = (pod: Pod) => targetPort(port, pod);
     const behind = groupsBehind({ id: backendId(port), protocol, candidates, portOf, takesUnready, seen });
     listeners.push({ port: port.port, protocol, forward: behind.forward });
-    groups.push(...behind.groups);
+    groups.push(...behind.groups.map((group) => (isSticky ? { ...group, sticky: true } : group)));
   }
   return {
     id,
@@ -56,6 +59,14 @@ export function serviceBalancer(
     groups,
     sourceRanges:
       type === "LoadBalancer" ? (loadBalancerSourceRanges ?? words(annotations?.[sourceRangesAnnotation])) : [],
-    annotations: balancerAnnotations(annotations),
+    annotations: withPortNumbers(balancerAnnotations(annotations), service),
   };
+}
+
+/** Ports may be called by name in the Service's annotations; the cloud knows their numbers. */
+function withPortNumbers(annotations: Record<string, string>, { spec }: Service): Record<string, string> {
+  const text = annotations[tlsPortsAnnotation];
+  if (text === undefined) return annotations;
+  const numberOf = (word: string) => spec.ports?.find(({ name }) => name === word)?.port ?? word;
+  return { ...annotations, [tlsPortsAnnotation]: words(text).map(numberOf).join(",") };
 }

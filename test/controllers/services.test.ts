@@ -49,6 +49,20 @@ const candidates = (word: string): Candidate[] => [...word].map((letter, index) 
 const present = (...ids: string[]) =>
   ids.map((machineId) => ({ groupId: "80-TCP", machineId, address: `10.0.0.${machineId}`, port: 8080 }));
 const wantedOf = (of: Service, word = "") => serviceBalancer(of, candidates(word), { id: "svc-s", cluster: "test" });
+
+test("clients stay with their machine where the Service asks for it", () => {
+  expect(wantedOf(service({ sessionAffinity: "ClientIP" })).groups.map(({ sticky }) => sticky)).toEqual([true]);
+  expect(wantedOf(service({ sessionAffinity: "None" })).groups.map(({ sticky }) => sticky)).toEqual([undefined]);
+});
+
+test("ports for TLS may be called by name", () => {
+  const annotation = "service.beta.kubernetes.io/aws-load-balancer-ssl-ports";
+  const of = service({ ports: [{ name: "https", port: 443 }] });
+  const said = (text: string) =>
+    wantedOf({ ...of, metadata: { ...of.metadata, annotations: { [annotation]: text } } }).annotations[annotation];
+  expect([said("https, 8443"), said("*"), said("nobody")]).toEqual(["443,8443", "*", "nobody"]);
+});
+
 const record = (more: Partial<Frontend["spec"]> = {}): Frontend => {
   const { spec, ...rest } = frontendRecord("service", service(), recordOf(wantedOf(service())));
   return { ...rest, metadata: { name: "svc-s", uid: "r" }, spec: { ...spec, ...more } };

@@ -11,7 +11,7 @@ export type BalancerSettings = {
   subnets?: readonly string[];
   elasticIps?: readonly string[];
   privateAddresses?: readonly string[];
-  /** Security groups of the user's own: drover then makes none. */
+  /** Security groups of the user's own, ids (`sg-…`) or values of the tag Name: drover then makes none. */
   securityGroups?: readonly string[];
   sourceRanges?: readonly string[];
   tags?: Readonly<Record<string, string>>;
@@ -177,7 +177,7 @@ const rows: readonly Row[] = [
     undefined,
     listOf(matching(/^[\d.]+$/, "an IPv4 address")),
   ),
-  of("securityGroups", "aws-load-balancer-security-groups", "security-groups", listOf(matching(/^sg-/, "an id sg-…"))),
+  of("securityGroups", "aws-load-balancer-security-groups", "security-groups", listOf(anything)),
   of(
     "managesMachineRules",
     "aws-load-balancer-manage-backend-security-group-rules",
@@ -235,6 +235,7 @@ const rows: readonly Row[] = [
     matching(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "a name of lower-case letters, digits, dots and dashes"),
   ),
   of("order", undefined, "group.order", number(-1000, 1000)),
+  of("ignored", undefined, "auth-type", refused("drover has nobody log in at the load balancer", "none")),
   of("ignored", undefined, "wafv2-acl-arn", refused(`drover associates no web ACL; ${byHand}`)),
   of("ignored", undefined, "waf-acl-id", refused(`drover associates no web ACL; ${byHand}`)),
   of("ignored", undefined, "shield-advanced-protection", refused("drover subscribes to no Shield", "false")),

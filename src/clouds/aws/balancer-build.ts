@@ -5,7 +5,7 @@ import { ensureSecurityGroup, markRemains, removeSecurityGroup, unmarkRemains } 
 import { balancerTag } from "./balancer-tags.ts";
 import type { Workshop } from "./balancer-workshop.ts";
 import { type Arns, ensureListener, mergedListeners, removeListener } from "./listeners.ts";
-import { ensureLoadBalancer, removeLoadBalancer, sharedSettings } from "./load-balancer.ts";
+import { ensureLoadBalancer, givenGroups, removeLoadBalancer, sharedSettings } from "./load-balancer.ts";
 import { ensureRules, removeRule } from "./rules.ts";
 import { ensureTargetGroup, removeTargetGroup } from "./target-groups.ts";
 
@@ -39,7 +39,7 @@ export async function build(
   if (plan.targetGroups.length > 0) {
     await Promise.all(plan.targetGroups.map((each) => ensureTargetGroup(workshop, plan, each)));
     const settings = sharedSettings(plans);
-    const given = settings.securityGroups;
+    const given = await givenGroups(workshop, plan, settings);
     const own = given ?? [(await ensureSecurityGroup(workshop, plans, plan, isWhole)).id];
     const present = inventory.loadBalancers.get(plan.name);
     const balancer =

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { DroverError } from "../../base/errors.ts";
 import type { Answer, BalancerSpec, Condition, Listener, Rule, Target, TargetGroupSpec } from "../balancer.ts";
-import { annotationOf, type BalancerSettings } from "./annotations.ts";
+import { annotationOf, type BalancerSettings, readAnnotations } from "./annotations.ts";
+import { type JoinedPorts, joinedPorts } from "./joined-ports.ts";
 
 /** One listener's or rule's end: weights by target group name, an answer of its own, or (empty) a 404. */
 export type Destination = {
@@ -19,7 +20,7 @@ export type PlannedRule = {
 
 export type PlannedListener = {
   port: number;
-  protocol: Listener["protocol"];
+  protocol: Listener["protocol"] | "TCP_UDP";
   /** ARNs of ACM, the default first. */
   certificates: readonly string[];
   tlsPolicy?: string;
@@ -43,7 +44,7 @@ export type HealthCheckInput = {
 export type PlannedTargetGroup = {
   name: string;
   groupId: string;
-  protocol: "TCP" | "UDP" | "TLS" | "HTTP" | "HTTPS";
+  protocol: "TCP" | "UDP" | "TCP_UDP" | "TLS" | "HTTP" | "HTTPS";
   protocolVersion?: string;
   healthCheck: HealthCheckInput;
   attributes: Readonly<Record<string, string>>;
@@ -83,7 +84,11 @@ export function planBalancer(spec: BalancerSpec, settings: BalancerSettings, vpc
   const group = spec.group ?? settings.group;
   const shared = group === undefined ? ["balancer", spec.id] : ["group", group];
   const name = settings.name ?? nameOf(spec.cluster, vpcId, spec.kind, scheme, ...shared);
-  const targetGroups = spec.groups.map((each) => planTargetGroup(each, { spec, settings, scheme, name }));
+  const joined = joinedPorts(spec, (listener) => isTls(listener, settings));
+  const around = { spec, settings, scheme, name, joined };
+  const targetGroups = spec.groups
+    .filter(({ id }) => !joined.halves.has(id))
+    .map((each) => planTargetGroup(each, around));
   const names = new Map(targetGroups.map((each) => [each.groupId, each.name]));
   return {
     id: spec.id,
@@ -96,8 +101,7 @@ export function planBalancer(spec: BalancerSpec, settings: BalancerSettings, vpc
     scheme,
     settings,
     sourceRanges: settings.sourceRanges ?? (spec.sourceRanges.length > 0 ? spec.sourceRanges : ["0.0.0.0/0"]),
-    listeners:
-      spec.kind === "network" ? networkListeners(spec, settings, names) : applicationListeners(spec, settings, names),
+    listeners: spec.kind === "network" ? networkListeners(around, names) : applicationListeners(spec, settings, names),
     targetGroups,
   };
 }
@@ -115,11 +119,21 @@ function invalid(spec: BalancerSpec, field: keyof BalancerSettings, message: str
   return new DroverError("CLOUD_INVALID", `${annotation}: ${message}`, { annotation });
 }
 
-type Around = { spec: BalancerSpec; settings: BalancerSettings; scheme: BalancerSpec["scheme"]; name: string };
+type Around = {
+  spec: BalancerSpec;
+  settings: BalancerSettings;
+  scheme: BalancerSpec["scheme"];
+  name: string;
+  joined: JoinedPorts;
+};
 
-function planTargetGroup(group: TargetGroupSpec, { spec, settings, scheme, name }: Around): PlannedTargetGroup {
+function planTargetGroup(
+  group: TargetGroupSpec,
+  { spec, scheme, name, joined, ...around }: Around,
+): PlannedTargetGroup {
+  const settings = { ...around.settings, ...readAnnotations(spec.kind, group.annotations ?? {}).settings };
   const ports = spec.listeners.filter(({ forward }) => forward.some(({ groupId }) => groupId === group.id));
-  const protocol = backendProtocol(group, settings);
+  const protocol = joined.groups.has(group.id) ? "TCP_UDP" : backendProtocol(group, settings);
   const version = protocol === "HTTP" || protocol === "HTTPS" ? settings.backendProtocolVersion : undefined;
   return {
     // What can't be changed later is part of the name: another protocol is another target group.
@@ -133,6 +147,8 @@ function planTargetGroup(group: TargetGroupSpec, { spec, settings, scheme, name 
       // With the client's address kept a machine could not reach itself through its own balancer. UDP always keeps it.
       ...(scheme === "internal" &&
         (protocol === "TCP" || protocol === "TLS") && { "preserve_client_ip.enabled": "false" }),
+      ...(group.sticky &&
+        canStick(protocol, ports, settings) && { "stickiness.enabled": "true", "stickiness.type": "source_ip" }),
       ...(settings.proxyProtocol !== undefined && { "proxy_protocol_v2.enabled": "true" }),
       ...attributesFor(
         settings.targetGroupAttributes ?? {},
@@ -142,6 +158,10 @@ function planTargetGroup(group: TargetGroupSpec, { spec, settings, scheme, name 
     targets: group.targets,
   };
 }
+
+/** AWS keeps no client with a target where it ends TLS itself. */
+const canStick = (protocol: string, listeners: readonly Listener[], settings: BalancerSettings): boolean =>
+  protocol !== "TLS" && !listeners.some((listener) => isTls(listener, settings));
 
 function backendProtocol(group: TargetGroupSpec, { backendProtocol: wanted }: BalancerSettings) {
   if (group.protocol === "UDP") return "UDP";
@@ -213,19 +233,22 @@ const destinationOf = (
   ...(stickySeconds !== undefined && forward.length > 1 && { stickySeconds }),
 });
 
-function networkListeners(spec: BalancerSpec, settings: BalancerSettings, names: Names): PlannedListener[] {
-  const { certificates = [], tlsPorts = "*", tlsPolicy, alpnPolicy } = settings;
+export const isTls = ({ port, protocol }: Listener, { certificates = [], tlsPorts = "*" }: BalancerSettings): boolean =>
+  protocol === "TLS" ||
+  (protocol === "TCP" && certificates.length > 0 && (tlsPorts === "*" || tlsPorts.includes(port)));
+
+function networkListeners({ spec, settings, joined }: Around, names: Names): PlannedListener[] {
+  const { certificates = [], tlsPolicy, alpnPolicy } = settings;
   return (
     spec.listeners
       .map((listener): PlannedListener => {
         const { port, protocol } = listener;
-        const isTls =
-          protocol === "TLS" ||
-          (protocol === "TCP" && certificates.length > 0 && (tlsPorts === "*" || tlsPorts.includes(port)));
-        if (isTls && certificates.length === 0)
+        const isSecure = isTls(listener, settings);
+        if (isSecure && certificates.length === 0)
           throw invalid(spec, "certificates", `port ${port} with TLS needs the ARN of a certificate in ACM.`);
         const destination = destinationOf({ forward: listener.forward }, names);
-        if (!isTls) return { port, protocol, certificates: [], destination };
+        const carried = joined.ports.has(port) && protocol === "TCP" ? "TCP_UDP" : protocol;
+        if (!isSecure) return { port, protocol: carried, certificates: [], destination };
         return { port, protocol: "TLS", certificates, destination, ...tlsOf(tlsPolicy, alpnPolicy) };
       })
       // A network balancer's listener can't exist without a group: nobody listens there, as was asked for.

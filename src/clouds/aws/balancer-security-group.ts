@@ -24,11 +24,16 @@ const mark = "drover";
 const openingsOf = (plans: readonly BalancerPlan[]): Opening[] => {
   const all = plans.flatMap(({ listeners, sourceRanges }) =>
     listeners.flatMap(({ port, protocol }) =>
-      sourceRanges.map((source): Opening => ({ protocol: protocol === "UDP" ? "udp" : "tcp", port, source })),
+      carriers(protocol).flatMap((carrier) =>
+        sourceRanges.map((source): Opening => ({ protocol: carrier, port, source })),
+      ),
     ),
   );
   return [...new Map(all.map((each) => [JSON.stringify(each), each])).values()];
 };
+
+const carriers = (protocol: BalancerPlan["listeners"][number]["protocol"]): readonly ("tcp" | "udp")[] =>
+  protocol === "TCP_UDP" ? ["tcp", "udp"] : [protocol === "UDP" ? "udp" : "tcp"];
 
 const marked = (permissions: readonly IpPermission[]): IpPermission[] =>
   permissions.map(({ IpRanges = [], ...rest }) => ({

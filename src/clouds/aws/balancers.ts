@@ -9,6 +9,7 @@ import { elbCode, explained } from "./balancer-errors.ts";
 import { type Inventory, readInventory } from "./balancer-inventory.ts";
 import { type BalancerPlan, fingerprint, planBalancer } from "./balancer-plan.ts";
 import { balancerTag, nameTag, targetGroupTag } from "./balancer-tags.ts";
+import { groupWarnings, warningsOf } from "./balancer-warnings.ts";
 import { Watch } from "./balancer-watch.ts";
 import { patience, type Workshop } from "./balancer-workshop.ts";
 import { kindOf } from "./errors.ts";
@@ -55,8 +56,7 @@ class AwsBalancers implements Balancers {
   readonly #watch: Watch;
   readonly #entries = new Map<string, Entry>();
   readonly #turns = new Map<string, Promise<unknown>>();
-  /** Annotations that nothing is done about. */
-  readonly #ignored = new Map<string, readonly string[]>();
+  readonly #warnings = new Map<string, readonly string[]>();
   /** Load balancers that are gone but for their security groups, by name. */
   readonly #remains = new Map<string, { id: string; againMs: number }>();
   #inventory: Promise<Inventory> | undefined;
@@ -91,7 +91,7 @@ class AwsBalancers implements Balancers {
 
   async #plan(spec: BalancerSpec): Promise<BalancerPlan> {
     const { settings, unknown } = readAnnotations(spec.kind, spec.annotations);
-    this.#ignored.set(spec.id, unknown);
+    this.#warnings.set(spec.id, warningsOf(spec, settings, unknown));
     const { vpcId } = await this.#options.networks.find();
     return planBalancer(spec, { ...settings, tags: { ...this.#options.tags, ...settings.tags } }, vpcId);
   }
@@ -161,6 +161,7 @@ class AwsBalancers implements Balancers {
 
   #states(inventory: Inventory): BalancerState[] {
     const groups = [...inventory.targetGroups.values()];
+    const plans = [...this.#entries.values()].map(({ plan }) => plan);
     const tagged = [...groups, ...inventory.loadBalancers.values(), ...inventory.securityGroups.values()];
     const ids = new Set([...this.#entries.keys(), ...tagged.flatMap(({ tags }) => tags[balancerTag] ?? [])]);
     return [...ids].map((id): BalancerState => {
@@ -170,7 +171,8 @@ class AwsBalancers implements Balancers {
       const named = tagged.find(({ tags }) => tags[balancerTag] === id)?.tags[nameTag];
       const hostname = balancer?.raw.DNSName;
       const targets = own.map((group) => this.#watch.targetsOf(group));
-      const warnings = (this.#ignored.get(id) ?? []).map((annotation) => `Nothing is done about ${annotation}.`);
+      const shared = entry ? groupWarnings(entry.plan, plans) : [];
+      const warnings = [...(this.#warnings.get(id) ?? []), ...shared];
       const drift = entry?.drift ?? targets.map((each) => each.drift()).find((each) => each !== undefined);
       return {
         id,
@@ -191,7 +193,7 @@ class AwsBalancers implements Balancers {
   async remove(id: string, signal?: AbortSignal): Promise<void> {
     const inventory = await this.#current(signal);
     this.#entries.delete(id);
-    this.#ignored.delete(id);
+    this.#warnings.delete(id);
     for (const name of this.#namesOf(inventory, id)) {
       const remains = this.#remains.get(name);
       const isSoon = remains?.id === id && this.#options.clock.monotonicMs() < remains.againMs;

@@ -1,4 +1,4 @@
-import { DescribeSubnetsCommand } from "@aws-sdk/client-ec2";
+import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand, type Filter, type Tag } from "@aws-sdk/client-ec2";
 import {
   AddTagsCommand,
   CreateLoadBalancerCommand,
@@ -17,7 +17,7 @@ import { type BalancerPlan, fingerprint } from "./balancer-plan.ts";
 import { appliedTag, sharedTags } from "./balancer-tags.ts";
 import type { Workshop } from "./balancer-workshop.ts";
 import { balancerSubnets } from "./network.ts";
-import { clusterTag, tagList } from "./tags.ts";
+import { clusterTag, tagList, tagsOf } from "./tags.ts";
 
 type Wanted = {
   subnets: readonly string[];
@@ -124,31 +124,52 @@ const invalid = ({ kind }: BalancerPlan, field: keyof BalancerSettings, message:
 };
 
 /** Named ones, or of each zone the one that suits the scheme. */
-async function subnetsOf(
-  { send, network }: Workshop,
-  plan: BalancerPlan,
-  settings: BalancerSettings,
-): Promise<string[]> {
-  const named = (settings.subnets ?? []).filter((each) => !each.startsWith("subnet-"));
-  const ids = (settings.subnets ?? []).filter((each) => each.startsWith("subnet-"));
-  if (named.length > 0) {
-    const Filters = [
-      { Name: "vpc-id", Values: [network.vpcId] },
-      { Name: "tag:Name", Values: named },
-    ];
+async function subnetsOf(workshop: Workshop, plan: BalancerPlan, settings: BalancerSettings): Promise<string[]> {
+  const { send, network } = workshop;
+  const given = await idsOf(workshop, plan, "subnets", settings.subnets ?? [], async (Filters) => {
     const { Subnets = [] } = await send("ec2", new DescribeSubnetsCommand({ Filters }));
-    const missing = named.filter(
-      (name) => !Subnets.some(({ Tags = [] }) => Tags.some(({ Key, Value }) => Key === "Name" && Value === name)),
-    );
-    if (missing.length > 0)
-      throw invalid(plan, "subnets", `no subnet of ${network.vpcId} is named ${missing.join(", ")}.`);
-    ids.push(...Subnets.map(({ SubnetId = "" }) => SubnetId));
-  }
-  const subnets = ids.length > 0 ? ids : balancerSubnets(network, plan.scheme).map(({ id }) => id);
+    return Subnets.map(({ SubnetId = "", Tags }) => ({ id: SubnetId, Tags }));
+  });
+  const subnets = given.length > 0 ? given : balancerSubnets(network, plan.scheme).map(({ id }) => id);
   if (plan.kind === "application" && subnets.length < 2) {
     throw invalid(plan, "subnets", "an application load balancer needs subnets of two zones at least.");
   }
   return subnets.sort();
+}
+
+/** The security groups of the user's own; undefined: he names none. */
+export async function givenGroups(
+  workshop: Workshop,
+  plan: BalancerPlan,
+  { securityGroups }: BalancerSettings,
+): Promise<string[] | undefined> {
+  return securityGroups === undefined
+    ? undefined
+    : await idsOf(workshop, plan, "securityGroups", securityGroups, async (Filters) => {
+        const { SecurityGroups = [] } = await workshop.send("ec2", new DescribeSecurityGroupsCommand({ Filters }));
+        return SecurityGroups.map(({ GroupId = "", Tags }) => ({ id: GroupId, Tags }));
+      });
+}
+
+/** What an annotation calls by their ids (`subnet-…`, `sg-…`) or by the values of their tag Name, as ids. */
+async function idsOf(
+  { network }: Workshop,
+  plan: BalancerPlan,
+  field: "subnets" | "securityGroups",
+  given: readonly string[],
+  find: (filters: Filter[]) => Promise<{ id: string; Tags: Tag[] | undefined }[]>,
+): Promise<string[]> {
+  const [start, kind] = field === "subnets" ? ["subnet-", "subnet"] : ["sg-", "security group"];
+  const names = given.filter((each) => !each.startsWith(start));
+  const ids = given.filter((each) => each.startsWith(start));
+  if (names.length === 0) return ids;
+  const found = await find([
+    { Name: "vpc-id", Values: [network.vpcId] },
+    { Name: "tag:Name", Values: names },
+  ]);
+  const missing = names.filter((name) => !found.some(({ Tags }) => tagsOf(Tags)["Name"] === name));
+  if (missing.length > 0) throw invalid(plan, field, `no ${kind} of ${network.vpcId} is named ${missing.join(", ")}.`);
+  return [...ids, ...found.map(({ id }) => id)];
 }
 
 /** Addresses of the user's own go to the subnets in the order in which both are given. */

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { BalancerSpec } from "../../../src/clouds/balancer.ts";
 import { ingress, openBalancerParts, outcomeOf, service, target } from "./balancer-parts.ts";
 
@@ -240,6 +240,9 @@ test.for(rows)("%s: %s leads to its %s", async ([annotation, text, action, input
 test.for([
   [`${network}disable-nlb-sg`, "true", "machines let load balancers in by their security group"],
   [`${application}wafv2-acl-arn`, "arn:aws:wafv2:a", "drover associates no web ACL"],
+  [`${application}auth-type`, "oidc", "drover has nobody log in at the load balancer"],
+  [`${network}security-groups`, "nobody's", "no security group of vpc-"],
+  [`${network}subnets`, "nobody's", "no subnet of vpc-"],
   [`${application}shield-advanced-protection`, "true", "drover subscribes to no Shield"],
   [`${network}ssl-cert`, "arn:aws:acm:us-east-1:1:certificate/none", "Certificate 'arn:aws:acm:us-east-1:1"],
   [`${application}certificate-arn`, "arn:aws:acm:us-east-1:1:certificate/none", "Certificate 'arn:aws:acm:us-east-1:1"],
@@ -348,4 +351,117 @@ test("actions and conditions are rules, made once and told of when somebody edit
   await clock.advance(700_000);
   await again.observe();
   expect((await again.state())?.drift).toBe("The rule for /go /go/* sends its clients elsewhere.");
+});
+
+test("security groups may be called by name", async () => {
+  const { open, world } = openAccount();
+  const [[id = "", group] = []] = [...world.securityGroups];
+  group?.tags.set("Name", "web");
+  await open().ensure(service([], { annotations: { [`${network}security-groups`]: "web" } }));
+  const made = world.writes.find(({ action }) => action === "CreateLoadBalancer");
+  expect(made?.input).toMatchObject({ SecurityGroups: [id, expect.any(String)] });
+});
+
+describe("a Service with UDP", () => {
+  const both = (udpPort: number) =>
+    service([], {
+      listeners: (["TCP", "UDP"] as const).map((protocol) => ({
+        port: 53,
+        protocol,
+        forward: [{ groupId: `53-${protocol}`, weight: 1 }],
+      })),
+      groups: [
+        { id: "53-TCP", protocol: "TCP", targets: [target("i-1", { port: 5353 })], drainSeconds: 30 },
+        { id: "53-UDP", protocol: "UDP", targets: [target("i-1", { port: udpPort })], drainSeconds: 30 },
+      ],
+    });
+
+  test("and TCP on one port has a listener for both, reached by both", async () => {
+    const { open, world, launch } = openAccount();
+    const [id = ""] = await launch(1);
+    const spec = both(5353);
+    const groups = spec.groups.map((group) => ({
+      ...group,
+      targets: group.targets.map((one) => ({ ...one, machineId: id })),
+    }));
+    const balancers = open();
+    await balancers.ensure({ ...spec, groups });
+    const inputs = (name: string) => world.writes.filter(({ action }) => action === name).map(({ input }) => input);
+    expect(inputs("CreateTargetGroup")).toMatchObject([{ Protocol: "TCP_UDP" }]);
+    expect(inputs("CreateListener")).toMatchObject([{ Protocol: "TCP_UDP", Port: 53 }]);
+    expect(inputs("RegisterTargets")).toMatchObject([{ Targets: [{ Id: id, Port: 5353 }] }]);
+    const opened = inputs("AuthorizeSecurityGroupIngress")[0] as { IpPermissions: { IpProtocol: string }[] };
+    expect(opened.IpPermissions.map(({ IpProtocol }) => IpProtocol).sort()).toEqual(["tcp", "udp"]);
+    expect((await balancers.state())?.warnings).toBeUndefined();
+  });
+
+  test("and TCP on one port that lead to two is refused by name", async () => {
+    expect(await outcomeOf(openAccount().open().ensure(both(5354)))).toMatch(
+      /^CLOUD_INVALID spec\.ports: port 53 of default\/web is taken by its own TCP and UDP at once/,
+    );
+  });
+
+  test("alone says what its health depends on, unless its port for that is named", async () => {
+    const udp = {
+      listeners: [{ port: 53, protocol: "UDP" as const, forward: [{ groupId: "53-UDP", weight: 1 }] }],
+      groups: [{ id: "53-UDP", protocol: "UDP" as const, targets: [], drainSeconds: 30 }],
+    };
+    const { open, world } = openAccount();
+    const balancers = open();
+    await balancers.ensure(service([], udp));
+    expect(world.writes.find(({ action }) => action === "CreateListener")?.input).toMatchObject({ Protocol: "UDP" });
+    expect((await balancers.state())?.warnings).toEqual([
+      expect.stringMatching(/^Port 53 is UDP, and AWS asks .* by TCP .*aws-load-balancer-healthcheck-port\.$/),
+    ]);
+    await balancers.ensure(service([], { ...udp, annotations: { [`${network}healthcheck-port`]: "8080" } }));
+    expect((await balancers.state())?.warnings).toBeUndefined();
+  });
+});
+
+test("clients stay with their machine where the Service asks for it, and it says where AWS can't", async () => {
+  const groups = [{ id: "80-TCP", protocol: "TCP" as const, targets: [], drainSeconds: 30, sticky: true }];
+  const { open, world } = openAccount();
+  const balancers = open();
+  await balancers.ensure(service([], { groups }));
+  const [first] = world.writes.filter(({ action }) => action === "ModifyTargetGroupAttributes");
+  expect(first?.input).toMatchObject(attributes({ "stickiness.enabled": "true", "stickiness.type": "source_ip" }));
+  await balancers.ensure(service([], { id: "tls", groups, annotations: tls }));
+  const last = world.writes.filter(({ action }) => action === "ModifyTargetGroupAttributes").at(-1);
+  expect(JSON.stringify(last?.input)).not.toContain("stickiness");
+  expect((await balancers.state("tls"))?.warnings).toEqual([
+    "AWS keeps no client with its machine on port 80, because TLS ends there.",
+  ]);
+});
+
+test("a Service says of its own targets behind an Ingress what the Ingress doesn't", async () => {
+  const group = (id: string, annotations?: Record<string, string>) =>
+    ({ id, protocol: "HTTP", targets: [], drainSeconds: 30, ...(annotations && { annotations }) }) as const;
+  const spec = ingress("web", [], {
+    groups: [group("g", { [`${application}healthcheck-path`]: "/ready" }), group("h")],
+    annotations: { [`${application}healthcheck-path`]: "/", [`${application}success-codes`]: "204" },
+  });
+  const { open, world } = openAccount();
+  await open().ensure(spec);
+  const made = world.writes.filter(({ action }) => action === "CreateTargetGroup").map(({ input }) => input);
+  expect(made.map(({ HealthCheckPath, Matcher }) => [HealthCheckPath, Matcher])).toEqual([
+    ["/ready", { HttpCode: "204" }],
+    ["/", { HttpCode: "204" }],
+  ]);
+  const bad = { ...spec, groups: [group("g", { [`${application}healthcheck-path`]: "ready" })] };
+  expect(await outcomeOf(open().ensure(bad))).toContain(`CLOUD_INVALID ${application}healthcheck-path: "ready" is not`);
+});
+
+test("an Ingress hears that another of its group lets more clients in", async () => {
+  const group = { [`${application}group.name`]: "shop" };
+  const { open } = openAccount();
+  const balancers = open();
+  await balancers.ensure(
+    ingress("a", [], { annotations: { ...group, [`${application}inbound-cidrs`]: "10.0.0.0/8" } }),
+  );
+  expect((await balancers.state("a"))?.warnings).toBeUndefined();
+  await balancers.ensure(ingress("b", [], { annotations: group }));
+  expect((await balancers.state("b"))?.warnings).toBeUndefined();
+  expect((await balancers.state("a"))?.warnings).toEqual([
+    "Port 80 is open to 0.0.0.0/0 as well: default/b of the same group says so.",
+  ]);
 });
