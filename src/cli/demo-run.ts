@@ -17,7 +17,7 @@ export type DemoReport = {
   rolloutSeconds: number;
 };
 
-type Demo = { api: Api; io: Terminal; clock: Clock };
+type Demo = { api: Api; io: Terminal; clock: Clock; stepMinutes: number };
 
 export type DemoPlan = {
   objects: readonly KubeObject[];
@@ -27,10 +27,12 @@ export type DemoPlan = {
   next: string;
   /** The page has answers that take 8 s. */
   slow: boolean;
+  /** How long each step may take. */
+  stepMinutes: number;
 };
 
-const stepTimeoutMs = 600_000;
 const addressTimeoutMs = 300_000;
+const pageEveryMs = 500;
 /** Half of them on new connections, half on kept-alive ones. */
 const ratePerSecond = 100;
 const tenths = (ms: number): number => Math.round(ms / 100) / 10;
@@ -86,10 +88,10 @@ async function removeEarlier(demo: Demo, objects: readonly KubeObject[]): Promis
 
 /** Shows the Pods until `done` likes what it sees. @throws CLOUD_UNAVAILABLE when they don't get there in time */
 async function pods(
-  { api, io, clock }: Demo,
+  { api, io, clock, stepMinutes }: Demo,
   done: (present: readonly Pod[]) => boolean | Promise<boolean>,
 ): Promise<void> {
-  const untilMs = clock.monotonicMs() + stepTimeoutMs;
+  const untilMs = clock.monotonicMs() + stepMinutes * 60_000;
   while (clock.monotonicMs() < untilMs) {
     const { body } = await api.request("GET", "/api/v1/namespaces/default/pods?labelSelector=app%3Dweb");
     const present = (body["items"] ?? []) as Pod[];
@@ -99,7 +101,7 @@ async function pods(
   }
   throw new DroverError(
     "CLOUD_UNAVAILABLE",
-    "the Pods did not get there in 10 minutes: kubectl describe pods -l app=web",
+    `the Pods did not get there in ${stepMinutes} minutes: kubectl describe pods -l app=web`,
   );
 }
 
@@ -126,13 +128,18 @@ async function address({ api, io, clock }: Demo): Promise<string> {
 }
 
 /** The page, as soon as the balancer gives it. */
-async function page({ clock }: Demo, url: string): Promise<string> {
-  const untilMs = clock.monotonicMs() + stepTimeoutMs;
+async function page({ clock, io, stepMinutes }: Demo, url: string): Promise<string> {
+  const startMs = clock.monotonicMs();
   for (;;) {
     const { body, loss } = await ask(clock, url, false, 10_000);
-    if (body !== undefined) return body;
-    if (clock.monotonicMs() > untilMs) throw new DroverError("CLOUD_UNAVAILABLE", `${url} gives no page: ${loss}`);
-    await clock.sleep(200);
+    if (body !== undefined) {
+      io.settle();
+      return body;
+    }
+    const waitedMs = clock.monotonicMs() - startMs;
+    if (waitedMs > stepMinutes * 60_000) throw new DroverError("CLOUD_UNAVAILABLE", `${url} gives no page: ${loss}`);
+    if (waitedMs > 5_000) io.live([`Waiting for the page (${loss}): ${Math.round(waitedMs / 1_000)} s`]);
+    await clock.sleep(pageEveryMs);
   }
 }
 

@@ -5,7 +5,7 @@ import { systemClock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
 import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
 import { startDetached } from "./daemon.ts";
-import { agreeOnCost, awsImages, withImage } from "./demo-aws.ts";
+import { agreeOnCost, awsImages, cleanUpAws, operatorFlags, rememberFlags, withImage } from "./demo-aws.ts";
 import { onPort, publishablePort } from "./demo-port.ts";
 import { type DemoPlan, runDemo } from "./demo-run.ts";
 import { endCluster } from "./end-cluster.ts";
@@ -33,13 +33,15 @@ export const demoCommand = (): Command =>
     .action((options: Options) => (options.cleanup ? cleanUp(terminal()) : demonstrate(options, terminal())));
 
 async function demonstrate(options: Options, io: Terminal): Promise<void> {
-  const { cloud, yes, speed } = options;
+  const { cloud, yes } = options;
   const paths = clusterPaths(clusterOf(cloud));
   const manifest = fileURLToPath(new URL("../../manifests/web.yaml", import.meta.url));
-  const plan = await (cloud === "aws" ? planAtAws(options, paths, manifest, io) : planHere(manifest));
+  const { plan, flags } = await (cloud === "aws"
+    ? planAtAws(options, paths, manifest, io)
+    : planHere(options, manifest));
   if (cloud === "local") await prepareLocal(io, yes);
   io.say(io.strong(`Starting drover (cloud ${cloud})`));
-  const serving = await startDetached(paths, cloud, serveFlags(cloud, speed), systemClock);
+  const serving = await startDetached(paths, cloud, flags, systemClock);
   const api = connect(serving.kubeconfig);
   const report = await runDemo({ api, io, clock: systemClock, ...plan });
   api.close();
@@ -50,39 +52,42 @@ async function demonstrate(options: Options, io: Terminal): Promise<void> {
   if (report.lost > 0) throw new DroverError("CLOUD_UNAVAILABLE", `${report.lost} requests were lost`);
 }
 
-/** What the demonstration's own command line says of AWS, the server is told as well. */
-function serveFlags(cloud: CloudName, speed: string): string[] {
-  if (cloud === "sim") return ["--speed", speed];
-  const given = process.argv.slice(process.argv.indexOf("demo") + 1);
-  return cloud === "aws" ? withoutFlags(given, ["--cloud"], ["-y", "--yes"]) : [];
-}
+type Prepared = {
+  plan: DemoPlan;
+  /** For `drover serve`. */
+  flags: readonly string[];
+};
 
-const withoutFlags = (words: readonly string[], withValue: readonly string[], alone: readonly string[]): string[] =>
-  words.filter((word, index) => {
-    if (withValue.some((flag) => word === flag || word.startsWith(`${flag}=`)) || alone.includes(word)) return false;
-    return !withValue.includes(words[index - 1] ?? "");
-  });
-
-async function planHere(manifest: string): Promise<DemoPlan> {
+async function planHere({ cloud, speed }: Options, manifest: string): Promise<Prepared> {
   const port = await publishablePort();
-  return { objects: onPort(readManifests(manifest), port), port, next: "web:2", slow: true };
+  const plan = { objects: onPort(readManifests(manifest), port), port, next: "web:2", slow: true, stepMinutes: 10 };
+  return { plan, flags: cloud === "sim" ? ["--speed", speed] : [] };
 }
 
-async function planAtAws(aws: Options, paths: ClusterPaths, manifest: string, io: Terminal): Promise<DemoPlan> {
+async function planAtAws(aws: Options, paths: ClusterPaths, manifest: string, io: Terminal): Promise<Prepared> {
   const objects = withImage(readManifests(manifest), awsImages.first);
   await agreeOnCost(io, { paths, aws, objects, yes: aws.yes });
-  return { objects, port: 80, next: awsImages.next, slow: false };
+  const flags = [...givenFlags(), ...(await operatorFlags(aws, io))];
+  rememberFlags(paths, flags);
+  // A target takes AWS minutes to call healthy, and two Pods are replaced one after the other.
+  return { plan: { objects, port: 80, next: awsImages.next, slow: false, stepMinutes: 30 }, flags };
+}
+
+/** What the demonstration's own command line says of AWS, the server is told as well. */
+function givenFlags(): string[] {
+  const given = process.argv.slice(process.argv.indexOf("demo") + 1);
+  return given.filter((word, index) => {
+    if (["--yes", "-y", "--cleanup", "--cloud"].includes(word) || word.startsWith("--cloud=")) return false;
+    return given[index - 1] !== "--cloud";
+  });
 }
 
 async function cleanUp(io: Terminal): Promise<void> {
   for (const cloud of cloudNames) {
     const paths = clusterPaths(clusterOf(cloud));
     if (!existsSync(paths.folder)) continue;
-    if (cloud === "aws") {
-      io.say(`What is at AWS is ended by:  npx drover down --cloud aws --cluster ${paths.cluster}`);
-      continue;
-    }
-    for (const line of await endCluster(paths, systemClock)) io.say(line);
+    if (cloud === "aws") await cleanUpAws(paths, givenFlags(), io);
+    else for (const line of await endCluster(paths, systemClock)) io.say(line);
   }
   io.say("nothing of the demonstration is left running");
 }

@@ -14,6 +14,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { parse } from "yaml";
+import { awsImages } from "../../../src/cli/demo-aws.ts";
 import { openSshServer } from "../../machines/ssh/ssh-server.ts";
 
 /** Where a machine without a machine is: it has this address and sshd's port there. */
@@ -71,8 +72,8 @@ export async function startBody(userData: string, { address, sshPort }: Place): 
   const runtime = config.write_files.some(({ path }) => path === "/etc/docker/daemon.json") ? "docker" : "podman";
   for (const other of ["podman", "docker", "nerdctl"]) if (other !== runtime) rmSync(join(root, "bin", other));
   for (const folder of ["images", "containers", "registry"]) mkdirSync(join(state, folder), { recursive: true });
-  for (const [name, image] of Object.entries(images(address))) {
-    writeFileSync(join(state, "registry", `docker.io%library%${name}`), JSON.stringify(image));
+  for (const [name, image] of images(address)) {
+    writeFileSync(join(state, "registry", name.replaceAll("/", "%")), JSON.stringify(image));
   }
   mkdirSync(join(root, "proc/sys/kernel/random"), { recursive: true });
   writeFileSync(join(root, "proc/sys/kernel/random/boot_id"), "boot-1\n");
@@ -99,14 +100,17 @@ export async function startBody(userData: string, { address, sshPort }: Place): 
   };
 }
 
-/** What the stand-in for a registry has. */
+/** What the stand-in for a registry has: the page's name, its port, where it is. */
+const pages: readonly { page: string; port: number; reference: string }[] = [
+  ...["web:1", "web:2", "web:3"].map((page) => ({ page, port: 8_080, reference: `docker.io/library/${page}` })),
+  ...Object.values(awsImages).map((reference) => ({ page: reference, port: 80, reference })),
+];
+
 const images = (address: string) =>
-  Object.fromEntries(
-    ["web:1", "web:2", "web:3"].map((name, index) => [
-      name,
-      { id: `${index + 1}`.repeat(64), entrypoint: ["python3", "-S", "-E", webProgram, address, "8080", name] },
-    ]),
-  );
+  pages.map(({ page, port, reference }, index) => {
+    const entrypoint = ["python3", "-S", "-E", webProgram, address, `${port}`, page];
+    return [reference, { id: `${index + 1}`.repeat(64), entrypoint }] as const;
+  });
 
 /** Processes below the root, and then the root. */
 async function endAll(agent: ChildProcess, root: string): Promise<void> {

@@ -15,32 +15,50 @@ import {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import type { Target, Targets } from "./targets.ts";
 
-export type FrontOptions = { motoUrl: string; targets: Targets; addressOf: (instanceId: string) => string | undefined };
+export type FrontOptions = {
+  motoUrl: string;
+  /** Balancers have addresses in 127.`octet`.240.0/24. */
+  octet: number;
+  targets: Targets;
+  addressOf: (instanceId: string) => string | undefined;
+};
 
 /** The load balancers' traffic: what moto keeps as data, carried out. */
 export type Front = {
   /** `http://127.0.0.1:PORT`, which leads where this listener of the balancer of this name leads. @throws there is none */
   reach(hostname: string, port: number): Promise<string>;
+  /** The address where the balancer of this name listens on its own ports; undefined: there is no such balancer. */
+  lookUp(hostname: string): Promise<string | undefined>;
   close(): Promise<void>;
 };
+
+type Listening = { url: string; server: Server; sockets: Set<Socket>; timer: NodeJS.Timeout };
 
 /** What was changed counts for connections that are made so long after it. */
 const readEveryMs = 500;
 
-export function openFront({ motoUrl, targets, addressOf }: FrontOptions): Front {
+export function openFront({ motoUrl, octet, targets, addressOf }: FrontOptions): Front {
   const elb = new ElasticLoadBalancingV2Client({
     endpoint: motoUrl,
     region: "us-east-1",
     credentials: { accessKeyId: "moto", secretAccessKey: "moto" },
   });
-  const fronts = new Map<string, { url: string; server: Server; sockets: Set<Socket>; timer: NodeJS.Timeout }>();
+  const fronts = new Map<string, Promise<Listening>>();
+  const addresses = new Map<string, string>();
 
-  const listenerOf = async (hostname: string, port: number) => {
+  const listenersOf = async (hostname: string) => {
     const { LoadBalancers = [] } = await elb.send(new DescribeLoadBalancersCommand({}));
     const balancer = LoadBalancers.find(({ DNSName }) => DNSName === hostname);
-    if (!balancer) throw new Error(`no load balancer is called ${hostname}`);
+    if (!balancer) return undefined;
     const { LoadBalancerArn } = balancer;
     const { Listeners = [] } = await elb.send(new DescribeListenersCommand({ LoadBalancerArn }));
+    return { balancer, Listeners };
+  };
+
+  const listenerOf = async (hostname: string, port: number) => {
+    const found = await listenersOf(hostname);
+    if (!found) throw new Error(`no load balancer is called ${hostname}`);
+    const { balancer, Listeners } = found;
     const listener = Listeners.find(({ Port }) => Port === port);
     if (!listener) throw new Error(`${hostname} does not listen on port ${port}`);
     return { listener, isApplication: balancer.Type === "application" };
@@ -92,7 +110,8 @@ export function openFront({ motoUrl, targets, addressOf }: FrontOptions): Front 
     request.pipe(sent);
   }
 
-  async function open(hostname: string, port: number) {
+  /** `address`: where it listens, on the listener's own port; by default on any port of 127.0.0.1. */
+  async function open(hostname: string, port: number, address?: string): Promise<Listening> {
     const first = await listenerOf(hostname, port);
     let actions: readonly Action[] = first.listener.DefaultActions ?? [];
     let rules: readonly Rule[] = [];
@@ -114,19 +133,33 @@ export function openFront({ motoUrl, targets, addressOf }: FrontOptions): Front 
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(address === undefined ? 0 : port, address ?? "127.0.0.1", resolve);
+    });
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, sockets, timer };
   }
 
+  function once(key: string, hostname: string, port: number, address?: string): Promise<Listening> {
+    const front = fronts.get(key) ?? open(hostname, port, address);
+    fronts.set(key, front);
+    front.catch(() => fronts.delete(key));
+    return front;
+  }
+
   return {
-    async reach(hostname, port) {
-      const key = `${hostname}:${port}`;
-      const front = fronts.get(key) ?? (await open(hostname, port));
-      fronts.set(key, front);
-      return front.url;
+    reach: async (hostname, port) => (await once(`${hostname}:${port}`, hostname, port)).url,
+    async lookUp(hostname) {
+      const found = await listenersOf(hostname);
+      if (!found) return undefined;
+      const address = addresses.get(hostname) ?? `127.${octet}.240.${addresses.size + 1}`;
+      addresses.set(hostname, address);
+      const ports = found.Listeners.map(({ Port = 0 }) => Port);
+      await Promise.all(ports.map((port) => once(`${address}:${port}`, hostname, port, address)));
+      return address;
     },
     async close() {
-      for (const { server, sockets, timer } of fronts.values()) {
+      for (const { server, sockets, timer } of await Promise.all(fronts.values())) {
         clearInterval(timer);
         for (const socket of sockets) socket.destroy();
         await new Promise<void>((resolve) => server.close(() => resolve()));

@@ -8,6 +8,7 @@ import { gaps } from "./gaps.ts";
 import { type Instances, openInstances, type StartBody } from "./instances.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { startProxy } from "./proxy.ts";
+import { startResolver } from "./resolver.ts";
 import { openTargets, type Targets, type TargetTimes } from "./targets.ts";
 import { openTokens } from "./tokens.ts";
 
@@ -62,7 +63,8 @@ export async function startRig({
     ask: (...call) => ask("ec2", ...call),
   });
   const targets = openTargets(instances.addressOf, times);
-  const front = openFront({ motoUrl: moto.url, targets, addressOf: instances.addressOf });
+  const front = openFront({ motoUrl: moto.url, octet, targets, addressOf: instances.addressOf });
+  const resolver = await startResolver(front.lookUp);
   const faults = openFaults({ random: seededRandom(seed) });
   const [tokens, journal] = [openTokens(), openJournal()];
   const proxy = await startProxy(moto.url, [
@@ -76,7 +78,7 @@ export async function startRig({
   // Root's port is only root's; others get there as through a bastion.
   const road = isRoot ? [] : ["--proxy-command", `bash -c 'exec 3<>/dev/tcp/%h/${sshPort}; cat <&3 & exec cat >&3'`];
   return {
-    env: { ...moto.env, AWS_ENDPOINT_URL: proxy.url },
+    env: { ...moto.env, ...resolver.env, AWS_ENDPOINT_URL: proxy.url },
     flags: ["--cloud", "aws", "--image", machines?.image ?? "al2023", "--create-zone", ...road],
     ...{ moto, ask, instances, targets, front, faults, journal },
     async reset() {
@@ -85,6 +87,7 @@ export async function startRig({
       targets.reset();
     },
     async close() {
+      await resolver.close();
       await front.close();
       await proxy.close();
       targets.close();
