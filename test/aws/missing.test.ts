@@ -29,7 +29,7 @@ test("without a default VPC Services and Pods say which flag or tag is missing",
   expect(cluster.logged.filter((each) => each.startsWith("Balancers can't be observed"))).toHaveLength(1);
 });
 
-test("a Service that comes while there is no VPC is told, too, and goes on by itself once there is one", async () => {
+test("a Service that comes later is told, too, that there is no such VPC", async () => {
   const cluster = await opened({ cloud: { vpcId: "vpc-0" } });
   await cluster.clock.advance(60_000);
   await apply(cluster, 1);

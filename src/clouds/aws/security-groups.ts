@@ -1,15 +1,12 @@
-import { createHash } from "node:crypto";
 import type { SecurityGroup } from "@aws-sdk/client-ec2";
 import type { Clock } from "../../base/clock.ts";
-import type { MachineTemplate } from "../cloud.ts";
 import type { Send } from "./api.ts";
 import { isKind } from "./errors.ts";
 import { GroupCalls, groupName, isKept, roleOf } from "./group-calls.ts";
+import { openingsIn, openingsOf, type Ports, portsRole, portsText, sshOpenings } from "./group-roles.ts";
 import { compareRules, type Opening } from "./group-rules.ts";
 import type { Networks } from "./network.ts";
 import type { Tags } from "./tags.ts";
-
-type Ports = NonNullable<MachineTemplate["ports"]>;
 
 export type GroupOptions = {
   cluster: string;
@@ -29,7 +26,7 @@ export type SecurityGroups = {
   forBalancers(): Promise<string>;
   /** One of them is not there: they are looked for again. */
   forget(): void;
-  /** Compares all groups with what they should be: one sentence a difference. */
+  /** Compares all groups with what they should be, those of an earlier process too: one sentence a difference. */
   drift(signal?: AbortSignal): Promise<string[]>;
   /** Deletes groups of declared ports that no machine is in any more. */
   prune(signal?: AbortSignal): Promise<void>;
@@ -37,7 +34,6 @@ export type SecurityGroups = {
   remove(signal?: AbortSignal): Promise<void>;
 };
 
-const sshPort = 22;
 const deleteForMs = 600_000;
 /** What was made or looked for so lately may still be shown as it was before. */
 const settledAfterMs = 30_000;
@@ -76,7 +72,7 @@ export function openSecurityGroups(
   const forCluster = () =>
     ensure("machines", async () => ({
       description: `Machines of ${cluster}`,
-      openings: operatorCidrs.map((source) => ({ protocol: "tcp", port: sshPort, source })),
+      openings: sshOpenings(operatorCidrs),
     }));
   const forBalancers = () =>
     ensure("balancers", async () => ({ description: `Load balancers of ${cluster}`, openings: [] }));
@@ -90,13 +86,7 @@ export function openSecurityGroups(
       known.delete(role);
       return [`The security group ${groupName(cluster, role)} (${groupId}) was deleted.`];
     }
-    const { missing, extra, texts } = compareRules((await wanted)?.openings ?? [], group.IpPermissions ?? []);
-    if (repairDrift) {
-      await calls.authorize(groupId, missing);
-      await calls.revoke(groupId, extra);
-    }
-    const done = repairDrift ? "drover has put it back" : "`drover serve --repair-drift` puts it back";
-    return texts.map((text) => `The security group ${group.GroupName} (${groupId}) ${text}: ${done}.`);
+    return differences(calls, group, (await wanted)?.openings ?? [], repairDrift);
   }
 
   return {
@@ -104,16 +94,20 @@ export function openSecurityGroups(
     forget: () => known.clear(),
     async forMachine(ports) {
       if (ports.length === 0) return [await forCluster()];
-      const opened = ensure(`ports-${portsHash(ports)}`, async () => ({
+      const opened = ensure(portsRole(ports), async () => ({
         description: `Ports ${portsText(ports)} of machines of ${cluster}`.slice(0, 255),
         openings: openingsOf(ports, [await forBalancers(), ...(await networks.find()).cidrs]),
       }));
       return Promise.all([forCluster(), opened]);
     },
     async drift(signal) {
-      const groups = known.size === 0 ? [] : await calls.list(signal);
+      const groups = await calls.list(signal);
       const told: string[] = [];
       for (const role of [...known.keys()]) told.push(...(await compare(role, groups)));
+      for (const group of groups.filter((each) => !known.has(roleOf(each)))) {
+        const openings = openingsIn(group, groups, await networks.find(), operatorCidrs);
+        if (openings) told.push(...(await differences(calls, group, openings, repairDrift)));
+      }
       return told;
     },
     async prune(signal) {
@@ -136,13 +130,18 @@ export function openSecurityGroups(
   };
 }
 
-const textsOf = (ports: Ports): string[] =>
-  [...new Set(ports.map(({ port, protocol }) => `${port}/${protocol}`))].sort();
-const portsText = (ports: Ports): string => textsOf(ports).join(" ");
-const portsHash = (ports: Ports): string => createHash("sha256").update(portsText(ports)).digest("hex").slice(0, 10);
-
-const openingsOf = (ports: Ports, sources: readonly string[]): Opening[] =>
-  textsOf(ports).flatMap((text) => {
-    const [port, protocol] = text.split("/");
-    return sources.map((source) => ({ protocol: protocol === "UDP" ? "udp" : "tcp", port: Number(port), source }));
-  });
+/** One sentence a difference; closed and opened again where the user wants it. */
+async function differences(
+  calls: GroupCalls,
+  { GroupId = "", GroupName, IpPermissions = [] }: SecurityGroup,
+  openings: readonly Opening[],
+  repairDrift: boolean,
+): Promise<string[]> {
+  const { missing, extra, texts } = compareRules(openings, IpPermissions);
+  if (repairDrift) {
+    await calls.authorize(GroupId, missing);
+    await calls.revoke(GroupId, extra);
+  }
+  const done = repairDrift ? "drover has put it back" : "`drover serve --repair-drift` puts it back";
+  return texts.map((text) => `The security group ${GroupName} (${GroupId}) ${text}: ${done}.`);
+}

@@ -150,3 +150,31 @@ test("groups of ports that no machine has are swept; those in use are not", asyn
   expect(named(fake)).toEqual(["drover-c-balancers", "drover-c-machines", expect.stringMatching(/^drover-c-ports-/)]);
   expect(await fake.through(groups.forMachine(web))).toHaveLength(2);
 });
+
+test("after a restart groups are compared that nothing has been launched into since", async () => {
+  const fake = openFake();
+  const many = [...web, { port: 53, protocol: "UDP" }, { port: 8_080, protocol: "TCP" }] as const;
+  const [id = "", ports = ""] = await fake.through(openParts(fake, { groups: operator }).groups.forMachine(many));
+  await tamper(fake, id);
+  const everybody = [{ CidrIp: "0.0.0.0/0" }];
+  const IpPermissions = [{ IpProtocol: "udp", FromPort: 53, ToPort: 53, IpRanges: everybody }];
+  await fake.ec2(new AuthorizeSecurityGroupIngressCommand({ GroupId: ports, IpPermissions }));
+  const { groups } = openParts(fake, { groups: operator });
+  const told = await fake.through(groups.drift());
+  expect(told.map((each) => each.replace(/ \(.*?\)|: .*/g, ""))).toEqual([
+    "The security group drover-c-machines no longer opens tcp 22 from 203.0.113.7/32",
+    "The security group drover-c-machines also opens tcp 22 from 0.0.0.0/0",
+    expect.stringMatching(/^The security group drover-c-ports-\w+ also opens udp 53 from 0\.0\.0\.0\/0$/),
+  ]);
+  const repairing = openParts(fake, { groups: { ...operator, repairDrift: true } }).groups;
+  expect(await fake.through(repairing.drift())).toHaveLength(3);
+  expect(await fake.through(groups.drift())).toEqual([]);
+});
+
+test("so many ports that the group's description can't name them all: nothing is said of what nobody knows", async () => {
+  const fake = openFake();
+  const many = Array.from({ length: 28 }, (_, index) => ({ port: 10_000 + index, protocol: "TCP" as const }));
+  await fake.through(openParts(fake).groups.forMachine(many));
+  await fake.clock.advance(60_000);
+  expect(await fake.through(openParts(fake).groups.drift())).toEqual([]);
+});

@@ -1,0 +1,30 @@
+import { AuthorizeSecurityGroupIngressCommand } from "@aws-sdk/client-ec2";
+import { expect, onTestFinished, test } from "vitest";
+import { serving, warned } from "./trouble.ts";
+
+const everybody = { IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
+
+test.for([
+  ["ports-", "Namespace NetworkDrift"],
+  ["machines", "Namespace NetworkDrift"],
+  ["svc-", "Service LoadBalancerDrift"],
+] as const)("a security group (%s) that was edited while drover was stopped is told", async ([which, about]) => {
+  const { cluster, pass, launched } = await serving(2);
+  onTestFinished(cluster.close);
+  const groups = [...cluster.world.securityGroups.values()];
+  const group = groups.find(({ name, tags }) => `${name} ${JSON.stringify([...tags])}`.includes(which));
+  expect(group).toBeDefined();
+  await cluster.restart();
+  const done = cluster.fake
+    .connect()
+    .ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId: group?.id, IpPermissions: [everybody] }));
+  await pass(10);
+  await done;
+  await pass(900);
+  expect(warned(cluster)).toEqual([
+    expect.stringMatching(
+      new RegExp(`^${about}: The security group .*${group?.id}.* also opens tcp 22 from 0.0.0.0/0`),
+    ),
+  ]);
+  expect(launched()).toEqual([]);
+});
