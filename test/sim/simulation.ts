@@ -1,6 +1,5 @@
 import { type Random, seededRandom } from "../../src/base/random.ts";
 import { VirtualClock } from "../../src/base/virtual.ts";
-import type { Launch } from "../../src/clouds/cloud.ts";
 import { drawnFaults, type FaultChances } from "../../src/clouds/sim/faults.ts";
 import type { Latencies } from "../../src/clouds/sim/latency.ts";
 import { openSimCloud } from "../../src/clouds/sim/open.ts";
@@ -9,6 +8,7 @@ import { startControllers } from "../../src/controllers/start.ts";
 import type { Client } from "../../src/registry/client.ts";
 import { openRegistry, type Registry } from "../../src/registry/registry.ts";
 import type { View } from "../../src/registry/view.ts";
+import { launchOf } from "../clouds/sim/given.ts";
 import { availabilityFloor, surgeBound } from "./checkers/budget.ts";
 import { endedRightly } from "./checkers/endings.ts";
 import { failedOnlyWhenDead, oneMachinePerPod, strangersLive } from "./checkers/identity.ts";
@@ -30,24 +30,10 @@ const deedChance = 0.05;
 const convergeCallsMax = 400;
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-const strangerLaunch: Launch = {
-  id: "somebody-elses",
+const strangerLaunch = launchOf("somebody-elses", ["11111111-1111-4111-8111-111111111111"], {
   cluster: "sim",
-  template: {
-    hash: "ffffffffffffffff",
-    image: "debian-12",
-    userData: "",
-    architecture: "amd64",
-    cpuMillis: 500,
-    memoryBytes: 2 ** 29,
-    diskBytes: 2 ** 33,
-    prefetch: [],
-  },
-  placement: { type: "sim.small", zone: "sim-a", capacityType: "on-demand" },
-  slots: ["11111111-1111-4111-8111-111111111111"],
-  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
   names: ["web-1"],
-};
+});
 
 /** About a quarter of EC2's times: the order of things is the same, the run shorter. */
 const latencies: Latencies = {

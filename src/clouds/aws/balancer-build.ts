@@ -57,7 +57,7 @@ export async function build(
       const listener =
         isShared && seen !== undefined
           ? seen
-          : await ensureListener(workshop, plan, balancer, wanted, arnsOf(workshop));
+          : await ensureListener(workshop, { plan, balancer, wanted, arns: arnsOf(workshop) });
       if (wanted.rules !== undefined) await ensureRules(workshop, plan, listener, wanted.rules, arnsOf(workshop));
     }
   }

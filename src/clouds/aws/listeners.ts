@@ -136,20 +136,18 @@ const appliedOf = (listener: PlannedListener, arns: Arns): string =>
     actionText(actionsOf(listener.destination, arns)),
   ]);
 
+/** A listener to be made, of which plan and load balancer. */
+type Work = { plan: BalancerPlan; balancer: SeenLoadBalancer; wanted: PlannedListener; arns: Arns };
+
 /** Makes the listener, or makes it what it should be if it was last made to be something else. Not its rules. */
-export async function ensureListener(
-  workshop: Workshop,
-  plan: BalancerPlan,
-  balancer: SeenLoadBalancer,
-  wanted: PlannedListener,
-  arns: Arns,
-): Promise<SeenListener> {
+export async function ensureListener(workshop: Workshop, work: Work): Promise<SeenListener> {
   const { send, inventory, repairs } = workshop;
+  const { plan, wanted, arns } = work;
   const applied = appliedOf(wanted, arns);
   const all = inventory.listeners.get(plan.name) ?? [];
   inventory.listeners.set(plan.name, all);
   const seen = all.find(({ port }) => port === wanted.port);
-  if (seen === undefined) return create(workshop, plan, balancer, wanted, arns);
+  if (seen === undefined) return create(workshop, work);
   const owner = seen.tags[balancerTag];
   if (plan.kind === "network" && owner !== undefined && owner !== plan.id) throw taken(plan, wanted.port, owner);
   const isEdited = repairs && listenerDrift(seen, wanted, arns) !== undefined;
@@ -176,14 +174,9 @@ const inputOf = (
   ...(alpnPolicy !== undefined && { AlpnPolicy: [alpnPolicy] }),
 });
 
-async function create(
-  workshop: Workshop,
-  plan: BalancerPlan,
-  balancer: SeenLoadBalancer,
-  wanted: PlannedListener,
-  arns: Arns,
-): Promise<SeenListener> {
+async function create(workshop: Workshop, work: Work): Promise<SeenListener> {
   const { send, inventory } = workshop;
+  const { plan, balancer, wanted, arns } = work;
   const isShared = plan.kind === "application";
   const mark = { [appliedTag]: appliedOf(wanted, arns) };
   const tags = isShared ? sharedTags(plan, mark) : ownTags(plan, mark);
@@ -204,7 +197,7 @@ async function create(
   }
   // Made by a call whose answer was lost, by hand, or for another member of the group.
   inventory.listeners.set(plan.name, await readListeners(send, balancer.arn, isShared));
-  return ensureListener(workshop, plan, balancer, wanted, arns);
+  return ensureListener(workshop, work);
 }
 
 /** Certificates beyond the default one are a list of their own; the client's word for the host chooses among them. */

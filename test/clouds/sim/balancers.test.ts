@@ -3,48 +3,10 @@ import { expect, test } from "vitest";
 import { fasterClock, systemClock } from "../../../src/base/clock.ts";
 import { seededRandom } from "../../../src/base/random.ts";
 import { VirtualClock } from "../../../src/base/virtual.ts";
-import type { Binding } from "../../../src/clouds/box.ts";
-import type { Launch } from "../../../src/clouds/cloud.ts";
 import { matches } from "../../../src/clouds/sim/http-rules.ts";
 import { openSimCloud } from "../../../src/clouds/sim/open.ts";
 import { applicationSpec, type BalancersBench, balancersContract } from "../../contract/balancers.ts";
-import { container } from "../../machines/agent-kit.ts";
-
-const bindingOf = (uid: string): Binding => ({
-  version: 1,
-  uid,
-  namespace: "default",
-  name: uid,
-  hostname: uid,
-  nameservers: [],
-  searchDomains: [],
-  hostAliases: [],
-  restartPolicy: "Always",
-  graceSeconds: 30,
-  activeDeadlineSeconds: 0,
-  volumes: [],
-  initContainers: [],
-  containers: [container("web", undefined, { image: "web:1" })],
-});
-
-const launchOf = (id: string, slot: string): Launch => ({
-  id,
-  cluster: "test",
-  template: {
-    hash: "0123456789abcdef",
-    image: "debian-12",
-    userData: "",
-    architecture: "amd64",
-    cpuMillis: 500,
-    memoryBytes: 2 ** 29,
-    diskBytes: 2 ** 33,
-    prefetch: [],
-  },
-  placement: { type: "sim.small", zone: "sim-a", capacityType: "on-demand" },
-  slots: [slot],
-  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
-  names: [slot],
-});
+import { bindingOf, launchOf } from "./given.ts";
 
 async function open(): Promise<BalancersBench> {
   const clock = new VirtualClock();
@@ -64,7 +26,7 @@ async function open(): Promise<BalancersBench> {
 
   async function machine() {
     const slot = `pod-${++count}`;
-    const [made] = world.launch(launchOf(`l-${count}`, slot));
+    const [made] = world.launch(launchOf(`l-${count}`, [slot]));
     if (!made) throw new Error("the simulated provider gives a machine");
     return { made, place: { machineId: made.id, address: made.address, port: 80 } };
   }
@@ -122,8 +84,8 @@ test.for([
 test("a published application balancer answers by its rules", async () => {
   const clock = fasterClock(systemClock, 200);
   const { cloud, world } = openSimCloud({ clock, random: seededRandom(3), publish: true });
-  const [machine] = world.launch(launchOf("l-1", "pod-1"));
-  machine?.box.bind(bindingOf("pod-1"));
+  const [machine] = world.launch(launchOf("l-1", ["1"]));
+  machine?.box.bind(bindingOf("1"));
   const target = { machineId: machine?.id ?? "", address: machine?.address ?? "", port: 80, draining: false };
   const spec = applicationSpec("ing-1", { "/a": [target] });
   await cloud.balancers.ensure({ ...spec, listeners: spec.listeners.map((one) => ({ ...one, port: 18_081 })) });

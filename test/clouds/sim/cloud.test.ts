@@ -3,50 +3,9 @@ import { expect, test } from "vitest";
 import { fasterClock, systemClock } from "../../../src/base/clock.ts";
 import { seededRandom } from "../../../src/base/random.ts";
 import { VirtualClock } from "../../../src/base/virtual.ts";
-import type { Binding, BoundContainer } from "../../../src/clouds/box.ts";
-import type { Launch } from "../../../src/clouds/cloud.ts";
 import { openSimCloud } from "../../../src/clouds/sim/open.ts";
 import { networkSpec } from "../../contract/balancers.ts";
-import { container as boundContainer } from "../../machines/agent-kit.ts";
-
-const launch = (id: string, slots: string[]): Launch => ({
-  id,
-  cluster: "test",
-  template: {
-    hash: "0123456789abcdef",
-    image: "debian-12",
-    userData: "#cloud-config\n",
-    architecture: "amd64",
-    cpuMillis: 500,
-    memoryBytes: 2 ** 29,
-    diskBytes: 2 ** 33,
-    prefetch: [],
-  },
-  placement: { type: "sim.small", zone: "sim-a", capacityType: "on-demand" },
-  slots,
-  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
-  names: slots,
-});
-
-const container = (fields: Partial<BoundContainer> = {}): BoundContainer =>
-  boundContainer("web", undefined, { image: "web:1", env: [["GREETING", "hello"]], ...fields });
-
-const binding = (uid: string, fields: Partial<BoundContainer> = {}): Binding => ({
-  version: 1,
-  uid,
-  namespace: "default",
-  name: `pod-${uid}`,
-  hostname: `pod-${uid}`,
-  nameservers: [],
-  searchDomains: [],
-  hostAliases: [],
-  restartPolicy: "Always",
-  graceSeconds: 30,
-  activeDeadlineSeconds: 0,
-  volumes: [],
-  initContainers: [],
-  containers: [container(fields)],
-});
+import { bindingOf, launchOf } from "./given.ts";
 
 /** A world on virtual time; `soon` lets a call finish while time passes. */
 function simulated(seed = 1) {
@@ -67,8 +26,8 @@ function simulated(seed = 1) {
 
 test("the same launch gives the same machines, once", async () => {
   const { cloud, soon, world } = simulated();
-  const first = await soon(cloud.machines.launch(launch("l-1", ["a", "b"])));
-  const again = await soon(cloud.machines.launch(launch("l-1", ["a", "b"])));
+  const first = await soon(cloud.machines.launch(launchOf("l-1", ["a", "b"])));
+  const again = await soon(cloud.machines.launch(launchOf("l-1", ["a", "b"])));
   expect(again.map(({ id }) => id)).toEqual(first.map(({ id }) => id));
   expect(first.map(({ slot }) => slot)).toEqual([0, 1]);
   expect(world.machines.size).toBe(2);
@@ -76,12 +35,12 @@ test("the same launch gives the same machines, once", async () => {
 
 test("a machine comes up, takes one Pod for ever and serves it", async () => {
   const { boxes, cloud, soon } = simulated();
-  const machines = await soon(cloud.machines.launch(launch("l-1", ["a"])), 600_000);
+  const machines = await soon(cloud.machines.launch(launchOf("l-1", ["a"])), 600_000);
   const id = machines[0]?.id ?? "";
   boxes.follow(machines);
-  await soon(boxes.bind(id, binding("a")), 600_000);
-  await soon(boxes.bind(id, binding("a")));
-  await expect(soon(boxes.bind(id, binding("b")))).rejects.toMatchObject({ code: "BOX_TAKEN" });
+  await soon(boxes.bind(id, bindingOf("a")), 600_000);
+  await soon(boxes.bind(id, bindingOf("a")));
+  await expect(soon(boxes.bind(id, bindingOf("b")))).rejects.toMatchObject({ code: "BOX_TAKEN" });
   const { report } = boxes.contact(id) ?? {};
   expect(report?.uid).toBe("a");
   expect(report?.containerStatuses[0]).toMatchObject({ ready: true, restartCount: 0 });
@@ -98,16 +57,16 @@ test.for([
   ],
 ] as const)("%s", async ([_name, fields, state, reason]) => {
   const { boxes, cloud, soon } = simulated();
-  const machines = await soon(cloud.machines.launch(launch("l-1", ["a"])), 600_000);
+  const machines = await soon(cloud.machines.launch(launchOf("l-1", ["a"])), 600_000);
   boxes.follow(machines);
-  await soon(boxes.bind(machines[0]?.id ?? "", binding("a", fields)), 20_000);
+  await soon(boxes.bind(machines[0]?.id ?? "", bindingOf("a", fields)), 20_000);
   const status = boxes.contact(machines[0]?.id ?? "")?.report?.containerStatuses[0];
   expect(status?.state?.[state]?.reason).toMatch(reason);
 });
 
 test("a terminated machine is stopping, then gone, and stays so", async () => {
   const { clock, cloud, soon } = simulated();
-  const [machine] = await soon(cloud.machines.launch(launch("l-1", ["a"])), 600_000);
+  const [machine] = await soon(cloud.machines.launch(launchOf("l-1", ["a"])), 600_000);
   await soon(cloud.machines.terminate([machine?.id ?? "", "i-unknown"]), 1_000);
   const seen = async () => (await soon(cloud.machines.observe(), 1_000)).machines.map(({ state }) => state);
   expect(await seen()).toEqual(["stopping"]);
@@ -118,11 +77,11 @@ test("a terminated machine is stopping, then gone, and stays so", async () => {
 test("a published balancer answers with the page of a healthy target, logs and exec work", async () => {
   const clock = fasterClock(systemClock, 200);
   const { boxes, cloud } = openSimCloud({ clock, random: seededRandom(3), publish: true });
-  const machines = await cloud.machines.launch(launch("l-1", ["a"]));
+  const machines = await cloud.machines.launch(launchOf("l-1", ["a"]));
   const id = machines[0]?.id ?? "";
   boxes.follow(machines);
   await expect.poll(() => boxes.contact(id)?.reachable, { timeout: 10_000 }).toBe(true);
-  await boxes.bind(id, binding("a"));
+  await boxes.bind(id, bindingOf("a"));
   const targets = [{ machineId: id, address: "10.90.0.1", port: 80, draining: false }];
   await cloud.balancers.ensure(networkSpec({ id: "b-1", ports: [18_080], targets }));
   const healthy = async () => (await cloud.balancers.observe()).balancers[0]?.targets[0]?.state;

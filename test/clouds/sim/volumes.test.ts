@@ -1,33 +1,14 @@
 import { seededRandom } from "../../../src/base/random.ts";
 import { VirtualClock } from "../../../src/base/virtual.ts";
-import type { Launch } from "../../../src/clouds/cloud.ts";
 import { openSimCloud } from "../../../src/clouds/sim/open.ts";
 import { passing } from "../../contract/passing.ts";
 import { volumesContract } from "../../contract/volumes.ts";
-
-const launch: Launch = {
-  id: "l-1",
-  cluster: "test",
-  template: {
-    hash: "0123456789abcdef",
-    image: "debian-12",
-    userData: "",
-    architecture: "amd64",
-    cpuMillis: 500,
-    memoryBytes: 2 ** 29,
-    diskBytes: 2 ** 33,
-    prefetch: [],
-  },
-  placement: { type: "sim.small", zone: "sim-a", capacityType: "on-demand" },
-  slots: ["u1", "u2"],
-  owner: { namespace: "default", kind: "ReplicaSet", name: "web" },
-  names: ["web-1", "web-2"],
-};
+import { launchOf } from "./given.ts";
 
 volumesContract(async () => {
   const clock = new VirtualClock();
   const { world, cloud } = openSimCloud({ clock, random: seededRandom(3) });
-  const [one, two] = world.launch(launch);
+  const [one, two] = world.launch(launchOf("l-1", ["u1", "u2"]));
   await clock.advance(60_000);
   return {
     volumes: passing(cloud.volumes, clock),
