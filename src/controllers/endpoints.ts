@@ -4,6 +4,7 @@ import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Endpoint, EndpointPort, EndpointSlice, Pod, Service } from "../api/types.gen.ts";
 import { rfc3339 } from "../base/clock.ts";
 import type { View } from "../registry/view.ts";
+import { type EndpointGroup, fillSlices } from "./endpoint-slices.ts";
 import { condition, controllerRef, isFinished, isReady, isSame, keyOf } from "./owned.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import { targetPort } from "./targets.ts";
@@ -16,7 +17,6 @@ const legacyManagedByLabel = "endpoints.kubernetes.io/managed-by";
 const legacyManagedBy = "endpoint-controller";
 const headlessLabel = { "service.kubernetes.io/headless": "" };
 const triggerAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";
-const sliceMax = 100;
 const endpointsMax = 1_000;
 
 type Selected = EndpointsWorld & { service: Service };
@@ -74,8 +74,6 @@ const selecting = (pod: KubeObject, view: View): ObjectKey[] =>
     )
     .map((service) => keyOf("services", service));
 
-type Group = { ports: EndpointPort[]; endpoints: Endpoint[] };
-
 export function planEndpoints(world: EndpointsWorld, nowMs: number): Plan {
   const { service } = world;
   if (!service) return planRemains(world);
@@ -90,21 +88,16 @@ function planRemains({ endpoints }: EndpointsWorld): Plan {
   return { actions: [{ do: "delete", key: keyOf("endpoints", endpoints), uid: endpoints.metadata.uid ?? "" }] };
 }
 
-/** Endpoints of equal ports together, in order of their addresses, at most 100 a slice. */
-function groupsOf(world: Selected, places: readonly Place[]): Group[] {
-  const groups = new Map<string, Group>();
+/** Endpoints of equal ports together, in order of their addresses. */
+function groupsOf(world: Selected, places: readonly Place[]): EndpointGroup[] {
+  const groups = new Map<string, EndpointGroup>();
   for (const { ports, portsId, endpoint } of places) {
     const group = groups.get(portsId) ?? { ports, endpoints: [] };
     group.endpoints.push(endpoint);
     groups.set(portsId, group);
   }
   if (groups.size === 0) return [{ ports: portsOf(world.service, undefined), endpoints: [] }];
-  return [...groups.values()].flatMap(({ ports, endpoints }) =>
-    Array.from({ length: Math.ceil(endpoints.length / sliceMax) }, (_, index) => ({
-      ports,
-      endpoints: endpoints.slice(index * sliceMax, (index + 1) * sliceMax),
-    })),
-  );
+  return [...groups.values()];
 }
 
 const addressOf = ({ status }: Pod): string => status?.podIP ?? "";
@@ -160,11 +153,10 @@ function sliceLabels(service: Service): Record<string, string> {
   return { ...service.metadata.labels, ...own, ...(isHeadless(service) && headlessLabel) };
 }
 
-/** Slices are taken up again as long as there are some; what is left over goes. */
-function planSlices({ service, slices }: Selected, groups: readonly Group[]): Action[] {
+function planSlices({ service, slices }: Selected, groups: readonly EndpointGroup[]): Action[] {
   const labels = sliceLabels(service);
-  const actions = groups.flatMap((group, index): Action[] => {
-    const slice = slices[index];
+  const { fills, surplus } = fillSlices(slices, groups);
+  const actions = fills.flatMap(({ slice, ...group }): Action[] => {
     if (!slice) {
       const metadata = {
         name: "",
@@ -187,7 +179,6 @@ function planSlices({ service, slices }: Selected, groups: readonly Group[]): Ac
     const next = { ...slice, metadata: { ...slice.metadata, labels }, ...group };
     return [{ do: "write", key: keyOf(sliceResource, slice), next }];
   });
-  const surplus = slices.slice(groups.length);
   return [
     ...actions,
     ...surplus.map(
