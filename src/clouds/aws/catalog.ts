@@ -12,7 +12,7 @@ export type Catalog = { types: readonly InstanceType[]; offerings: ReadonlySet<s
 const ageMaxMs = 86_400_000;
 
 /** Another number whenever the shape below means something else than before. */
-const version = 1;
+const version = 2;
 const keptShape = z.object({
   version: z.literal(version),
   atMs: z.number(),

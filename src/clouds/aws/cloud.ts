@@ -7,7 +7,7 @@ import { openImages } from "./images.ts";
 import { openLaunchTemplates } from "./launch-template.ts";
 import { openMachines } from "./machines.ts";
 import { openAwsNames } from "./names.ts";
-import { type Network, openNetworks, zonesOf } from "./network.ts";
+import { type Network, openNetworks, zoneIdsOf, zonesOf } from "./network.ts";
 import { openOffers } from "./offers.ts";
 import { openSecurityGroups } from "./security-groups.ts";
 import { checkUserTags, type Tags } from "./tags.ts";
@@ -95,6 +95,7 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
     offers: openOffers({
       ...{ send, clock, region, tell: onWarning },
       zones: async () => zonesOf(await networks.find()),
+      zoneIds: async () => zoneIdsOf(await networks.find()),
       running: () => poller.known().filter(({ state }) => state !== "gone"),
       ...(cacheDir !== undefined && { cacheDir }),
     }),

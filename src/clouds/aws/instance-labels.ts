@@ -33,6 +33,7 @@ export function typeLabels(info: InstanceTypeInfo, instanceClass: string | undef
     "network-bandwidth": networkMbps(info),
     "local-nvme": info.InstanceStorageInfo?.NvmeSupport === "unsupported" ? undefined : localGb(info),
     ...gpuFacts(info),
+    ...acceleratorFacts(info),
   };
   const known = Object.entries(facts).filter(([, fact]) => fact !== undefined && fact !== "");
   return {
@@ -56,6 +57,13 @@ function networkMbps({ NetworkInfo }: InstanceTypeInfo): number | undefined {
 }
 
 const localGb = ({ InstanceStorageInfo }: InstanceTypeInfo): number | undefined => InstanceStorageInfo?.TotalSizeInGB;
+
+/** AWS' own: Trainium and Inferentia. The first generation of the latter is told in a field of its own. */
+function acceleratorFacts({ NeuronInfo, InferenceAcceleratorInfo }: InstanceTypeInfo) {
+  const [one] = NeuronInfo?.NeuronDevices ?? InferenceAcceleratorInfo?.Accelerators ?? [];
+  if (!one) return {};
+  return { "accelerator-name": one.Name, "accelerator-manufacturer": "aws", "accelerator-count": one.Count };
+}
 
 function gpuFacts({ GpuInfo }: InstanceTypeInfo): Record<string, string | number | undefined> {
   const [gpu, ...others] = GpuInfo?.Gpus ?? [];

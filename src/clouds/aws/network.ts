@@ -24,6 +24,8 @@ export type NetworkOptions = {
 export type Subnet = {
   id: string;
   zone: string;
+  /** `use1-az4`: the same place for every account, which zones' names are not. */
+  zoneId?: string;
   freeAddresses: number;
   /** Its route table leads to an internet gateway, or it gives out public addresses. */
   isPublic: boolean;
@@ -142,6 +144,7 @@ function subnetOf(row: SubnetRow, tables: readonly RouteTable[]): Subnet {
   return {
     id: row.SubnetId ?? "",
     zone: row.AvailabilityZone ?? "",
+    ...(row.AvailabilityZoneId && { zoneId: row.AvailabilityZoneId }),
     freeAddresses: row.AvailableIpAddressCount ?? 0,
     isPublic: leadsOut || givesPublicAddresses,
     givesPublicAddresses,
@@ -171,6 +174,10 @@ export function balancerSubnets(network: Network, scheme: "internal" | "internet
 
 /** Zones that machines may be in, in order. */
 export const zonesOf = ({ subnets }: Network): string[] => [...new Set(subnets.map(({ zone }) => zone))].sort();
+
+/** Zones' ids by their names, as far as they are known. */
+export const zoneIdsOf = ({ subnets }: Network): Record<string, string> =>
+  Object.fromEntries(subnets.flatMap(({ zone, zoneId }) => (zoneId === undefined ? [] : [[zone, zoneId]])));
 
 /** The subnet of a zone that new machines go to. @throws CLOUD_INVALID: the network has none there */
 export function machineSubnet(network: Network, zone: string, publicAddress: boolean): Subnet {

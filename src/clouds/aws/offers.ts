@@ -24,6 +24,8 @@ export type OfferOptions = {
   region: string;
   /** Zones that have a subnet for machines. */
   zones: () => Promise<readonly string[]>;
+  /** `us-east-1a` to `use1-az4`. */
+  zoneIds: () => Promise<Readonly<Record<string, string>>>;
   /** A folder for what was asked of AWS and changes seldom. Absent: each process asks anew. */
   cacheDir?: string;
   /** Instances that are known beside those that a list shows: those just launched. */
@@ -41,6 +43,7 @@ const spotAgeMaxMs = 3_600_000;
 /** No quota is known: as many as anybody will ask for. */
 const unlimited = 1_000_000;
 
+/** `zones`: names and ids, as JSON. */
 type Sources = { catalog: Catalog; zones: string; spot: ReadonlyMap<string, number>; table: PriceTable };
 
 /**
@@ -84,10 +87,11 @@ export function openOffers(options: OfferOptions): (signal?: AbortSignal) => Pro
   }
 
   return async (signal) => {
-    const zones = await options.zones();
+    const [zones, zoneIds] = await Promise.all([options.zones(), options.zoneIds()]);
     table ??= prices();
     const [catalog, spot, priceTable] = await Promise.all([catalogOf(zones, signal), spotPrices(signal), table]);
-    const of = offersOf({ catalog, zones: [...zones].sort().join(), spot, table: priceTable });
+    const named = JSON.stringify([...zones].sort().map((zone) => [zone, zoneIds[zone]]));
+    const of = offersOf({ catalog, zones: named, spot, table: priceTable });
     const left = await quotas.left(signal);
     const id = JSON.stringify([...left]);
     if (shared?.of !== of || shared.left !== id)
@@ -99,14 +103,16 @@ export function openOffers(options: OfferOptions): (signal?: AbortSignal) => Pro
 function listOffers({ catalog, zones, spot, table }: Sources, region: string) {
   const offers: Offer[] = [];
   const unpriced: string[] = [];
+  const zonesById: readonly (readonly [zone: string, id: string | null])[] = JSON.parse(zones);
   for (const type of catalog.types) {
     const onDemand = onDemandUsdPerHour(table, type.name);
     if (onDemand === undefined) {
       unpriced.push(type.name);
       continue;
     }
-    const labels = { ...type.labels, "topology.kubernetes.io/region": region };
-    for (const zone of zones.split(",").filter((each) => catalog.offerings.has(`${type.name} ${each}`))) {
+    for (const [zone, id] of zonesById.filter(([each]) => catalog.offerings.has(`${type.name} ${each}`))) {
+      const zoneId = id !== null && { "topology.k8s.aws/zone-id": id };
+      const labels = { ...type.labels, ...zoneId, "topology.kubernetes.io/region": region };
       for (const capacityType of type.capacityTypes) {
         const price = capacityType === "spot" ? spotUsdPerHour(spot, type.name, zone, onDemand) : onDemand;
         offers.push(offerOf(type, zone, capacityType, price, labels));

@@ -70,6 +70,20 @@ test("labels are Karpenter's", () => {
   });
 });
 
+test("Inferentia and Trainium are accelerators", () => {
+  const info = infos.find(({ InstanceType }) => InstanceType === "inf2.xlarge");
+  const NeuronInfo = { NeuronDevices: [{ Count: 1, Name: "Inferentia2" }] };
+  const first = { InferenceAcceleratorInfo: { Accelerators: [{ Count: 4, Name: "Inferentia", Manufacturer: "AWS" }] } };
+  const labelsOf = (more: Partial<InstanceTypeInfo>) => info && instanceTypeOf({ ...info, ...more })?.labels;
+  const label = (fact: string) => `karpenter.k8s.aws/instance-accelerator-${fact}`;
+  expect(labelsOf({ NeuronInfo })).toMatchObject({
+    [label("name")]: "inferentia2",
+    [label("manufacturer")]: "aws",
+    [label("count")]: "1",
+  });
+  expect(labelsOf(first)).toMatchObject({ [label("name")]: "inferentia", [label("count")]: "4" });
+});
+
 test.for([
   ["u7i-12tb.224xlarge", "u", "7"],
   ["m7i-flex.large", "m", "7"],

@@ -16,6 +16,7 @@ import { openAwsFake } from "../../../src/clouds/sim/aws/open.ts";
 
 const infos: InstanceTypeInfo[] = JSON.parse(readFileSync(new URL("./instance-types.json", import.meta.url), "utf8"));
 const zones = ["us-east-1a", "us-east-1b"];
+const zoneIds = async () => ({ "us-east-1a": "use1-az4" });
 type Input = { NextToken?: string; MaxResults?: number; Filters?: { Name: string; Values: string[] }[] };
 
 /** AWS in a few lines: pages of `pageSize`, and `broken` actions that fail. */
@@ -71,7 +72,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 function opened(aws = fakeAws(), more: { region?: string; running?: () => Running[]; cacheDir?: string } = {}) {
   const told: string[] = [];
   const clock = new VirtualClock();
-  const options = { send: aws.send, clock, region: "us-east-1", zones: async () => zones };
+  const options = { send: aws.send, clock, region: "us-east-1", zones: async () => zones, zoneIds };
   const offers = openOffers({ ...options, tell: (message) => told.push(message), ...more });
   return { aws, told, clock, offers };
 }
@@ -91,7 +92,11 @@ test("a type is offered in each zone that has it, on demand and as spot, with it
     "us-east-1b spot 0.0205",
   ]);
   expect(of("t3.nano")).toEqual(["us-east-1b on-demand 0.0052", "us-east-1b spot 0.0021"]);
-  expect(find(offers, "c7a.medium")?.labels?.["topology.kubernetes.io/region"]).toBe("us-east-1");
+  expect(find(offers, "c7a.medium")?.labels).toMatchObject({
+    "topology.kubernetes.io/region": "us-east-1",
+    "topology.k8s.aws/zone-id": "use1-az4",
+  });
+  expect(find(offers, "c7a.medium", "spot", "us-east-1b")?.labels).not.toHaveProperty("topology.k8s.aws/zone-id");
 });
 
 test("types of unknown price are left out, and that is said once", async () => {
@@ -181,7 +186,7 @@ test("the simulated AWS is understood through the real road of calls", async () 
   const clock = new VirtualClock();
   const { clients } = openAwsFake({ clock, random: seededRandom(1) });
   const told: string[] = [];
-  const options = { send: openSend(clients, clock), clock, region: "us-east-1", zones: async () => zones };
+  const options = { send: openSend(clients, clock), clock, region: "us-east-1", zones: async () => zones, zoneIds };
   const reading = openOffers({ ...options, tell: (message) => told.push(message) })();
   await clock.advance(60_000);
   const offers = await reading;
