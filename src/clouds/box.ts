@@ -17,9 +17,19 @@ export type BoundVolume =
   /**
    * A disk that outlives the machine. `device`: its path below /dev; the box waits for it. It is formatted only where
    * nothing is on it, neither a file system nor anything else that has a signature, and the file system grows with the
-   * disk. `block`: neither formatted nor mounted; containers get the device itself, by `devices`.
+   * disk. `block`: neither formatted nor mounted; containers get the device itself, by `devices`. `format` and `mount`:
+   * further words for mkfs, and further options of the mount.
    */
-  | { name: string; kind: "disk"; device: string; fsType: "ext4" | "xfs"; readOnly: boolean; block?: boolean };
+  | {
+      name: string;
+      kind: "disk";
+      device: string;
+      fsType: "ext4" | "ext3" | "xfs";
+      readOnly: boolean;
+      block?: boolean;
+      format?: readonly string[];
+      mount?: readonly string[];
+    };
 
 /**
  * What comes to `port` of the machine goes to `targetPort` of it, from the machine itself too. `address`: what the

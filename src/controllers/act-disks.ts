@@ -3,6 +3,7 @@ import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from "../a
 import type { Cloud } from "../clouds/cloud.ts";
 import type { Volume, VolumeSpec } from "../clouds/volume.ts";
 import { zoneLabel } from "../machines/disks.ts";
+import { fileSystemOf } from "../machines/file-systems.ts";
 import type { Client } from "../registry/client.ts";
 import type { DiskPoll } from "./disk-poll.ts";
 
@@ -56,7 +57,7 @@ export async function actOnDisk(options: DiskActOptions, action: DiskAction, sig
 function provisioned(disk: Volume, { spec, claim, storageClass }: DiskAction & { do: "provision" }): PersistentVolume {
   const { namespace, name, uid } = claim.metadata;
   const { provisioner, parameters = {}, mountOptions, reclaimPolicy = "Delete" } = storageClass;
-  const fsType = parameters["csi.storage.k8s.io/fstype"] ?? parameters["fsType"] ?? "ext4";
+  const { fsType, attributes } = fileSystemOf(parameters);
   const zoneTerm = { matchExpressions: [{ key: zoneLabel, operator: "In", values: [disk.zone] }] };
   return {
     apiVersion: "v1",
@@ -75,7 +76,7 @@ function provisioned(disk: Volume, { spec, claim, storageClass }: DiskAction & {
       ...(mountOptions && { mountOptions }),
       claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace, name, uid },
       nodeAffinity: { required: { nodeSelectorTerms: [zoneTerm] } },
-      csi: { driver: provisioner, volumeHandle: disk.handle, fsType },
+      csi: { driver: provisioner, volumeHandle: disk.handle, fsType, volumeAttributes: attributes },
     },
   };
 }

@@ -2,7 +2,16 @@ import type { KubeObject } from "../api/object.ts";
 import { bytes, compareQuantities } from "../api/quantity.ts";
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from "../api/types.gen.ts";
 import type { VolumeSpec } from "../clouds/volume.ts";
-import { claimNames, diskUsers, isOwnProvisioner, volumeName, volumeOf, zoneLabel } from "../machines/disks.ts";
+import {
+  allowedZones,
+  claimNames,
+  diskUsers,
+  isOwnProvisioner,
+  volumeName,
+  volumeOf,
+  zoneLabel,
+} from "../machines/disks.ts";
+import { fileSystemOf } from "../machines/file-systems.ts";
 import type { View } from "../registry/view.ts";
 import type { DiskPoll } from "./disk-poll.ts";
 import { isSame, keyOf } from "./owned.ts";
@@ -185,6 +194,11 @@ function planProvision(world: VolumeClaimWorld): Plan {
   const modes = claim.spec.accessModes ?? [];
   const shared = modes.find((mode) => mode === "ReadWriteMany" || mode === "ReadOnlyMany");
   if (shared) return failed(`spec.accessModes: ${shared} is not possible: a disk belongs to one machine at a time`);
+  const { problem } = fileSystemOf(storageClass.parameters ?? {});
+  if (problem !== undefined) return failed(problem);
+  const { dataSource, dataSourceRef = dataSource } = claim.spec;
+  if (dataSourceRef)
+    return failed(`spec.dataSource: drover makes blank disks only, and none from ${dataSourceRef.kind}`);
   const zone = zoneFor(world);
   if (zone === undefined) {
     const message = "waiting for first consumer to be created before binding";
@@ -200,10 +214,7 @@ function planProvision(world: VolumeClaimWorld): Plan {
 
 function zoneFor({ storageClass, zone, zones }: VolumeClaimWorld): string | undefined {
   if (storageClass?.volumeBindingMode === "WaitForFirstConsumer") return zone;
-  const allowed = (storageClass?.allowedTopologies ?? []).flatMap(({ matchLabelExpressions = [] }) =>
-    matchLabelExpressions.filter(({ key }) => key === zoneLabel).flatMap(({ values }) => values),
-  );
-  return zone ?? allowed[0] ?? zones[0];
+  return zone ?? allowedZones(storageClass)?.[0] ?? zones[0];
 }
 
 function specOf(cluster: string, claim: PersistentVolumeClaim, storageClass: StorageClass, zone: string): VolumeSpec {

@@ -1,4 +1,10 @@
-import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimTemplate, Pod } from "../api/types.gen.ts";
+import type {
+  PersistentVolume,
+  PersistentVolumeClaim,
+  PersistentVolumeClaimTemplate,
+  Pod,
+  StorageClass,
+} from "../api/types.gen.ts";
 import type { View } from "../registry/view.ts";
 
 /** What claims, volumes and the machines that have them know of each other. */
@@ -11,6 +17,8 @@ export const isOwnProvisioner = (name: string | undefined): boolean => ownProvis
 export const attachedAnnotation = "drover.dev/attached-machine";
 export const deviceAnnotation = "drover.dev/device";
 export const zoneLabel = "topology.kubernetes.io/zone";
+/** What the CSI driver calls it. */
+const csiZoneLabel = "topology.ebs.csi.aws.com/zone";
 
 /** A volume of drover's making for this claim; also its id at the provider. */
 export const volumeName = (claimUid: string): string => `pvc-${claimUid}`;
@@ -56,11 +64,22 @@ export function zonesOf(view: View, pod: Pod): ReadonlySet<string> | undefined {
   const pinned = [...claimNames(pod).values()].flatMap((name) => {
     const claim = view.get("persistentvolumeclaims", pod.metadata.namespace ?? "", name);
     const volume = claim && volumeOf(view, claim);
-    const zones = volume && affinityZones(volume);
+    const kind = view.get("storageclasses.storage.k8s.io", "", claim?.spec.storageClassName ?? "");
+    const zones = volume ? affinityZones(volume) : allowedZones(kind);
     return zones ? [zones] : [];
   });
   const [first, ...others] = pinned;
   return first && new Set(first.filter((zone) => others.every((zones) => zones.includes(zone))));
+}
+
+/** Zones that disks of a class may be made in; undefined: any. */
+export function allowedZones(storageClass: StorageClass | undefined): string[] | undefined {
+  const zones = (storageClass?.allowedTopologies ?? []).flatMap(({ matchLabelExpressions = [] }) =>
+    matchLabelExpressions
+      .filter(({ key }) => key === zoneLabel || key === csiZoneLabel)
+      .flatMap(({ values }) => values),
+  );
+  return zones.length > 0 ? zones : undefined;
 }
 
 function affinityZones({ spec }: PersistentVolume): string[] | undefined {

@@ -3,6 +3,7 @@ import type { DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection } from 
 import type { BoundFile, BoundVolume } from "../clouds/box.ts";
 import { attachedAnnotation, claimNames, deviceAnnotation, volumeOf } from "./disks.ts";
 import { fieldValue, resourceValue } from "./fields.ts";
+import { fileSystemNamed, formatOptions } from "./file-systems.ts";
 import { type BindingWorld, contentsOf, NotReadyToBind } from "./world.ts";
 
 const defaultMode = 0o644;
@@ -50,11 +51,16 @@ function disk({ view, pod, node }: BindingWorld, volume: Volume, claimName: stri
   if (machineId !== node || device === undefined) {
     throw new NotReadyToBind(`the disk of persistentvolumeclaim "${claimName}" is not attached to ${node} yet`);
   }
+  const { csi, mountOptions = [] } = bound?.spec ?? {};
+  const fsType = fileSystemNamed(csi?.fsType);
+  const format = formatOptions(fsType, csi?.volumeAttributes);
   return {
     name: volume.name,
     kind: "disk",
     device,
-    fsType: bound?.spec.csi?.fsType === "xfs" ? "xfs" : "ext4",
+    fsType,
+    ...(format.length > 0 && { format }),
+    ...(mountOptions.length > 0 && { mount: mountOptions }),
     readOnly: volume.persistentVolumeClaim?.readOnly ?? false,
     ...(claim.spec.volumeMode === "Block" && { block: true }),
   };

@@ -2,7 +2,7 @@
 
 DEVICE_SECONDS = 5
 BLANK_BYTES = 1 << 20
-PACKAGES = {"ext4": "e2fsprogs", "xfs": "xfsprogs"}
+PACKAGES = {"ext3": "e2fsprogs", "ext4": "e2fsprogs", "xfs": "xfsprogs"}
 APT = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300")
 PACKAGERS = (((), ("dnf", "-q", "-y", "install")),
              ((*APT, "update"), (*APT, "install", "-y", "--no-install-recommends")))
@@ -66,14 +66,16 @@ def mount_disk(box, volume):
         if not present and volume["readOnly"]:
             raise Broken("FailedMount", "the disk is empty and read-only")
         if not present:
-            demand("mkfs." + wanted, "-q", *(["-m", "0"] if wanted == "ext4" else []), device)
+            usual = ["-m", "0"] if wanted.startswith("ext") else []
+            demand("mkfs." + wanted, "-q", *usual, *volume.get("format", []), device)
             box.event("Formatted", 'volume "%s": a new file system, %s' % (volume["name"], wanted))
         elif present.startswith("ext") and not volume["readOnly"]:
             code, out, error = run_command("fsck", "-a", device)
             if code not in (0, 1, 127):
                 raise Broken("FailedMount", "fsck: " + (error or out))
         os.makedirs(folder, exist_ok=True)
-        demand("mount", "-t", present or wanted, "-o", "ro" if volume["readOnly"] else "rw", device, folder)
+        options = ["ro" if volume["readOnly"] else "rw", *volume.get("mount", [])]
+        demand("mount", "-t", present or wanted, "-o", ",".join(options), device, folder)
     if not volume["readOnly"]:
         grow = ("xfs_growfs", folder) if wanted == "xfs" else ("resize2fs", device)
         box.attempt("FileSystemResizeFailed", 'volume "%s": ' % volume["name"], demand, *grow)

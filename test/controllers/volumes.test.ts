@@ -239,3 +239,32 @@ test("an ephemeral volume gets a claim of its own and goes with its Pod", async 
   await cluster.until("all is gone", () => disks(cluster).length === 0 && volumes(cluster).length === 0);
   expect(cluster.view.list("persistentvolumeclaims")).toEqual([]);
 });
+
+test.for([
+  ["a file system that nobody makes", { parameters: { fsType: "btrfs" } }, {}, /"fsType" can't be "btrfs"/],
+  [
+    "a source",
+    {},
+    { dataSource: { kind: "VolumeSnapshot", name: "x", apiGroup: "snapshot.storage.k8s.io" } },
+    /blank disks/,
+  ],
+] as const)("a claim with %s is told so and launches nothing", async ([_name, kind, more, message]) => {
+  const cluster = await openTestCluster();
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass(kind));
+  await create(cluster, "persistentvolumeclaims", claim(more));
+  await cluster.clock.advance(5_000);
+  const told = cluster.view.list("events").filter(({ reason }) => reason === "ProvisioningFailed");
+  expect(told.map((event) => event.message)).toEqual([expect.stringMatching(message)]);
+  expect(disks(cluster)).toEqual([]);
+});
+
+test("a Pod goes to a zone that its disk's class allows", async () => {
+  const cluster = await openTestCluster();
+  const zones = { matchLabelExpressions: [{ key: "topology.ebs.csi.aws.com/zone", values: ["sim-c"] }] };
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass({ allowedTopologies: [zones] }));
+  await create(cluster, "persistentvolumeclaims", claim());
+  await create(cluster, "pods", database("one"));
+  await cluster.until("it serves", () => isReady(podOf(cluster, "one")));
+  const labels = volumes(cluster).map(({ metadata }) => metadata.labels?.["topology.kubernetes.io/zone"]);
+  expect(labels).toEqual(["sim-c"]);
+});

@@ -99,6 +99,18 @@ describe("disks", () => {
     expect(calls(agent).filter((call) => call.startsWith("mount"))).toHaveLength(1);
   });
 
+  test("a disk is formatted and mounted as its class says", async () => {
+    const agent = await startAgent();
+    attach(agent);
+    const more = { format: ["-b", "1024"], mount: ["noatime", "discard"] };
+    await agent.bind(binding([container("web", undefined, { mounts })], { volumes: [disk(more)] }));
+    await agent.until(ready);
+    expect(calls(agent).slice(0, 2)).toEqual([
+      "mkfs.ext4 -q -m 0 -b 1024 /dev/disk/by-id/one",
+      `mount -t ext4 -o rw,noatime,discard /dev/disk/by-id/one ${folder}`,
+    ]);
+  });
+
   test("what a file system needs and the machine does not have is installed, or asked for", async () => {
     const agent = await startAgent();
     const tool = join(agent.root, "bin/mkfs.xfs");

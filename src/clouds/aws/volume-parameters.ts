@@ -11,7 +11,7 @@ export type DiskRequest = Pick<
 const types: readonly string[] = ["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"];
 /** The least and the most IOPS of the types that are given any. */
 const iopsRange: Readonly<Record<string, readonly [number, number]>> = {
-  gp3: [3_000, 16_000],
+  gp3: [3_000, 80_000],
   io1: [100, 64_000],
   io2: [100, 256_000],
 };

@@ -36,7 +36,7 @@ test.for<[Record<string, string>, RegExp]>([
   [{ type: "gp4" }, /"type" can't be "gp4": the types are gp2, gp3/],
   [{ iops: "many" }, /"iops" can't be "many": a positive whole number/],
   [{ type: "gp2", iops: "3000" }, /"iops".*gp2 takes none/],
-  [{ iops: "20000" }, /gp3 has 3000 to 16000/],
+  [{ iops: "90000" }, /gp3 has 3000 to 80000/],
   [{ type: "io2" }, /it needs iops or iopsPerGB/],
   [{ type: "io1", iopsPerGB: "1" }, /at least 100 IOPS; set allowAutoIOPSPerGBIncrease/],
   [{ type: "gp2", throughput: "200" }, /only gp3 takes it/],
