@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import { VirtualClock } from "../../../src/base/virtual.ts";
+import type { Send } from "../../../src/clouds/aws/api.ts";
+import { awsError } from "../../../src/clouds/aws/errors.ts";
+import { GroupTargets } from "../../../src/clouds/aws/targets.ts";
+
+type Input = { Targets?: { Id?: string }[] };
+
+/** A target group whose answers say which ids they mean, or don't. */
+function open(bad: readonly string[], names: boolean) {
+  const calls: string[][] = [];
+  const inside = new Set<string>();
+  const send = (async (_service: string, command: { input: object }) => {
+    const action = command.constructor.name.replace(/Command$/, "");
+    const ids = ((command.input as Input).Targets ?? []).map(({ Id = "" }) => Id);
+    if (action === "DescribeTargetHealth") {
+      return {
+        TargetHealthDescriptions: [...inside].map((Id) => ({
+          Target: { Id, Port: 80 },
+          TargetHealth: { State: "healthy" },
+        })),
+      };
+    }
+    calls.push(ids);
+    const wrong = ids.filter((id) => bad.includes(id));
+    if (wrong.length > 0) {
+      const message = names
+        ? `The targets '${wrong.join("', '")}' are not in a running state`
+        : "some targets are not valid";
+      throw awsError(Object.assign(new Error(message), { name: "InvalidTargetException" }), action);
+    }
+    for (const id of ids) if (action === "RegisterTargets") inside.add(id);
+    for (const id of ids) if (action === "DeregisterTargets") inside.delete(id);
+    return {};
+  }) as Send;
+  const clock = new VirtualClock();
+  return { calls, inside, clock, group: new GroupTargets(send, clock, "arn") };
+}
+const ids = Array.from({ length: 40 }, (_, index) => `i-${String(index).padStart(3, "0")}`);
+const targets = (draining = false) => ids.map((machineId) => ({ machineId, port: 80, draining }));
+const bad = ["i-007", "i-030"];
+
+test.for([
+  ["named", true, 4],
+  ["not named", false, 24],
+] as const)("targets that AWS refuses, %s, keep none of the others", async ([_how, names, callsMax]) => {
+  const { group, inside, calls } = open(bad, names);
+  await group.want(targets());
+  expect([...inside].sort()).toEqual(ids.filter((id) => !bad.includes(id)));
+  expect(calls.length).toBeLessThanOrEqual(callsMax);
+  expect(group.isWaiting).toBe(true);
+});
+
+test("a wave goes and comes in one call of up to a hundred", async () => {
+  const { group, inside, calls, clock } = open([], true);
+  await group.want(targets());
+  await group.look();
+  await clock.advance(10_000);
+  await group.want(targets(true));
+  expect(calls.map(({ length }) => length)).toEqual([40, 40]);
+  expect(inside.size).toBe(0);
+});
+
+test("a target that AWS does not know is out, and the others are told to go", async () => {
+  const { group, calls } = open(bad, false);
+  await group.want(targets(true));
+  const gone = calls.filter((each) => !each.some((id) => bad.includes(id))).flat();
+  expect(gone.sort()).toEqual(ids.filter((id) => !bad.includes(id)));
+});
