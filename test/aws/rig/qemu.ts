@@ -1,11 +1,12 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/base/clock.ts";
+import { homeFolder } from "../../../src/cli/home.ts";
 import { buildGuestImage, type GuestImage } from "../../../src/clouds/local/image.ts";
 import { macOf } from "../../../src/clouds/local/machine-record.ts";
 import { machineFiles, makeOverlay, qemuCommand } from "../../../src/clouds/local/qemu.ts";
-import { registryMirror } from "../../../src/clouds/local/registry.ts";
+import { loadedDigest, registryMirror } from "../../../src/clouds/local/registry.ts";
 import { endProcess } from "../../../src/clouds/local/save-machine.ts";
 import type { Body } from "./body.ts";
 import type { Metadata } from "./imds.ts";
@@ -31,11 +32,21 @@ const region = "us-east-1";
 const memoryBytes = 512 * 2 ** 20;
 const sshPort = 22;
 
-export async function openQemuMachines(): Promise<QemuMachines> {
-  const home = mkdtempSync(join(tmpdir(), "rq-"));
+/** `images`: of containers, that the machines are to find; `drover setup` has loaded them. */
+export async function openQemuMachines(images: readonly string[]): Promise<QemuMachines> {
+  const setUp = homeFolder();
+  const absent = images.find((reference) => loadedDigest(setUp, reference) === undefined);
+  if (absent !== undefined) throw new Error(`${absent} is not in the machines' registry; run drover setup`);
   const image = await buildGuestImage();
-  const network = await openMachineNetwork(home, process.env["DROVER_HOME"] ?? join(homedir(), ".drover"));
-  const disk = await bakeImage(image, join(home, "image"), registryMirror);
+  const home = mkdtempSync(join(tmpdir(), "rq-"));
+  const forget = () => rmSync(home, { recursive: true, force: true });
+  const disk = join(home, "image.qcow2");
+  const network = await bakeImage(image, disk, registryMirror)
+    .then(() => openMachineNetwork(home, setUp))
+    .catch((error: unknown) => {
+      forget();
+      throw error;
+    });
   const folderOf = (instanceId: string) => join(home, instanceId);
   const consoleOf = (instanceId: string) => {
     try {
@@ -83,7 +94,7 @@ export async function openQemuMachines(): Promise<QemuMachines> {
     },
     async close() {
       await network.close();
-      rmSync(home, { recursive: true, force: true });
+      forget();
     },
   };
 }
