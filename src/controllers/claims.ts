@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import type { KubeObject, Resource } from "../api/object.ts";
+import type { KubeObject } from "../api/object.ts";
 import type { Pod, PodSpec } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Claim, Machine, MachineTemplate, Owner } from "../clouds/cloud.ts";
-import type { Identity } from "../registry/client.ts";
+import type { Identify, Identity } from "../registry/client.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import { type FrontendKind, frontendResource, frontendUid } from "./frontend.ts";
+import { isUnknown, type MachineImages } from "./machine-images.ts";
 import { controllerOf } from "./owned.ts";
 import type { Poll } from "./poll.ts";
 import type { Roster } from "./roster.ts";
@@ -21,6 +22,7 @@ export type ClaimsOptions = {
   book: Pick<BalancerBook, "states">;
   poll: Pick<Poll, "machines" | "sight">;
   roster: Pick<Roster, "podUidOf" | "podByUid">;
+  images: Pick<MachineImages, "imageOf" | "lookupOf" | "lookUp">;
   /** @throws DroverError when no machine can be made for this Pod */
   templateOf: (pod: Pod) => MachineTemplate;
   clock: Clock;
@@ -34,14 +36,14 @@ export type Claimable = Machine & { claim: Claim };
  */
 export type Claims = {
   /** Whose place a new object takes. */
-  identify(resource: Resource, object: KubeObject): Identity | undefined;
+  identify: Identify;
   /** Machines that a Pod could still take over. */
   claimable(): readonly Claimable[];
   /** The machine that this Pod was made for, while it can have it. */
   machineOf(pod: Pod): Claimable | undefined;
 };
 
-export function openClaims({ view, poll, book, roster, templateOf, clock }: ClaimsOptions): Claims {
+export function openClaims({ view, poll, book, roster, images, templateOf, clock }: ClaimsOptions): Claims {
   const promisedMs = new Map<string, number>();
 
   const isFree = (machine: Machine): machine is Claimable =>
@@ -56,12 +58,27 @@ export function openClaims({ view, poll, book, roster, templateOf, clock }: Clai
     return sinceMs < promiseMs || roster.podByUid(claim.podUid) !== undefined;
   }
 
-  function identifyPod(pod: Pod): Identity | undefined {
+  function freeFor(pod: Pod): Claimable[] {
     const owner = ownerOf(pod);
     const mayHave = claimable().filter(({ claim }) => isSameOwner(claim.owner, owner) && namesFit(claim, pod));
-    const free = mayHave.filter((machine) => !isPromised(machine));
-    const hash = free.length > 0 ? templateHash(pod, templateOf) : undefined;
-    const [machine] = free.filter(({ claim }) => claim.templateHash === hash).sort(byName);
+    return mayHave.filter((machine) => !isPromised(machine));
+  }
+
+  /** Of a bare Pod nobody has looked the machine image up, and without it its template is not known. */
+  function identifyPod(pod: Pod): ReturnType<Identify> {
+    if (freeFor(pod).length === 0) return undefined;
+    if (!isUnknown(pod, images)) return promise(pod);
+    return images.lookUp(images.lookupOf(pod)).then(
+      () => promise(pod),
+      () => undefined, // The launcher, which asks too, says why.
+    );
+  }
+
+  function promise(pod: Pod): Identity | undefined {
+    const hash = templateHash(pod, templateOf);
+    const [machine] = freeFor(pod)
+      .filter(({ claim }) => claim.templateHash === hash)
+      .sort(byName);
     if (!machine) return undefined;
     promisedMs.set(machine.id, clock.monotonicMs());
     const { podName: name, podUid: uid } = machine.claim;

@@ -17,7 +17,7 @@ import {
   zoneCounts,
 } from "./launch-accounts.ts";
 import { claimRecord, launchOf, type MachineClaim } from "./launch-records.ts";
-import { type ImageLookup, lookupKey, type MachineImages } from "./machine-images.ts";
+import { type ImageLookup, isUnknown, lookupKey, type MachineImages } from "./machine-images.ts";
 import type { Memory } from "./memory.ts";
 import { condition, controllerOf, keyOf } from "./owned.ts";
 import { place } from "./placement.ts";
@@ -171,14 +171,6 @@ function demandsOf(pods: readonly Pod[], { templateOf, view }: Pick<LauncherOpti
 function lookupsOf(pods: readonly Pod[], images: LauncherOptions["images"]): ImageLookup[] {
   const lookups = pods.flatMap((pod) => (isUnknown(pod, images) ? images.lookupOf(pod) : []));
   return [...new Map(lookups.map((each) => [lookupKey(each), each])).values()];
-}
-
-function isUnknown(pod: Pod, images: LauncherOptions["images"]): boolean {
-  try {
-    return images.imageOf(pod) === undefined;
-  } catch {
-    return false; // It is known that there is none.
-  }
 }
 
 /** Pods that have a machine already but for its record, and those that need one. */

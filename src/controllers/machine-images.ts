@@ -62,6 +62,15 @@ export const notedImage = ({ metadata }: Pick<ReplicaSet, "metadata">): MachineI
 export const noteOf = ({ id, family, architecture, diskBytesMin }: MachineImage): string =>
   [id, family, architecture, diskBytesMin].join(" ");
 
+/** It has to be looked up first. */
+export function isUnknown(pod: Pod, images: Pick<MachineImages, "imageOf">): boolean {
+  try {
+    return images.imageOf(pod) === undefined;
+  } catch {
+    return false; // It is known that there is none.
+  }
+}
+
 /** Equal lookups have equal keys. */
 export const lookupKey = (lookup: ImageLookup): string => JSON.stringify(lookup);
 

@@ -83,7 +83,7 @@ export function startControllers(options: ControllerOptions): Controllers {
     return runner;
   };
   const templateOf = (pod: Pod) => templateFor(pod, options, images);
-  const claims = openClaims({ poll, book, roster, view: client.view, templateOf, clock });
+  const claims = openClaims({ poll, book, roster, images, view: client.view, templateOf, clock });
   const unidentify = client.identifyWith(claims.identify);
   const parts = { ...options, ...shared, claims, templateOf };
   const route = openRoutes(parts, startReconcilers(parts, run));

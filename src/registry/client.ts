@@ -8,7 +8,7 @@ type WriteOptions = { manager: string };
 /** Whose place a new object takes: it gets that uid and, where its name is to be generated, that name. */
 export type Identity = { uid: string; name: string; annotations?: Readonly<Record<string, string>> };
 /** Asked for every new object, in its stored version, before it is validated. */
-export type Identify = (resource: Resource, object: KubeObject) => Identity | undefined;
+export type Identify = (resource: Resource, object: KubeObject) => Identity | undefined | Promise<Identity | undefined>;
 
 /**
  * The API as drover's own controllers use it, in process: the same defaulting, validation, admission and bookkeeping

@@ -10,6 +10,7 @@ import { rfc3339 } from "../base/clock.ts";
 import { suffix, uuid } from "../base/random.ts";
 import { accept, place } from "./accept.ts";
 import { admit } from "./admission.ts";
+import type { Identity } from "./client.ts";
 import { type Context, commit, subjectOf, unstored } from "./context.ts";
 import { isInternal } from "./kind-table.ts";
 import type { RequestOptions } from "./requests.ts";
@@ -77,7 +78,9 @@ async function createOnce(
   admit(context, kind, object);
   if (!isInternal(kind)) {
     applyDefaults(kind, object, "strategy");
-    identify(context, kind, object);
+    const identity = context.identify?.(kind.resource, object);
+    // Waited for only where somebody has to ask elsewhere: creates come by the thousand.
+    identify(object, identity instanceof Promise ? await identity : identity);
     const problems = validateObject(kind, object);
     if (problems.length > 0) throw invalid(kind.group, kind.kind, object.metadata.name ?? "", problems);
   }
@@ -108,10 +111,8 @@ function claim(context: Context, kind: Kind, { metadata }: KubeObject): void {
 }
 
 /** Lets a new object take the place of one that was lost. */
-function identify(context: Context, kind: Kind, object: KubeObject): void {
-  const identity = context.identify?.(kind.resource, object);
+function identify({ metadata }: KubeObject, identity: Identity | undefined): void {
   if (!identity) return;
-  const { metadata } = object;
   metadata.uid = identity.uid;
   if (metadata.generateName !== undefined) metadata.name = identity.name;
   if (identity.annotations) metadata.annotations = { ...metadata.annotations, ...identity.annotations };

@@ -129,3 +129,22 @@ test("a machine that was claimed after the store was lost is the same Node with 
   expect(cluster.events("Claimed")).toHaveLength(2);
   expect(labels()).toEqual(before);
 });
+
+test("a bare Pod that is applied again after the store was lost claims its machine", async () => {
+  const cluster = await opened();
+  const pod = {
+    ...{ apiVersion: "v1", kind: "Pod", metadata: { name: "one", namespace: "default" } },
+    spec: { containers: [{ name: "web", image: "web:1" }] },
+  };
+  const serves = () => cluster.until("it serves", () => readyPods(cluster).length === 1);
+  await cluster.client.create("pods", pod as never, manager);
+  await serves();
+  const before = living(cluster).map(({ id }) => id);
+  await cluster.restart(false);
+  // The machine image is asked for first, in the time that only the clock gives.
+  const made = cluster.client.create("pods", pod as never, manager);
+  await serves();
+  await made;
+  expect(cluster.events("Claimed")).toHaveLength(1);
+  expect(living(cluster).map(({ id }) => id)).toEqual(before);
+});

@@ -37,7 +37,7 @@ function open(bad: readonly string[], names: boolean) {
   return { calls, inside, clock, group: new GroupTargets(send, clock, "arn") };
 }
 const ids = Array.from({ length: 40 }, (_, index) => `i-${String(index).padStart(3, "0")}`);
-const targets = (draining = false) => ids.map((machineId) => ({ machineId, port: 80, draining }));
+const targets = (draining = false) => ids.map((machineId) => ({ machineId, address: "10.0.0.1", port: 80, draining }));
 const bad = ["i-007", "i-030"];
 
 test.for([
