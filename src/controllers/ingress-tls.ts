@@ -7,12 +7,16 @@ export type Warn = (reason: string, message: string) => void;
 
 /** The certificates of an Ingress, from its Secrets; of those that can't be used the reader is told. */
 export function certificatesOf(
-  { spec }: Ingress,
+  { spec, metadata }: Ingress,
   secretOf: (name: string) => Secret | undefined,
   warn: Warn,
 ): Certificate[] {
+  const hasOwn = metadata.annotations?.[arnAnnotation] !== undefined;
   return (spec.tls ?? []).flatMap(({ hosts = [], secretName }): Certificate[] => {
-    if (!secretName) return [];
+    if (!secretName) {
+      if (!hasOwn) warn("CertificateMissing", `${theirs(hosts)} not served over HTTPS: ${ways}.`);
+      return [];
+    }
     const secret = secretOf(secretName);
     if (!secret) {
       warn("SecretNotFound", `Secret ${secretName} isn't there: ${theirs(hosts)} not served over HTTPS.`);
@@ -27,6 +31,9 @@ export function certificatesOf(
     return [];
   });
 }
+
+const arnAnnotation = "alb.ingress.kubernetes.io/certificate-arn";
+const ways = `name a Secret in spec.tls, or on AWS a certificate of ACM with ${arnAnnotation}`;
 
 const theirs = (hosts: readonly string[]): string =>
   hosts.length === 0 ? "it is" : `${hosts.join(", ")} ${hosts.length === 1 ? "is" : "are"}`;

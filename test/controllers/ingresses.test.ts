@@ -193,6 +193,16 @@ describe("the balancer of an Ingress", () => {
     expect(warnings.map((each) => each.reason).join()).toBe(reason);
   });
 
+  test("says how hosts get a certificate that nobody names", () => {
+    const spec = { tls: [{ hosts: ["www.example.org"] }], defaultBackend: to("a") };
+    const message =
+      /^www\.example\.org is not served over HTTPS: name a Secret .*alb\.ingress\.kubernetes\.io\/certificate-arn\.$/;
+    expect(balance(ingress(spec)).warnings).toEqual([
+      { reason: "CertificateMissing", message: expect.stringMatching(message) },
+    ]);
+    expect(balance(ingress(spec, { [`${prefix}certificate-arn`]: "arn:aws:acm:a" })).warnings).toEqual([]);
+  });
+
   test("takes scheme, group, source ranges and the backends' protocol from annotations", () => {
     const { wanted } = balance(
       ingress(

@@ -268,7 +268,11 @@ function applicationListeners(spec: BalancerSpec, settings: BalancerSettings, na
   return asked.map(({ protocol, port }): PlannedListener => {
     const said = spec.listeners.find((listener) => listener.port === port) ?? spec.listeners[0];
     if (protocol === "HTTPS" && certificates.length === 0) {
-      throw invalid(spec, "certificates", `port ${port} with HTTPS needs the ARN of a certificate in ACM.`);
+      throw invalid(
+        spec,
+        "certificates",
+        `port ${port} with HTTPS needs the ARN of a certificate in ACM; that of a Secret gets there by \`aws acm import-certificate\`.`,
+      );
     }
     if (protocol === "HTTP" && tlsRedirectPort !== undefined) {
       return {

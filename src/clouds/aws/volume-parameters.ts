@@ -16,7 +16,7 @@ const iopsRange: Readonly<Record<string, readonly [number, number]>> = {
   io2: [100, 256_000],
 };
 /** They are about the file system, which the machine makes. */
-const ofFileSystem = /^(csi\.storage\.k8s\.io\/|blocksize$|inodesize$|bytesperinode$|numberofinodes$|ext4)/i;
+const ofFileSystem = /^(csi\.storage\.k8s\.io\/|fstype$|blocksize$|inodesize$|bytesperinode$|numberofinodes$)/i;
 const tagParameter = /^tagspecification_\d+$/;
 
 const refuse = (name: string, value: string, why: string): DroverError =>

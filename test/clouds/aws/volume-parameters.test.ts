@@ -42,6 +42,7 @@ test.for<[Record<string, string>, RegExp]>([
   [{ type: "gp2", throughput: "200" }, /only gp3 takes it/],
   [{ encrypted: "yes" }, /true or false/],
   [{ encrypted: "false", kmsKeyId: "k" }, /encrypted is false/],
+  [{ ext4BigAlloc: "true" }, /"ext4BigAlloc".*knows no such parameter/],
   [{ speed: "11" }, /"speed".*knows no such parameter/],
   [{ tagSpecification_1: "team" }, /key=value/],
   [{ tagSpecification_1: "aws:x=y" }, /belongs to AWS/],

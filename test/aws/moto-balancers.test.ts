@@ -1,0 +1,137 @@
+import { DescribeInstancesCommand, DescribeSubnetsCommand, RunInstancesCommand } from "@aws-sdk/client-ec2";
+import {
+  DescribeListenersCommand,
+  DescribeLoadBalancersCommand,
+  DescribeRulesCommand,
+  DescribeTargetGroupsCommand,
+} from "@aws-sdk/client-elastic-load-balancing-v2";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
+import { openAwsBalancers } from "../../src/clouds/aws/balancers.ts";
+import { openSend } from "../../src/clouds/aws/call.ts";
+import { openClients } from "../../src/clouds/aws/clients.ts";
+import { openNetworks } from "../../src/clouds/aws/network.ts";
+import { openSecurityGroups } from "../../src/clouds/aws/security-groups.ts";
+import type { BalancerSpec } from "../../src/clouds/balancer.ts";
+import { ingress, service, target } from "../clouds/aws/balancer-parts.ts";
+import { type Moto, startMoto } from "./moto.ts";
+
+/** What Services and Ingresses can ask for is also accepted by another AWS than our own. */
+
+let moto: Moto;
+beforeAll(async () => {
+  moto = await startMoto();
+  for (const [name, value] of Object.entries(moto.env)) vi.stubEnv(name, value);
+}, 120_000);
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await moto?.close();
+}, 30_000);
+
+function openAws() {
+  const { clients, close } = openClients();
+  const send = openSend(clients, systemClock);
+  const networks = openNetworks(send, systemClock, { cluster: "test" });
+  const securityGroups = openSecurityGroups(send, systemClock, networks, { cluster: "test" });
+  const log = { warn: () => {} };
+  const common = { send, clock: systemClock, cluster: "test", networks, securityGroups, log };
+  return { send, balancers: openAwsBalancers(common), close };
+}
+
+const rules: NonNullable<BalancerSpec["listeners"][number]["rules"]> = [
+  {
+    path: "/old",
+    pathType: "Prefix",
+    forward: [],
+    answer: { kind: "redirect", statusCode: 302, protocol: "HTTPS", host: "example.org", port: 443, path: "/#{path}" },
+  },
+  {
+    path: "/no",
+    pathType: "Exact",
+    forward: [],
+    answer: { kind: "fixed", statusCode: 503, contentType: "text/html", body: "no" },
+  },
+  {
+    host: "a.example.org",
+    hosts: ["b.example.org"],
+    patterns: ["/x/*"],
+    conditions: [{ field: "header", name: "X-Canary", values: ["1"] }],
+    forward: [{ groupId: "g", weight: 1 }],
+  },
+  {
+    conditions: [
+      { field: "method", values: ["GET", "HEAD"] },
+      { field: "query", values: [{ key: "v", value: "2" }] },
+      { field: "source", values: ["192.0.2.0/24"] },
+    ],
+    forward: [
+      { groupId: "g", weight: 20 },
+      { groupId: "h", weight: 80 },
+    ],
+    stickySeconds: 60,
+  },
+];
+
+test("an Ingress' actions, conditions and weights", { timeout: 60_000 }, async () => {
+  const { send, balancers, close } = openAws();
+  await balancers.ensure(
+    ingress("site", [], {
+      listeners: [{ port: 80, protocol: "HTTP", forward: [{ groupId: "g", weight: 1 }], rules }],
+      groups: ["g", "h"].map((id) => ({ id, protocol: "HTTP", targets: [], drainSeconds: 30 })),
+    }),
+  );
+  const { Rules = [] } = await send("elb", new DescribeRulesCommand({ ListenerArn: await listenerOf(send) }));
+  const shown = Rules.map(({ Priority, Conditions = [], Actions = [] }) => [
+    Priority,
+    Conditions.map(({ Field }) => Field).join(" "),
+    Actions.map(({ Type }) => Type).join(" "),
+  ]);
+  expect(shown).toEqual([
+    ["1", "path-pattern", "redirect"],
+    ["2", "path-pattern", "fixed-response"],
+    ["3", "host-header path-pattern http-header", "forward"],
+    ["4", "http-request-method query-string source-ip", "forward"],
+    ["default", "", "forward"],
+  ]);
+  await balancers.remove("site");
+  close();
+});
+
+test("a Service with TCP and UDP on one port, whose clients stay, and weights", { timeout: 60_000 }, async () => {
+  const { send, balancers, close } = openAws();
+  const { Subnets: [subnet] = [] } = await send("ec2", new DescribeSubnetsCommand({}));
+  const one = { ImageId: "ami-12345678", InstanceType: "t3.micro", MinCount: 1, MaxCount: 1 } as const;
+  const { Instances: [made] = [] } = await send("ec2", new RunInstancesCommand({ ...one, SubnetId: subnet?.SubnetId }));
+  const id = made?.InstanceId ?? "";
+  await send("ec2", new DescribeInstancesCommand({ InstanceIds: [id] }));
+  const group = (groupId: string, protocol: "TCP" | "UDP") =>
+    ({ id: groupId, protocol, targets: [target(id, { port: 5353 })], drainSeconds: 30, sticky: true }) as const;
+  const forward = (protocol: string) => [
+    { groupId: `53-${protocol}`, weight: 10 },
+    { groupId: `53-${protocol}/canary`, weight: 90 },
+  ];
+  await balancers.ensure(
+    service([], {
+      listeners: (["TCP", "UDP"] as const).map((protocol) => ({ port: 53, protocol, forward: forward(protocol) })),
+      groups: (["TCP", "UDP"] as const).flatMap((protocol) => [
+        group(`53-${protocol}`, protocol),
+        group(`53-${protocol}/canary`, protocol),
+      ]),
+    }),
+  );
+  const { TargetGroups = [] } = await send("elb", new DescribeTargetGroupsCommand({}));
+  expect(TargetGroups.map(({ Protocol }) => Protocol)).toEqual(["TCP_UDP", "TCP_UDP"]);
+  const look = async () =>
+    (await balancers.observe()).balancers[0]?.targets.map(({ machineId, state }) => [machineId, state]);
+  await expect.poll(look, { timeout: 30_000 }).toEqual([[id, "healthy"]]);
+  await balancers.remove("web");
+  close();
+});
+
+/** The only listener there is. */
+async function listenerOf(send: ReturnType<typeof openSend>): Promise<string> {
+  const { LoadBalancers: [balancer] = [] } = await send("elb", new DescribeLoadBalancersCommand({}));
+  const input = { LoadBalancerArn: balancer?.LoadBalancerArn };
+  const { Listeners: [listener] = [] } = await send("elb", new DescribeListenersCommand(input));
+  return listener?.ListenerArn ?? "";
+}
