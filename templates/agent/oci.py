@@ -136,6 +136,8 @@ class Oci:
 
     def flags(self, container):
         spec, box = container.spec, self.box
+        if spec.get("gpus") and not found("nvidia-smi"):
+            raise Broken("CreateContainerError", "the machine image has no NVIDIA driver: drover.dev/image names another")
         flags = ["--detach", "--name=" + container.handle, "--pull=never", "--network=host", "--uts=host", "--ipc=host",
                  "--pids-limit=-1", "--oom-score-adj=300", *self.own_flags(container)]
         flags += ["--volume=%s:%s%s" % (source, path, {True: ":ro", False: ":rw", None: ""}[read_only])

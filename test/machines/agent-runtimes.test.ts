@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
@@ -23,6 +23,14 @@ const command = async (agent: TestAgent, request: object) => {
   const answer = (await agent.ask({ op: "exec", container: "web", ...request })) as { command?: string[] };
   return answer.command;
 };
+
+test("a machine image without the driver of its graphics processors is told as what it is", async () => {
+  const agent = await startAgent();
+  rmSync(join(agent.root, "bin/nvidia-smi"));
+  await agent.bind(binding([container("web", undefined, { gpus: true })]));
+  const report = await agent.until((seen) => state(seen).waiting?.reason === "CreateContainerError");
+  expect(state(report).waiting?.message).toBe("the machine image has no NVIDIA driver: drover.dev/image names another");
+});
 
 test("podman gets a description of the graphics processors where there is none yet", async () => {
   const agent = await startAgent();

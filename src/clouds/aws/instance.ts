@@ -18,11 +18,15 @@ const states: Readonly<Record<string, Machine["state"]>> = {
   terminated: "gone",
 };
 
+/** AWS does not say it: what it can't encrypt it can't start. */
+const keyHint = "mostly the KMS key of its encrypted disk: these credentials, or the key's policy, don't allow its use";
+
 function causeOf({ State, StateReason, StateTransitionReason }: Instance): string | undefined {
   if (State?.Name === "pending" || State?.Name === "running") return undefined;
   if (StateReason?.Code) {
     // Messages repeat their code in front.
-    const said = StateReason.Message?.replace(`${StateReason.Code}: `, "");
+    const told = StateReason.Message?.replace(`${StateReason.Code}: `, "");
+    const said = StateReason.Code === "Client.InternalError" ? `${told ?? ""} (${keyHint})` : told;
     return said ? `${StateReason.Code}: ${said}` : StateReason.Code;
   }
   return StateTransitionReason || State?.Name;

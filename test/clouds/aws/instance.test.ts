@@ -44,6 +44,14 @@ test.for<[row: Partial<Instance>, state: string, cause: string | undefined]>([
     "Client.UserInitiatedShutdown: by ann",
   ],
   [{ State: { Name: "stopping" } }, "running", "stopping"],
+  [
+    {
+      State: { Name: "terminated" },
+      StateReason: { Code: "Client.InternalError", Message: "Client.InternalError: Client error on launch" },
+    },
+    "gone",
+    "Client.InternalError: Client error on launch (mostly the KMS key of its encrypted disk: these credentials, or the key's policy, don't allow its use)",
+  ],
 ])("%j is %s", ([row, state, cause]) => {
   const machine = machineOf(instance(row));
   expect([machine?.state, machine?.cause]).toEqual([state, cause]);
