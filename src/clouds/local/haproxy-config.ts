@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { isIP, isIPv4 } from "node:net";
 import { DroverError } from "../../base/errors.ts";
-import type { BalancerSpec, Forward, Listener, Rule } from "../balancer.ts";
+import type { Answer, BalancerSpec, Forward, Listener, Rule } from "../balancer.ts";
+import { answerBackend, answerName, conditionsOf, unfit } from "./haproxy-rules.ts";
 
 /** A target as one backend of haproxy knows it. */
 export type WantedServer = {
@@ -95,7 +96,8 @@ export function boundTo(spec: BalancerSpec): string {
     listener.port,
     listener.protocol,
     to(listener, listener.forward),
-    (listener.rules ?? []).map((rule) => [rule.host, rule.path, rule.pathType, to(listener, rule.forward)]),
+    listener.answer,
+    (listener.rules ?? []).map(({ forward, ...rule }) => [rule, to(listener, forward)]),
     createHash("sha256")
       .update(JSON.stringify(listener.certificates ?? []))
       .digest("hex"),
@@ -152,8 +154,12 @@ export function assertBalancer(spec: BalancerSpec): void {
   if (!/^[a-zA-Z0-9-]{1,63}$/.test(spec.id)) refuse(`the id ${spec.id}`);
   if (spec.clusterAddress !== undefined && !isIPv4(spec.clusterAddress)) refuse(`the address ${spec.clusterAddress}`);
   if (spec.clusterAddress === undefined && !isPublished(spec)) refuse("no address at all");
-  for (const { port, rules = [], certificates = [] } of spec.listeners) {
+  for (const { port, rules = [], certificates = [], answer } of spec.listeners) {
     if (!isPort(port)) refuse(`the port ${port}`);
+    for (const one of [...rules, ...(answer ? [{ answer }] : [])]) {
+      const what = unfit(one);
+      if (what !== undefined) refuse(what);
+    }
     for (const { host, path } of rules) {
       if (host !== undefined && !isHost(host)) refuse(`the host ${host}`);
       if (path !== undefined && !/^\/[\x21-\x7e]*$/.test(path)) refuse(`the path ${path}`);
@@ -175,31 +181,14 @@ function isNetwork(range: string): boolean {
   );
 }
 
-/** A word that haproxy takes as it is. */
-const quoted = (word: string): string => `'${word.replaceAll("'", `'"'"'`)}'`;
-
-/** The conditions under which a rule decides, any of them. */
-function conditionsOf({ host, path, pathType }: Rule): string[] {
-  const name = "req.hdr(host),field(1,:),lower";
-  const ofHost =
-    host === undefined
-      ? ""
-      : host.startsWith("*.")
-        ? `{ ${name} -m reg ${quoted(`^[^.]+${host.slice(1).toLowerCase().replaceAll(".", "\\.")}$`)} } `
-        : `{ ${name} -m str ${quoted(host.toLowerCase())} } `;
-  const bare = path === undefined || pathType === "Exact" ? path : path.replace(/\/+$/, "");
-  if (bare === undefined || bare === "") return [ofHost];
-  const exact = `${ofHost}{ path -m str ${quoted(bare)} }`;
-  return pathType === "Exact" ? [exact] : [exact, `${ofHost}{ path -m beg ${quoted(`${bare}/`)} }`];
-}
-
 /** Answers what no rule is for. */
 const nowhere = ["backend nowhere", "  mode http", "  http-request return status 404"];
 
 function frontendOf(spec: BalancerSpec, listener: Listener, folder: string, backends: readonly Backend[]): string[] {
-  const { port, rules = [], forward } = listener;
+  const { port, rules = [], forward, answer } = listener;
   const tls = isSecure(listener) ? ` ssl crt-list ${certificateList(folder, port)}` : "";
-  const to = (each: Forward) => backendOf(backends, listener, each)?.name ?? "nowhere";
+  const to = (each: Pick<Rule, "forward" | "answer">) =>
+    each.answer ? answerName(each.answer) : (backendOf(backends, listener, each.forward)?.name ?? "nowhere");
   const redirect = redirectPort(spec);
   const http = [
     "  mode http",
@@ -212,18 +201,22 @@ function frontendOf(spec: BalancerSpec, listener: Listener, folder: string, back
           `  http-request redirect code 301 location https://%[req.hdr(host),field(1,:)]${at(redirect)}%[capture.req.uri]`,
         ]
       : []),
-    ...rules.flatMap((rule) =>
-      conditionsOf(rule).map((when) => `  use_backend ${to(rule.forward)}${when && ` if ${when.trim()}`}`),
-    ),
-    `  default_backend ${to(forward)}`,
+    ...rules.flatMap((rule) => conditionsOf(rule).map((when) => `  use_backend ${to(rule)}${when && ` if ${when}`}`)),
+    `  default_backend ${to({ forward, ...(answer && { answer }) })}`,
   ];
   return [
     `frontend f${port}`,
     ...(spec.clusterAddress === undefined ? [] : [`  bind ${spec.clusterAddress}:${port}${tls}`]),
     ...(isPublished(spec) ? [`  bind unix@${listenerSocket(folder, port)} mode 600${tls}`] : []),
-    ...(isHttp(listener) ? http : forward.length > 0 ? [`  default_backend ${to(forward)}`] : []),
+    ...(isHttp(listener) ? http : forward.length > 0 ? [`  default_backend ${to({ forward })}`] : []),
   ];
 }
+
+/** Each once. */
+const answersOf = (listeners: readonly Listener[]): Answer[] => {
+  const answers = listeners.flatMap(({ rules = [], answer }) => [answer, ...rules.map((rule) => rule.answer)]);
+  return [...new Map(answers.flatMap((each) => (each ? [[answerName(each), each] as const] : []))).values()];
+};
 
 const at = (port: number): string => (port === 443 ? "" : `:${port}`);
 
@@ -249,6 +242,7 @@ export function haproxyConfig(spec: BalancerSpec, folder: string, servers: reado
     "  timeout server 1d",
     ...listeners.flatMap((listener) => frontendOf(spec, listener, folder, backends)),
     ...(listeners.some(isHttp) ? nowhere : []),
+    ...answersOf(listeners).flatMap(answerBackend),
     ...backends.flatMap(({ name, mode }) => [
       `backend ${name}`,
       ...(mode === "http" ? ["  mode http", "  option http-server-close"] : []),

@@ -4,7 +4,7 @@ import { request as secureRequest } from "node:https";
 import { join } from "node:path";
 import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
-import type { BalancerSpec, Balancers, Listener, Target } from "../../../src/clouds/balancer.ts";
+import type { BalancerSpec, Balancers, Listener, Rule, Target } from "../../../src/clouds/balancer.ts";
 import { balancerFolder } from "../../../src/clouds/local/balancer-note.ts";
 import { openBalancers } from "../../../src/clouds/local/balancers.ts";
 import { haproxyConfig, wantedServers } from "../../../src/clouds/local/haproxy-config.ts";
@@ -280,4 +280,70 @@ test("only clients of the source ranges are let in, and the ranges may change", 
   await expect(async () =>
     balancers.ensure(networkSpec({ id: "svc-1", targets, sourceRanges: ["everywhere"] })),
   ).rejects.toMatchObject({ code: "CLOUD_INVALID" });
+});
+
+test("actions and conditions decide as they do at AWS", async () => {
+  const { balancers, serve } = await startBalancers();
+  const group = { id: "g", protocol: "HTTP", targets: [await serve(1)], drainSeconds: 30 } as const;
+  const forward = [{ groupId: "g", weight: 1 }];
+  const rule = (path: string, more: Partial<Rule>): Rule => ({ path, pathType: "Prefix", forward: [], ...more });
+  const spec = applicationSpec("ing-1", {});
+  await balancers.ensure({
+    ...spec,
+    groups: [group],
+    listeners: [
+      {
+        port: 80,
+        protocol: "HTTP",
+        forward: [],
+        answer: { kind: "fixed", statusCode: 410, contentType: "text/html", body: "it's 100% 'gone'" },
+        rules: [
+          rule("/no", { answer: { kind: "fixed", statusCode: 503 } }),
+          rule("/far", {
+            answer: {
+              kind: "redirect",
+              statusCode: 302,
+              protocol: "HTTPS",
+              host: "b.example.org",
+              path: "/new/#{path}",
+            },
+          }),
+          rule("/tls", { answer: { kind: "redirect", statusCode: 301, protocol: "HTTPS", port: 8443 } }),
+          rule("/x", { hosts: ["h.example.org"], patterns: ["/y/*.html"], forward }),
+          rule("/m", {
+            conditions: [{ field: "method", values: ["POST"] }],
+            answer: { kind: "fixed", statusCode: 405 },
+          }),
+          rule("/q", {
+            conditions: [{ field: "query", values: [{ key: "v", value: "2*" }, { value: "any" }] }],
+            forward,
+          }),
+          rule("/h", { conditions: [{ field: "header", name: "host", values: ["*.EXAMPLE.org"] }], forward }),
+        ],
+      },
+    ],
+  });
+  const address = await allHealthy(balancers);
+  const get = (path: string, host = "a.example.org") => ask({ address, host, path });
+  expect(await get("/")).toBe("410 it's 100% 'gone'");
+  expect(await get("/no/x")).toMatch(/^503/);
+  expect(await get("/far/x?k=v")).toMatch(/^302 https:\/\/b\.example\.org\/new\/far\/x\?k=v/);
+  expect(await get("/tls?k=v", "a.example.org:80")).toMatch(/^301 https:\/\/a\.example\.org:8443\/tls\?k=v/);
+  expect(await get("/x")).toMatch(/^410/);
+  expect(await get("/x", "h.example.org")).toBe("200 machine-1");
+  expect(await get("/y/a.html", "h.example.org")).toBe("200 machine-1");
+  expect(await get("/y/a.css", "h.example.org")).toMatch(/^410/);
+  expect(await get("/m")).toMatch(/^410/);
+  expect(await get("/q?v=1")).toMatch(/^410/);
+  expect(await get("/q?v=23")).toBe("200 machine-1");
+  expect(await get("/q?x=any")).toBe("200 machine-1");
+  expect(await get("/h")).toBe("200 machine-1");
+  expect(await get("/h", "example.com")).toMatch(/^410/);
+  const bad = {
+    ...spec,
+    listeners: [
+      { port: 80, protocol: "HTTP", forward: [], answer: { kind: "fixed", statusCode: 200, contentType: "a\nb" } },
+    ],
+  } as const;
+  await expect(async () => balancers.ensure({ ...bad, groups: [] })).rejects.toMatchObject({ code: "CLOUD_INVALID" });
 });
