@@ -135,8 +135,14 @@ async function tokenFor(challenge: string, repository: string, { fetch, login, s
 
 async function body(answer: Response, host: string): Promise<unknown> {
   if (!answer.ok) throw new Error(`${host} answers ${answer.status}`);
-  if (Number(answer.headers.get("content-length") ?? 0) > bytesMax) throw new Error(`${host} answers too much`);
-  return answer.json();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of answer.body ?? []) {
+    size += chunk.byteLength;
+    if (size > bytesMax) throw new Error(`${host} answers with more than ${bytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  return JSON.parse(Buffer.concat(chunks).toString());
 }
 
 /** As `docker login` keeps it; where a helper keeps it instead, the image is asked for without. */

@@ -98,6 +98,7 @@ test.for<[string, Answer]>([
   ["a login of another kind", { status: 401, headers: { "www-authenticate": "Basic" } }],
   ["an answer that is none", { body: { manifests: 1 } }],
   ["a refusal", { status: 403 }],
+  ["an answer without end", { body: { manifests: [], pad: "x".repeat(5 << 20) } }],
 ])("%s leaves the platforms unknown", async ([_what, answer]) => {
   const { platformsOf, told } = open({ [hub]: answer });
   expect(await platformsOf("web:1")).toBeUndefined();
