@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { enforce, generatedStatements, type Statement } from "./iam.ts";
+import { life } from "./life.ts";
+
+/** A life of a cluster whose calls are judged by these statements. */
+async function judged(statements: readonly Statement[]) {
+  let refused: ReadonlySet<string> = new Set();
+  const lived = await life(({ world }) => {
+    refused = enforce(world, statements).refused;
+  }, []);
+  return { ...lived, refused: [...refused] };
+}
+
+test("the generated policies permit every call of a cluster's life, under their conditions", async () => {
+  const { refused, events, left } = await judged(generatedStatements("test"));
+  expect(refused).toEqual([]);
+  expect(events).toEqual([]);
+  expect(left).toBe(0);
+});
+
+test("those of another cluster permit to look and to make nothing", async () => {
+  const { refused } = await judged(generatedStatements("other"));
+  expect(refused.join("\n")).toMatch(/ec2:CreateSecurityGroup/);
+  expect(refused.filter((each) => /:(Describe|Get|List)/.test(each))).toEqual([]);
+});
+
+/** Such a life has no Pod with a role, no new account and no group that comes back before its remains are gone. */
+const unused = ["GivePodsRoles", "FirstOfAnAccount", "UntagOwn"];
+
+test.for(generatedStatements("test").filter(({ Sid }) => !unused.includes(Sid)))(
+  "without the statement $Sid a call is refused that it permits",
+  async (without) => {
+    const { refused, events } = await judged(generatedStatements("test").filter(({ Sid }) => Sid !== without.Sid));
+    const actions = [...new Set(refused.map((each) => each.split(" ")[0] ?? ""))];
+    expect(actions.length).toBeGreaterThan(0);
+    expect(without.Action).toEqual(expect.arrayContaining(actions));
+    expect(events.length).toBeGreaterThan(0);
+    expect(without.Action).toEqual(expect.arrayContaining(events));
+  },
+);
