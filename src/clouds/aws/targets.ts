@@ -36,6 +36,8 @@ export class GroupTargets {
   readonly #openedMs: number;
   readonly #pace: Pace;
   #wanted: Map<TargetKey, Target> | undefined;
+  /** AWS has taken the orders for all that is wanted. */
+  #isOrdered = false;
   #seen = new Map<TargetKey, SeenTarget>();
   readonly #told = new Map<TargetKey, Told>();
   /** Of machines that do not run yet, which AWS refuses. */
@@ -71,6 +73,7 @@ export class GroupTargets {
   /** Registers and deregisters what is needed, and no more. Returns once AWS has taken the orders. */
   want(targets: readonly Target[], signal?: AbortSignal): Promise<void> {
     this.#wanted = new Map(targets.map((target) => [keyOf(target.machineId, target.port), target]));
+    this.#isOrdered = false;
     return this.#inTurn(() => this.#converge(signal));
   }
 
@@ -107,7 +110,7 @@ export class GroupTargets {
 
   /** One sentence about targets that somebody took out or put in. */
   drift(): string | undefined {
-    if (this.#wanted === undefined || this.lookedMs === undefined) return undefined;
+    if (this.#wanted === undefined || this.lookedMs === undefined || !this.#isOrdered) return undefined;
     const isQuiet = (key: TargetKey) => !this.#told.has(key) && !this.#waiting.has(key) && !this.#undone.has(key);
     const lost = [...this.#wanted].find(
       ([key, { draining }]) => !draining && isQuiet(key) && isOut(this.#seen.get(key)),
@@ -147,10 +150,13 @@ export class GroupTargets {
       if (waitMs > 0) await this.#clock.sleep(waitMs, signal);
       this.#pace.take();
     }
+    const wanted = this.#wanted;
     const [coming = [], going = []] = this.#changes();
     if (coming.length + going.length > 0) this.changedMs = this.#clock.monotonicMs();
     for (const batch of batches(coming)) await this.#register(batch, signal);
     for (const batch of batches(going)) await this.#deregister(batch, signal);
+    // What was wanted meanwhile has its own turn.
+    this.#isOrdered = this.#wanted === wanted;
   }
 
   /** Those that come are registered before others go: nothing is left without a target in between. */

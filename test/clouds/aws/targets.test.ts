@@ -67,3 +67,26 @@ test("a target that AWS does not know is out, and the others are told to go", as
   const gone = calls.filter((each) => !each.some((id) => bad.includes(id))).flat();
   expect(gone.sort()).toEqual(ids.filter((id) => !bad.includes(id)));
 });
+
+test("what waits for its order was changed by nobody else; what is seen to be otherwise afterwards was", async () => {
+  const { group, inside, clock } = open([], true);
+  const looked = async (order: Promise<void>) => {
+    // The order may have to wait for its turn, and for its rate.
+    expect(group.drift()).toBeUndefined();
+    await order;
+    await clock.advance(10_000);
+    await group.look();
+    expect(group.drift()).toBeUndefined();
+  };
+  await looked(group.want(targets()));
+  await looked(group.want(targets().slice(1)));
+  await looked(group.want(targets()));
+  inside.delete("i-003");
+  await group.look();
+  expect(group.drift()).toBe("The target i-003:80 was deregistered.");
+  await group.retry();
+  await clock.advance(10_000);
+  inside.add("i-999");
+  await group.look();
+  expect(group.drift()).toBe("The target i-999:80 was registered by somebody else.");
+});
