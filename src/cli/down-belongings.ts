@@ -78,12 +78,16 @@ export function costLines({ machines, balancers, rest }: Belongings, kept: boole
     byType.set(key, { ...known, count: known.count + 1 });
   }
   const disks = rest.disks.filter(({ machineId }) => !kept || machines.some(({ id }) => id === machineId));
+  // Several Services and Ingresses may share one.
+  const bills = new Map(balancers.flatMap(({ bill }) => (bill ? [[bill.loadBalancer, bill] as const] : [])));
+  const countOf = (wanted: string) => [...bills.values()].filter(({ kind }) => kind === wanted).length;
+  const ofBalancers = [...bills.values()].reduce((sum, { publicAddresses }) => sum + publicAddresses, 0);
   const { usdPerHour: sum, lines } = costPerHour({
     machines: [...byType.values()],
     volumes: disks,
-    publicAddresses: machines.filter(({ publicAddress }) => publicAddress !== undefined).length,
-    networkBalancers: balancers.length,
-    applicationBalancers: 0,
+    publicAddresses: ofBalancers + machines.filter(({ publicAddress }) => publicAddress !== undefined).length,
+    networkBalancers: countOf("network"),
+    applicationBalancers: countOf("application"),
     privateZones: 0,
   });
   const parts = lines.map(({ what, count, usdPerHour: each }) => `  ${count} × ${what}: ${usd(each)}`);

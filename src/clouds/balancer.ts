@@ -141,6 +141,14 @@ export type BalancerState = {
   drift?: string;
   /** A part of it was deleted by hand: `ensure` makes it again. */
   lost?: boolean;
+  /** What the provider charges for it; those that share one name the same. */
+  bill?: {
+    loadBalancer: string;
+    kind: "network" | "application";
+    publicAddresses: number;
+    /** All of it in one sentence. */
+    sentence: string;
+  };
   /** What of its spec is not carried out. One sentence each. */
   warnings?: readonly string[];
 };

@@ -108,16 +108,15 @@ export function balancerNotices(
   about: KubeObject,
   { view, state, failure }: { view: View; state: BalancerState | undefined; failure: string | undefined },
 ): Notice[] {
-  const warning = (reason: string, message: string): Notice => ({
-    about,
-    type: "Warning",
-    reason,
-    message,
-    source: `${about.kind.toLowerCase()}-controller`,
-  });
+  const source = `${about.kind.toLowerCase()}-controller`;
+  const warning = (reason: string, message: string): Notice => ({ about, type: "Warning", reason, message, source });
+  const bill = state?.ready ? state.bill?.sentence : undefined;
   const notices = [
     ...(failure === undefined ? [] : [warning("SyncLoadBalancerFailed", `Error syncing load balancer: ${failure}`)]),
     ...(state?.drift === undefined ? [] : [warning("LoadBalancerDrift", state.drift)]),
+    ...(bill === undefined
+      ? []
+      : [{ about, type: "Normal", reason: "LoadBalancerCost", message: bill, source } as const]),
     ...(state?.warnings ?? []).map((message) => warning("LoadBalancerWarning", message)),
   ];
   return notices.filter((notice) => !isTold(view, notice));

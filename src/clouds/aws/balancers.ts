@@ -3,6 +3,7 @@ import { DroverError } from "../../base/errors.ts";
 import type { BalancerSpec, BalancerState, Balancers } from "../balancer.ts";
 import { readAnnotations } from "./annotations.ts";
 import type { Send } from "./api.ts";
+import { billOf } from "./balancer-bill.ts";
 import { build, type Members, memberIds, tearDown } from "./balancer-build.ts";
 import { findDrift } from "./balancer-drift.ts";
 import { elbCode, explained } from "./balancer-errors.ts";
@@ -184,6 +185,7 @@ class AwsBalancers implements Balancers {
         sendsUntilDrained: true,
         ...(drift === undefined ? {} : { drift }),
         ...(entry && entry.built === undefined && { lost: true }),
+        ...(balancer && { bill: billOf(balancer) }),
         ...(warnings.length > 0 && { warnings }),
       };
     });

@@ -1,0 +1,31 @@
+import type { BalancerState } from "../balancer.ts";
+import type { SeenLoadBalancer } from "./balancer-inventory.ts";
+import { costPerHour } from "./charges.ts";
+
+const hoursPerMonth = 730;
+const nothing = {
+  machines: [],
+  volumes: [],
+  publicAddresses: 0,
+  networkBalancers: 0,
+  applicationBalancers: 0,
+  privateZones: 0,
+};
+const monthly = (given: Partial<Parameters<typeof costPerHour>[0]>): string =>
+  `$${(costPerHour({ ...nothing, ...given }).usdPerHour * hoursPerMonth).toFixed(2)}`;
+
+/** What AWS charges for a load balancer, however little goes through it: itself, and an address a zone outside. */
+export function billOf({ name, raw }: SeenLoadBalancer): NonNullable<BalancerState["bill"]> {
+  const kind = raw.Type === "application" ? "application" : "network";
+  const isOutside = raw.Scheme === "internet-facing";
+  const publicAddresses = isOutside ? (raw.AvailabilityZones ?? []).length : 0;
+  const own = monthly(kind === "network" ? { networkBalancers: 1 } : { applicationBalancers: 1 });
+  const addresses =
+    publicAddresses === 0
+      ? ""
+      : `, and its ${publicAddresses} public IPv4 addresses ${monthly({ publicAddresses })} more`;
+  const saving =
+    kind === "network" && !isOutside ? " Machines find their way without one by drover.dev/balancer: names." : "";
+  const sentence = `The ${kind} load balancer ${name} costs about ${own} a month${addresses}; traffic is not counted.${saving}`;
+  return { loadBalancer: name, kind, publicAddresses, sentence };
+}
