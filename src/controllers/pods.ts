@@ -56,11 +56,10 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
     const seat = roster.seatOf(pod.metadata.uid ?? "");
     const machineId = seat?.machine?.id ?? "";
     const { machine = seat?.machine, gone, cause, stoodStillMs } = poll.sight(machineId);
-    if (gone && !isFinished(pod) && !pod.status?.startTime) noteLoss(pod, options);
-    const { notice } = boxes.contact(machineId)?.report ?? {};
-    if (machine && (notice?.kind === "interruption" || (gone && wantOfCapacity.test(cause ?? "")))) {
-      notePool(machine, options);
-    }
+    const isLost = gone && !isFinished(pod);
+    if (isLost && !pod.status?.startTime) noteLoss(pod, options);
+    const isTaken = boxes.contact(machineId)?.report?.notice?.kind === "interruption";
+    if (machine && (isTaken || (isLost && wantOfCapacity.test(cause ?? "")))) notePool(machine, options);
     const sent = memory.sourcesSent.get(machineId);
     return {
       pod,

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import type { Node, PodSpec } from "../../src/api/types.gen.ts";
 import { interruptSpot } from "../../src/clouds/sim/aws/accidents.ts";
+import type { CallFaults } from "../../src/clouds/sim/aws/calls.ts";
 import { noCallFaults } from "../../src/clouds/sim/aws/faults.ts";
 import { webDeployment } from "../controllers/cluster.ts";
 import { type AwsCluster, type AwsClusterOptions, manager, openAwsCluster } from "./cluster.ts";
@@ -39,24 +40,45 @@ const both: Partial<PodSpec> = {
   },
 };
 
+/** The first pool that gives a machine takes back all that it gives. */
+function takingBack() {
+  const taken: string[] = [];
+  const failsToStart: CallFaults["failsToStart"] = ({ type, zone }) => {
+    const pool = `${type} in ${zone}`;
+    if (pool !== (taken[0] ?? pool)) return undefined;
+    taken.push(pool);
+    const code = "Server.InsufficientInstanceCapacity";
+    return { code, message: `${code}: Insufficient capacity to satisfy instance request` };
+  };
+  return { taken, faults: { ...noCallFaults, failsToStart } };
+}
+
 test("an instance that ends for want of capacity after its launch rests its pool for three minutes", async () => {
-  const poor: string[] = [];
-  const cluster = await opened({
-    faults: {
-      ...noCallFaults,
-      failsToStart: ({ type, zone }) => {
-        poor[0] ??= `${type} ${zone}`;
-        if (`${type} ${zone}` !== poor[0]) return undefined;
-        poor.push(`${type} ${zone}`);
-        const code = "Server.InsufficientInstanceCapacity";
-        return { code, message: `${code}: Insufficient capacity to satisfy instance request` };
-      },
-    },
-  });
+  const { taken, faults } = takingBack();
+  const cluster = await opened({ faults });
   await serve(cluster, 1);
-  expect(poor, "the first name and one launch").toHaveLength(2);
+  expect(taken).toHaveLength(1);
   expect(cluster.events("MachineLost").join()).toContain("InsufficientInstanceCapacity");
-  expect(cluster.events("MachineChosen").at(-1)).not.toContain(poor[0]?.replace(" ", " in "));
+  expect(cluster.events("MachineChosen").at(-1)).not.toContain(taken[0]);
+});
+
+test("the pool is tried again then, though the Pod that has failed is still there", async () => {
+  const { taken, faults } = takingBack();
+  const cluster = await opened({ faults });
+  const pod = (name: string) => ({
+    ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default" } },
+    spec: { containers: [{ name: "web", image: "web:1" }] },
+  });
+  await cluster.client.create("pods", pod("first") as never, manager);
+  await cluster.until("it has failed", () => cluster.pods()[0]?.status?.phase === "Failed");
+  for (let minute = 0; minute < 10; minute++) {
+    await cluster.clock.advance(60_000);
+    const labels = { minute: `${minute}` };
+    const key = { resource: "pods", namespace: "default", name: "first" } as const;
+    await cluster.client.update(key, (now) => ({ ...now, metadata: { ...now.metadata, labels } }) as never, manager);
+  }
+  await cluster.client.create("pods", pod("second") as never, manager);
+  await cluster.until("it is tried again", () => taken.length === 2);
 });
 
 test("a spot pool that takes a machine away does not give the next one", async () => {
