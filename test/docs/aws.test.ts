@@ -63,7 +63,7 @@ test("the options in the table are those that --cloud aws has", { timeout: 60_00
 });
 
 test("every option in a command is one that the command has", { timeout: 60_000 }, async () => {
-  const calls = [...text.matchAll(/drover (serve|doctor|down|gc|prices|policy)\b([^\n`]*)/g)];
+  const calls = [...text.matchAll(/drover (serve|doctor|down|gc|prices|policy)\b([^\n`&]*)/g)];
   expect(calls.length).toBeGreaterThan(8);
   for (const [, command = "", words = ""] of calls) {
     const used = words.match(/(?<=\s)--[\w-]+/g) ?? [];
