@@ -16,7 +16,7 @@ import { readTags, type SeenLoadBalancer, seenLoadBalancer } from "./balancer-in
 import { type BalancerPlan, fingerprint } from "./balancer-plan.ts";
 import { appliedTag, sharedTags } from "./balancer-tags.ts";
 import type { Workshop } from "./balancer-workshop.ts";
-import { balancerSubnets } from "./network.ts";
+import { balancerSubnets, type Subnet } from "./network.ts";
 import { clusterTag, tagList, tagsOf } from "./tags.ts";
 
 type Wanted = {
@@ -125,16 +125,33 @@ const invalid = ({ kind }: BalancerPlan, field: keyof BalancerSettings, message:
 
 /** Named ones, or of each zone the one that suits the scheme. */
 async function subnetsOf(workshop: Workshop, plan: BalancerPlan, settings: BalancerSettings): Promise<string[]> {
-  const { send, network } = workshop;
+  const { send } = workshop;
   const given = await idsOf(workshop, plan, "subnets", settings.subnets ?? [], async (Filters) => {
     const { Subnets = [] } = await send("ec2", new DescribeSubnetsCommand({ Filters }));
     return Subnets.map(({ SubnetId = "", Tags }) => ({ id: SubnetId, Tags }));
   });
-  const subnets = given.length > 0 ? given : balancerSubnets(network, plan.scheme).map(({ id }) => id);
+  const subnets = given.length > 0 ? given : discovered(workshop, plan);
   if (plan.kind === "application" && subnets.length < 2) {
     throw invalid(plan, "subnets", "an application load balancer needs subnets of two zones at least.");
   }
   return subnets.sort();
+}
+
+/** AWS wants so many free addresses in each subnet of a load balancer. */
+const addressesMin = 8;
+const clusterTagStart = "kubernetes.io/cluster/";
+
+/** One a zone, none that is full or other clusters' own; where the load balancer is already, it stays. */
+function discovered({ network, inventory }: Workshop, { name, scheme, cluster }: BalancerPlan): string[] {
+  const present = inventory.loadBalancers.get(name);
+  const kept = network.subnets.filter(({ id }) => present && subnetsIn(present).includes(id));
+  const isOurs = ({ tags }: Subnet) => {
+    const owners = Object.keys(tags).filter((key) => key.startsWith(clusterTagStart));
+    return owners.length === 0 || owners.includes(clusterTagStart + cluster);
+  };
+  const usable = network.subnets.filter((each) => isOurs(each) && each.freeAddresses >= addressesMin);
+  const found = balancerSubnets({ ...network, subnets: [...new Set([...kept, ...usable])] }, scheme);
+  return found.map(({ id, zone }) => kept.find((each) => each.zone === zone)?.id ?? id);
 }
 
 /** The security groups of the user's own; undefined: he names none. */

@@ -465,3 +465,25 @@ test("an Ingress hears that another of its group lets more clients in", async ()
     "Port 80 is open to 0.0.0.0/0 as well: default/b of the same group says so.",
   ]);
 });
+
+test("subnets are one a zone, none that is full or another cluster's, and a load balancer stays in its own", async () => {
+  const { open, world, clock } = openAccount();
+  const subnets = [...world.subnets.values()];
+  const [full, foreign, ...others] = subnets;
+  const { reserved = 0 } = full ?? {};
+  if (full) full.reserved = Number.MAX_SAFE_INTEGER;
+  foreign?.tags.set("kubernetes.io/cluster/other", "shared");
+  others[0]?.tags.set("kubernetes.io/cluster/test", "owned");
+  const ids = others.map(({ id }) => id).sort();
+  await open().ensure(service([]));
+  const inputs = (name: string) => world.writes.filter(({ action }) => action === name).map(({ input }) => input);
+  expect(inputs("CreateLoadBalancer")).toMatchObject([{ Subnets: ids }]);
+  for (const subnet of others) subnet.reserved = Number.MAX_SAFE_INTEGER;
+  await clock.advance(700_000);
+  await open().ensure(service([], { annotations: { [`${network}attributes`]: "deletion_protection.enabled=true" } }));
+  expect(inputs("SetSubnets")).toEqual([]);
+  if (full) full.reserved = reserved;
+  await clock.advance(700_000);
+  await open().ensure(service([]));
+  expect(inputs("SetSubnets")).toMatchObject([{ Subnets: [...ids, full?.id].sort() }]);
+});
