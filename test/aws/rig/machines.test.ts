@@ -16,6 +16,8 @@ const replicas = 2;
 const image = "ami-785db401";
 /** A boot takes one to two minutes where nothing but emulation works, and other tests want the processor too. */
 const bootMs = 12 * minutes;
+/** Far more than what has begun needs to end on a quiet computer, where nothing waits for it to be over. */
+const graceSeconds = 60;
 /** Four emulated machines on two cores are in no hurry. */
 const answerMs = 2 * minutes;
 
@@ -30,7 +32,8 @@ describe.skipIf(missing !== undefined)("instances that are machines", () => {
 
   beforeAll(async () => {
     machines = await openQemuMachines(["web:1", "web:2"]);
-    drover = await startRiggedDrover({ machines: { image, start: machines.start } });
+    const times = { lookEveryMs: seconds, drainMs: 2 * seconds, speed: graceSeconds / 6 };
+    drover = await startRiggedDrover({ times, machines: { image, start: machines.start } });
     const tag = { "ResourceId.1": image, "Tag.1.Key": "drover.dev/family", "Tag.1.Value": "debian" };
     await drover.rig.ask("ec2", "CreateTags", tag);
   }, 10 * minutes);
@@ -122,12 +125,13 @@ kind: Deployment
 metadata: {name: web}
 spec:
   replicas: ${replicas}
+  progressDeadlineSeconds: 3600
   selector: {matchLabels: {app: web}}
   strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
   template:
     metadata: {labels: {app: web}}
     spec:
-      terminationGracePeriodSeconds: 20
+      terminationGracePeriodSeconds: ${graceSeconds}
       volumes: [{name: seen, hostPath: {path: /var/lib/cloud}}]
       containers:
       - name: web

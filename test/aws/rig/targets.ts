@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import type { Answer, AwsRequest, Manner } from "./request.ts";
-import { xmlAnswer } from "./request.ts";
+import { textsOf, xmlAnswer } from "./request.ts";
 
 /** AWS' times in small. `speed`: how many seconds of a group's deregistration delay pass in one. */
 export type TargetTimes = { lookEveryMs: number; drainMs: number; speed: number };
@@ -38,16 +38,18 @@ const lagMs = 500;
 export function openTargets(addressOf: (instanceId: string) => string | undefined, times: TargetTimes): Targets {
   const groups = new Map<string, Map<string, Kept>>();
   const delaysSeconds = new Map<string, number>();
+  /** Groups of application load balancers: they end what is still open after the delay, network ones leave it be. */
+  const cutting = new Set<string>();
   const timer = setInterval(() => void lookAtAll(), times.lookEveryMs);
 
   async function lookAtAll(): Promise<void> {
     const nowMs = performance.now();
-    for (const group of groups.values()) {
+    for (const [arn, group] of groups) {
       for (const [key, target] of group) {
         if (target.state !== "draining") void look(target);
         else if (nowMs >= target.cutAtMs || (nowMs >= target.drainedAtMs && target.open.size === 0)) {
           group.delete(key);
-          for (const connection of target.open) connection.destroy();
+          if (cutting.has(arn)) for (const connection of target.open) connection.destroy();
         }
       }
     }
@@ -115,6 +117,8 @@ export function openTargets(addressOf: (instanceId: string) => string | undefine
       if (action === "RegisterTargets" || action === "DeregisterTargets") return change(request, next);
       const answer = await next(request);
       const arn = parameters.get("TargetGroupArn") ?? "";
+      if (action === "CreateTargetGroup" && /^HTTPS?$/.test(parameters.get("Protocol") ?? ""))
+        for (const made of textsOf(answer.body, "TargetGroupArn")) cutting.add(made);
       if (answer.status < 300 && action === "DeleteTargetGroup") groups.delete(arn);
       if (answer.status < 300 && action === "ModifyTargetGroupAttributes") {
         const [delay] = /deregistration_delay\.timeout_seconds&[^&]*Value=(\d+)/.exec(request.body)?.slice(1) ?? [];
