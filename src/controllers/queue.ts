@@ -1,6 +1,9 @@
 import type { ObjectKey } from "../api/object.ts";
 import type { Clock } from "../base/clock.ts";
 
+/** Milliseconds, or what tells them anew each time. */
+export type Pause = number | (() => number);
+
 /** What became of one look at a key. `againInMs`: look again then. */
 export type Outcome = { failed: boolean; againInMs?: number };
 
@@ -11,7 +14,7 @@ export type QueueOptions = {
   /** Keys worked on at once, 1 or more. */
   concurrency: number;
   /** A key rests for so long after it was looked at: the changes of that time are looked at together. */
-  pauseMs: number;
+  pauseMs: Pause;
   /** Never rejects. */
   work: (key: ObjectKey) => Promise<Outcome>;
 };
@@ -107,22 +110,23 @@ export class WorkQueue {
   }
 
   #settle(item: Item, outcome: Outcome): void {
-    const { clock, pauseMs } = this.#options;
+    const { clock, pauseMs: pause } = this.#options;
+    const pauseMs = typeof pause === "number" ? pause : pause();
     this.#working--;
     item.failures = outcome.failed ? item.failures + 1 : 0;
     if (outcome.failed) this.#wait(item, item.again ? changeAfterFailureMs : backoffMs(item.failures));
-    else if (pauseMs === 0) this.#leave(item, outcome);
+    else if (pauseMs === 0) this.#leave(item, outcome, 0);
     else {
       item.state = "resting";
-      void clock.sleep(pauseMs).then(() => this.#leave(item, outcome));
+      void clock.sleep(pauseMs).then(() => this.#leave(item, outcome, pauseMs));
     }
     if (this.#working === 0) for (const wake of this.#waiters.splice(0)) wake();
     this.#startSoon();
   }
 
-  #leave(item: Item, { againInMs }: Outcome): void {
+  #leave(item: Item, { againInMs }: Outcome, restedMs: number): void {
     if (item.again) this.#enter(item);
-    else if (againInMs !== undefined) this.#wait(item, againInMs - this.#options.pauseMs);
+    else if (againInMs !== undefined) this.#wait(item, againInMs - restedMs);
     else this.#items.delete(idOf(item.key));
   }
 

@@ -32,6 +32,7 @@ import type { OwnerIndex } from "./owner-index.ts";
 import { persistentVolumeReconciler } from "./persistent-volumes.ts";
 import { podReconciler } from "./pods.ts";
 import type { Poll } from "./poll.ts";
+import type { Pause } from "./queue.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { replicaSetReconciler } from "./replicasets.ts";
 import type { Roster } from "./roster.ts";
@@ -70,7 +71,7 @@ export type ControllerOptions = {
 } & Omit<TemplateOptions, "image" | "serviceAccount"> &
   BindingOptions;
 
-export type Run = <World>(reconciler: Reconciler<World>, concurrency: number, pauseMs?: number) => Runner;
+export type Run = <World>(reconciler: Reconciler<World>, concurrency: number, pauseMs?: Pause) => Runner;
 /** What reconcilers share. */
 export type Parts = ControllerOptions & {
   view: View;
@@ -87,8 +88,11 @@ export type Parts = ControllerOptions & {
   templateOf: (pod: Pod) => MachineTemplate;
 };
 
-/** Changes that come within this time are one change for what counts Pods. */
-const countingPauseMs = 100;
+/**
+ * Changes that come within this time are one change for what counts Pods. A look takes as long as there are Pods, and
+ * of many Pods one changes all the time: so the more there are, the more seldom they are counted.
+ */
+const countingPauseMs = { least: 100, perPod: 0.5, most: 1_000 };
 const endpointsPauseMs = 500;
 
 /** One runner a reconciler; the first number is the keys that it works on at once. */
@@ -96,6 +100,10 @@ export function startReconcilers(parts: Parts, run: Run) {
   const { view, clock, machinesMax = 1_000, finishedKeepSeconds = 600 } = parts;
   const monotonicMs = clock.monotonicMs;
   const { poll } = parts;
+  const countingMs = () => {
+    const { least, perPod, most } = countingPauseMs;
+    return Math.min(most, Math.max(least, perPod * view.list("pods").length));
+  };
   // The store may be one that was lost: machines are looked for before Pods are made.
   const unseen = () => !poll.complete();
   const zones = () => [...new Set(poll.offers()?.list.map(({ zone }) => zone))];
@@ -108,19 +116,19 @@ export function startReconcilers(parts: Parts, run: Run) {
   if (troubles) run(troublesReconciler(view, troubles), 1).add(troublesKey);
   run(ephemeralVolumeReconciler(view), 4);
   run(endpointsReconciler(view), 8, endpointsPauseMs);
-  run(disruptionReconciler(view), 8, countingPauseMs);
-  run(deploymentReconciler(view), 8, countingPauseMs);
-  run(replicaSetReconciler({ ...parts, unseen }), 8, countingPauseMs);
+  run(disruptionReconciler(view), 8, countingMs);
+  run(deploymentReconciler(view), 8, countingMs);
+  run(replicaSetReconciler({ ...parts, unseen }), 8, countingMs);
   return {
     pods: run(podReconciler(parts), 64),
     nodes: run(nodeReconciler(parts), 16),
-    services: run(serviceReconciler(parts), 8, countingPauseMs),
-    ingresses: run(ingressReconciler(parts), 8, countingPauseMs),
+    services: run(serviceReconciler(parts), 8, countingMs),
+    ingresses: run(ingressReconciler(parts), 8, countingMs),
     strangers: run(strangersReconciler(parts), 1),
     volumeClaims: run(volumeClaimReconciler({ ...parts, zones }), 8),
     persistentVolumes: run(persistentVolumeReconciler(parts), 8),
     names: run(namesReconciler(parts), 4, endpointsPauseMs),
     launcher: run(launcherReconciler({ ...parts, machinesMax, monotonicMs }), 1),
-    launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8, countingPauseMs),
+    launches: run(launchReconciler({ ...parts, monotonicMs, finishedKeepSeconds }), 8, countingMs),
   };
 }

@@ -2,7 +2,7 @@ import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
 import type { Clock } from "../base/clock.ts";
 import { DroverError, isCode } from "../base/errors.ts";
 import type { Client } from "../registry/client.ts";
-import { WorkQueue } from "./queue.ts";
+import { type Pause, WorkQueue } from "./queue.ts";
 import type { Action, Reconciler } from "./reconciler.ts";
 
 /** What controllers say to the log; pino has this shape. */
@@ -18,7 +18,7 @@ export type RunOptions = {
   /** Keys worked on at once. */
   concurrency: number;
   /** See the queue's. */
-  pauseMs: number;
+  pauseMs: Pause;
 };
 
 export type Runner = {

@@ -1,13 +1,13 @@
 import { expect, onTestFinished, test } from "vitest";
 import { VirtualClock } from "../../src/base/virtual.ts";
-import { backoffMs, type Outcome, WorkQueue } from "../../src/controllers/queue.ts";
+import { backoffMs, type Outcome, type Pause, WorkQueue } from "../../src/controllers/queue.ts";
 import { openSightings } from "../../src/controllers/sightings.ts";
 
 const key = (name: string) => ({ resource: "pods", namespace: "default", name });
 
 function openQueue(
   work: (name: string) => Outcome | Promise<Outcome>,
-  options: { concurrency?: number; pauseMs?: number } = {},
+  options: { concurrency?: number; pauseMs?: Pause } = {},
 ) {
   const clock = new VirtualClock();
   const stop = new AbortController();
@@ -86,6 +86,18 @@ test("a key rests between two looks", async () => {
   for (let times = 0; times < 5; times++) queue.add(key("a"));
   await clock.advance(500);
   expect(log).toEqual(["0 a", "100 a"]);
+});
+
+test("a key rests as long as is said after each look", async () => {
+  const pauses = [100, 300];
+  const { queue, clock, log } = openQueue(() => fine, { pauseMs: () => pauses.shift() ?? 0 });
+  queue.add(key("a"));
+  for (const ms of [10, 100, 500]) {
+    await clock.advance(ms);
+    queue.add(key("a"));
+  }
+  await clock.advance(500);
+  expect(log).toEqual(["0 a", "100 a", "400 a", "610 a"]);
 });
 
 test("a key looks again when it said so, unless a change comes first", async () => {
