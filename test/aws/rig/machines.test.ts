@@ -32,7 +32,7 @@ describe.skipIf(missing !== undefined)("instances that are machines", () => {
 
   beforeAll(async () => {
     machines = await openQemuMachines(["web:1", "web:2"]);
-    const times = { lookEveryMs: seconds, drainMs: 2 * seconds, speed: graceSeconds / 6 };
+    const times = { lookEveryMs: seconds, drainMs: 2 * seconds, speed: 10 };
     drover = await startRiggedDrover({ times, machines: { image, start: machines.start } });
     const tag = { "ResourceId.1": image, "Tag.1.Key": "drover.dev/family", "Tag.1.Value": "debian" };
     await drover.rig.ask("ec2", "CreateTags", tag);
