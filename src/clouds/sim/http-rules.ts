@@ -1,9 +1,11 @@
 import { type IncomingMessage, request as requestOn, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Listener, Rule } from "../balancer.ts";
+import type { Answer, Listener, Rule } from "../balancer.ts";
 
-/** Whether a rule of an application balancer is for this host and path. */
-export function matches({ host, path, pathType }: Rule, hostHeader: string, requestPath: string): boolean {
+/** Whether a rule of an application balancer is for this host and path. One with conditions is for nobody here. */
+export function matches(rule: Rule, hostHeader: string, requestPath: string): boolean {
+  const { host, path, pathType, conditions = [] } = rule;
+  if (conditions.length > 0) return false;
   const name = hostHeader.toLowerCase().replace(/:\d+$/, "");
   const [label, ...rest] = name.split(".");
   const isHost = host === undefined || host === name || (label !== "" && host === `*.${rest.join(".")}`);
@@ -22,6 +24,11 @@ export function passOn(
 ): void {
   const [path = "/"] = (request.url ?? "/").split("?");
   const rule = listener?.rules?.find((each) => matches(each, request.headers.host ?? "", path));
+  const { answer } = rule ?? listener ?? {};
+  if (answer) {
+    respond(response, answer, request.headers.host ?? "", request.url ?? "/");
+    return;
+  }
   const groups = (rule ?? listener)?.forward.map(({ groupId }) => groupId) ?? [];
   if (groups.length === 0) return void response.writeHead(404).end();
   const upstream = connect(groups);
@@ -41,4 +48,16 @@ export function passOn(
   onward.once("error", () => (response.headersSent ? response.destroy() : void response.writeHead(502).end()));
   response.once("close", () => upstream.destroy());
   request.pipe(onward);
+}
+
+function respond(response: ServerResponse, answer: Answer, host: string, url: string): void {
+  if (answer.kind === "fixed") {
+    const { statusCode, contentType = "text/plain", body } = answer;
+    response.writeHead(statusCode, body === undefined ? {} : { "content-type": contentType }).end(body);
+    return;
+  }
+  const { statusCode, protocol = "HTTP", host: to = host, port, path } = answer;
+  const where = `${to.replace(/:\d+$/, "")}${port === undefined ? "" : `:${port}`}`;
+  const location = `${protocol.toLowerCase()}://${where}${path?.startsWith("/#{path}") === false ? path : url}`;
+  response.writeHead(statusCode, { location }).end();
 }

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { fasterClock, systemClock } from "../../../src/base/clock.ts";
 import { seededRandom } from "../../../src/base/random.ts";
 import { VirtualClock } from "../../../src/base/virtual.ts";
+import type { Rule } from "../../../src/clouds/balancer.ts";
 import { matches } from "../../../src/clouds/sim/http-rules.ts";
 import { openSimCloud } from "../../../src/clouds/sim/open.ts";
 import { applicationSpec, type BalancersBench, balancersContract } from "../../contract/balancers.ts";
@@ -88,7 +89,12 @@ test("a published application balancer answers by its rules", async () => {
   machine?.box.bind(bindingOf("1"));
   const target = { machineId: machine?.id ?? "", address: machine?.address ?? "", port: 80, draining: false };
   const spec = applicationSpec("ing-1", { "/a": [target] });
-  await cloud.balancers.ensure({ ...spec, listeners: spec.listeners.map((one) => ({ ...one, port: 18_081 })) });
+  const answers: Rule[] = [
+    { path: "/no", pathType: "Prefix", forward: [], answer: { kind: "fixed", statusCode: 503, body: "no" } },
+    { path: "/to", pathType: "Exact", forward: [], answer: { kind: "redirect", statusCode: 301, protocol: "HTTPS" } },
+  ];
+  const listeners = spec.listeners.map((one) => ({ ...one, port: 18_081, rules: [...(one.rules ?? []), ...answers] }));
+  await cloud.balancers.ensure({ ...spec, listeners });
   const state = async () => (await cloud.balancers.observe()).balancers[0];
   await expect.poll(async () => (await state())?.targets[0]?.state, { timeout: 10_000 }).toBe("healthy");
   await expect.poll(async () => (await state())?.addresses[0]?.ip, { timeout: 10_000 }).toMatch(/^127/);
@@ -96,11 +102,19 @@ test("a published application balancer answers by its rules", async () => {
   const ask = (path: string) =>
     new Promise<string>((resolve, reject) => {
       get({ host, port: 18_081, path, headers: { host: "www.example.org" }, agent: false }, (response) =>
-        response.toArray().then((chunks) => resolve(`${response.statusCode} ${chunks.join("")}`.trim()), reject),
+        response
+          .toArray()
+          .then(
+            (chunks) => resolve(`${response.statusCode} ${response.headers.location ?? chunks.join("")}`.trim()),
+            reject,
+          ),
       ).on("error", reject);
     });
   expect(await ask("/a/x")).toBe("200 pod-1 web:1");
   expect(await ask("/b")).toBe("404");
+  expect(await ask("/no/x")).toBe("503 no");
+  expect(await ask("/to?k=v")).toBe("301 https://www.example.org/to?k=v");
+  expect(await ask("/to")).toBe("301 https://www.example.org/to");
   await cloud.balancers.remove("ing-1");
   await cloud.close();
 });
