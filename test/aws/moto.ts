@@ -21,9 +21,18 @@ export type Moto = {
   close(): Promise<void>;
 };
 
-/** Starts moto's server on a free port of 127.0.0.1. The first start on a computer may install it (some 60 MB). */
-export async function startMoto(region = "us-east-1", env: NodeJS.ProcessEnv = {}): Promise<Moto> {
-  const modules = await installed();
+/**
+ * Starts moto's server on a free port of 127.0.0.1. The first start on a computer may install it (some 60 MB).
+ * `modulesFolder`: where Python looks for modules before all others.
+ */
+export async function startMoto(
+  region = "us-east-1",
+  env: NodeJS.ProcessEnv = {},
+  modulesFolder?: string,
+): Promise<Moto> {
+  const { PYTHONPATH } = { ...process.env, ...(await installed()) };
+  const folders = [modulesFolder, PYTHONPATH].filter((folder) => folder !== undefined && folder !== "");
+  const modules = folders.length > 0 ? { PYTHONPATH: folders.join(":") } : {};
   const child = spawn("python3", ["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], {
     env: { ...process.env, ...modules, ...env },
     stdio: ["ignore", "ignore", "pipe"],

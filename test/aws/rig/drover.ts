@@ -15,7 +15,7 @@ export type RiggedDrover = {
   close(): Promise<void>;
 };
 
-const kubectlTimeoutMs = 240_000;
+const kubectlTimeoutMs = 620_000;
 
 export async function startRiggedDrover(options: RigOptions = {}): Promise<RiggedDrover> {
   const rig = await startRig(options);
@@ -43,7 +43,7 @@ export async function startRiggedDrover(options: RigOptions = {}): Promise<Rigge
     close,
     async url(what, port = 80) {
       const words = `get ${what} -o jsonpath={.status.loadBalancer.ingress[0].hostname}`;
-      await expect.poll(() => k(words), { timeout: 60_000 }).toMatch(/amazonaws\.com$/);
+      await expect.poll(() => k(words), { timeout: 180_000 }).toMatch(/amazonaws\.com$/);
       return rig.front.reach(await k(words), port);
     },
     async page(url, host) {

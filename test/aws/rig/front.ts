@@ -13,6 +13,7 @@ import {
   ElasticLoadBalancingV2Client,
   type Rule,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import type { Manner } from "./request.ts";
 import type { Target, Targets } from "./targets.ts";
 
 export type FrontOptions = {
@@ -25,6 +26,7 @@ export type FrontOptions = {
 
 /** The load balancers' traffic: what moto keeps as data, carried out. */
 export type Front = {
+  manner: Manner;
   /** `http://127.0.0.1:PORT`, which leads where this listener of the balancer of this name leads. @throws there is none */
   reach(hostname: string, port: number): Promise<string>;
   /** The address where the balancer of this name listens on its own ports; undefined: there is no such balancer. */
@@ -45,6 +47,8 @@ export function openFront({ motoUrl, octet, targets, addressOf }: FrontOptions):
   });
   const fronts = new Map<string, Promise<Listening>>();
   const addresses = new Map<string, string>();
+  /** So often something was changed that listeners and rules depend on. */
+  let changes = 0;
 
   const listenersOf = async (hostname: string) => {
     const { LoadBalancers = [] } = await elb.send(new DescribeLoadBalancersCommand({}));
@@ -122,9 +126,14 @@ export function openFront({ motoUrl, octet, targets, addressOf }: FrontOptions):
       const answer = await elb.send(new DescribeRulesCommand({ ListenerArn: listener.ListenerArn }));
       rules = answer.Rules ?? [];
     };
+    let readAt = changes;
     await read();
-    // A balancer that has just been deleted goes on as it was, until its test has ended.
-    const timer = setInterval(() => void read().catch(() => undefined), readEveryMs);
+    const timer = setInterval(() => {
+      if (readAt === changes) return;
+      readAt = changes;
+      // A balancer that has just been deleted goes on as it was, until its test has ended.
+      void read().catch(() => undefined);
+    }, readEveryMs);
     const server = first.isApplication
       ? createHttpServer((request, response) => answer(request, response, ruled(rules, request)))
       : createServer({ allowHalfOpen: true }, (near) => carry(near, actions));
@@ -148,6 +157,12 @@ export function openFront({ motoUrl, octet, targets, addressOf }: FrontOptions):
   }
 
   return {
+    async manner(request, next) {
+      const answer = await next(request);
+      const isChange = !/^(Describe|Register|Deregister)/.test(request.action);
+      if (request.service === "elasticloadbalancing" && isChange) changes++;
+      return answer;
+    },
     reach: async (hostname, port) => (await once(`${hostname}:${port}`, hostname, port)).url,
     async lookUp(hostname) {
       const found = await listenersOf(hostname);

@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { createServer, type Server } from "node:net";
+import { fileURLToPath } from "node:url";
 import { seededRandom } from "../../../src/base/random.ts";
 import { type Moto, startMoto } from "../moto.ts";
 import { type Faults, openFaults } from "./faults.ts";
@@ -39,6 +40,7 @@ export type Rig = {
 export type RigOptions = { seed?: number; times?: TargetTimes; machines?: { image: string; start: StartBody } };
 
 const region = "us-east-1";
+const motoFolder = fileURLToPath(new URL("./moto/", import.meta.url));
 /** Ports below this one are root's. */
 const privilegedPorts = 1_024;
 
@@ -47,7 +49,7 @@ export async function startRig({
   times = { lookEveryMs: 1_000, drainMs: 2_000, speed: 1 },
   machines,
 }: RigOptions = {}): Promise<Rig> {
-  const moto = await startMoto(region);
+  const moto = await startMoto(region, {}, motoFolder);
   const { octet, release } = await ownNetwork();
   const isRoot = process.getuid?.() === 0;
   const sshPort = isRoot ? 22 : privilegedPorts * 2;
@@ -73,6 +75,7 @@ export async function startRig({
     journal.manner,
     instances.manner,
     targets.manner,
+    front.manner,
     gaps,
   ]);
   // Root's port is only root's; others get there as through a bastion.

@@ -12,9 +12,9 @@ const startProgram = join(import.meta.dirname, "../../../bin/start.mjs");
 const isRoot = process.getuid?.() === 0;
 const home = new DroverHome();
 let rig: Rig;
+if (!isRoot) process.stderr.write("npm start at AWS is not tried: only root may listen on port 80 here\n");
 
 beforeAll(async () => {
-  if (!isRoot) process.stderr.write("npm start at AWS is not tried: only root may listen on port 80 here\n");
   rig = await startRig();
   Object.assign(home.env, rig.env);
 }, 3 * minutes);

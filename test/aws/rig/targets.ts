@@ -31,6 +31,8 @@ const delayDefaultSeconds = 300;
 /** Looks in a row that settle a target's state, as the balancers' defaults have it. */
 const looksNeeded = 2;
 const connectMs = 1_000;
+/** What is healthy is looked at every so many looks: each costs it a connection. */
+const healthyEvery = 5;
 /** So long after its deregistration a balancer still sends new connections to a target. */
 const lagMs = 500;
 
@@ -40,13 +42,16 @@ export function openTargets(addressOf: (instanceId: string) => string | undefine
   const delaysSeconds = new Map<string, number>();
   /** Groups of application load balancers: they end what is still open after the delay, network ones leave it be. */
   const cutting = new Set<string>();
-  const timer = setInterval(() => void lookAtAll(), times.lookEveryMs);
+  const timer = setInterval(lookAtAll, times.lookEveryMs);
+  let looks = 0;
 
-  async function lookAtAll(): Promise<void> {
+  function lookAtAll(): void {
     const nowMs = performance.now();
+    looks++;
     for (const [arn, group] of groups) {
       for (const [key, target] of group) {
-        if (target.state !== "draining") void look(target);
+        const isDue = target.state !== "healthy" || target.bad > 0 || looks % healthyEvery === 0;
+        if (target.state !== "draining") void (isDue && look(target));
         else if (nowMs >= target.cutAtMs || (nowMs >= target.drainedAtMs && target.open.size === 0)) {
           group.delete(key);
           if (cutting.has(arn)) for (const connection of target.open) connection.destroy();
@@ -115,8 +120,13 @@ export function openTargets(addressOf: (instanceId: string) => string | undefine
       const { service, action, parameters } = request;
       if (service !== "elasticloadbalancing") return next(request);
       if (action === "RegisterTargets" || action === "DeregisterTargets") return change(request, next);
-      const answer = await next(request);
       const arn = parameters.get("TargetGroupArn") ?? "";
+      const known = groups.get(arn);
+      if (known && action === "DescribeTargetHealth") {
+        const members = [...known.values()].map(memberOf).join("");
+        return xmlAnswer(request, `<TargetHealthDescriptions>${members}</TargetHealthDescriptions>`);
+      }
+      const answer = await next(request);
       if (action === "CreateTargetGroup" && /^HTTPS?$/.test(parameters.get("Protocol") ?? ""))
         for (const made of textsOf(answer.body, "TargetGroupArn")) cutting.add(made);
       if (answer.status < 300 && action === "DeleteTargetGroup") groups.delete(arn);
@@ -124,9 +134,7 @@ export function openTargets(addressOf: (instanceId: string) => string | undefine
         const [delay] = /deregistration_delay\.timeout_seconds&[^&]*Value=(\d+)/.exec(request.body)?.slice(1) ?? [];
         if (delay !== undefined) delaysSeconds.set(arn, Number(delay));
       }
-      if (answer.status >= 300 || action !== "DescribeTargetHealth") return answer;
-      const members = [...(groups.get(arn)?.values() ?? [])].map(memberOf).join("");
-      return xmlAnswer(request, `<TargetHealthDescriptions>${members}</TargetHealthDescriptions>`);
+      return answer;
     },
     reset: () => groups.clear(),
     close: () => clearInterval(timer),
