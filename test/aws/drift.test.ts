@@ -1,6 +1,9 @@
 import { AuthorizeSecurityGroupIngressCommand } from "@aws-sdk/client-ec2";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { serving, warned } from "./trouble.ts";
+
+/** Hours of virtual time take a busy computer more than the default. */
+vi.setConfig({ testTimeout: 120_000 });
 
 const everybody = { IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
 

@@ -1,8 +1,11 @@
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { failHost } from "../../src/clouds/sim/aws/accidents.ts";
 import { typeNamed } from "../../src/clouds/sim/aws/type-table.ts";
 import { ended, serving as openServing, outage, unscheduled, warned } from "./trouble.ts";
 import { change, readyPods } from "./web.ts";
+
+/** Hours of virtual time take a busy computer more than the default. */
+vi.setConfig({ testTimeout: 120_000 });
 
 const replicas = 4;
 /** A Deployment's default: a quarter may be missing during a rollout. */

@@ -1,6 +1,9 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { enforce, generatedStatements, type Statement } from "./iam.ts";
 import { life } from "./life.ts";
+
+/** Hours of virtual time take a busy computer more than the default. */
+vi.setConfig({ testTimeout: 120_000 });
 
 /** A life of a cluster whose calls are judged by these statements. */
 async function judged(statements: readonly Statement[]) {

@@ -1,8 +1,11 @@
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { webDeployment } from "../controllers/cluster.ts";
 import { type AwsCluster, type AwsClusterOptions, manager, openAwsCluster } from "./cluster.ts";
 import { unscheduled, warned } from "./trouble.ts";
 import { apply, readyPods } from "./web.ts";
+
+/** Hours of virtual time take a busy computer more than the default. */
+vi.setConfig({ testTimeout: 120_000 });
 
 /** What an account or a command line lacks, and where the user sees the way out. */
 
