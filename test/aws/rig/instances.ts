@@ -49,6 +49,8 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
   const addresses = new Map<string, string>();
   const started = new Map<string, Body>();
   const userData = new Set<string>();
+  /** Bodies that are being ended, by their address, which moto gives away again at once. */
+  const ending = new Map<string, Promise<void>>();
   const starts = limitConcurrency(startsAtOnce);
   const disks = mkdtempSync(join(tmpdir(), "rig-disks-"));
 
@@ -79,16 +81,19 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
     // Nobody's machine: it is only an address.
     if (text === "") return undefined;
     userData.add(text);
+    await ending.get(here(address));
     const body = await startOne({ instanceId, address, userData: stored, xml }, { address: here(address), sshPort });
     started.set(instanceId, body);
     return body;
   }
 
   async function end(instanceId: string): Promise<void> {
-    const body = bodies.get(instanceId);
+    const [body, address = ""] = [bodies.get(instanceId), addresses.get(instanceId)];
     bodies.delete(instanceId);
     addresses.delete(instanceId);
-    await body?.then((each) => each?.end());
+    const ended = Promise.resolve(body?.then((each) => each?.end()));
+    ending.set(address, ended);
+    await ended;
   }
 
   async function run(request: AwsRequest, next: (request: AwsRequest) => Promise<Answer>): Promise<Answer> {
