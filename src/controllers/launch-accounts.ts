@@ -10,6 +10,8 @@ import type { Demand } from "./selection.ts";
 export type LaunchHistory = {
   waiting: readonly Demand[];
   records: readonly LaunchRecord[];
+  /** Machines of theirs that have ended; a record stays until its last machine has. */
+  ended: ReadonlySet<string>;
   /** Machines that ended before they served, lately: whose, and when. */
   losses: readonly { owner: string; atMs: number }[];
   /** Pools that took machines back for want of capacity, and when. */
@@ -17,16 +19,21 @@ export type LaunchHistory = {
 };
 
 const ownerUidOf = (record: LaunchRecord): string => record.metadata.annotations?.[ownerAnnotation] ?? "";
-/** Machines that a launch has given or may yet give. */
-export const machinesOf = ({ spec, status }: LaunchRecord): number =>
-  status?.done ? status.machines.length : spec.slots.length;
+type Launches = Pick<LaunchHistory, "records" | "ended">;
+
+/** Machines that a launch has given and that have not ended, or that it may yet give. */
+const machinesOf = ({ spec, status }: LaunchRecord, ended: ReadonlySet<string>): number =>
+  status?.done ? status.machines.filter(({ id }) => !ended.has(id)).length : spec.slots.length;
+
+export const livingMachines = ({ records, ended }: Launches): number =>
+  records.reduce((sum, record) => sum + machinesOf(record, ended), 0);
 
 /** What the machines of all launches cost. A machine that was claimed costs what its offer does. */
-export function usdPerHour(records: readonly LaunchRecord[], offers: readonly Offer[]): number {
+export function usdPerHour({ records, ended }: Launches, offers: readonly Offer[]): number {
   const prices = new Map(offers.map((offer) => [poolOf(offer), offer.priceUsdPerHour]));
   return records.reduce((sum, record) => {
     const { placement } = record.spec;
-    return sum + machinesOf(record) * (placement.priceUsdPerHour ?? prices.get(poolOf(placement)) ?? 0);
+    return sum + machinesOf(record, ended) * (placement.priceUsdPerHour ?? prices.get(poolOf(placement)) ?? 0);
   }, 0);
 }
 
@@ -82,11 +89,11 @@ export const underway = (records: readonly LaunchRecord[]): Underway[] =>
     .filter(({ status }) => !status?.done)
     .map(({ spec }) => ({ placement: spec.placement, template: spec.template, machines: spec.slots.length }));
 
-export function zoneCounts(records: readonly LaunchRecord[]): Map<string, number> {
+export function zoneCounts({ records, ended }: Launches): Map<string, number> {
   const counts = new Map<string, number>();
   for (const record of records) {
     const id = `${ownerUidOf(record)}/${record.spec.placement.zone}`;
-    counts.set(id, (counts.get(id) ?? 0) + machinesOf(record));
+    counts.set(id, (counts.get(id) ?? 0) + machinesOf(record, ended));
   }
   return counts;
 }

@@ -10,7 +10,7 @@ import { type Claims, ownerOf } from "./claims.ts";
 import {
   backoff,
   type LaunchHistory,
-  machinesOf,
+  livingMachines,
   skippedPools,
   underway,
   usdPerHour,
@@ -66,7 +66,7 @@ export type LauncherWorld = LaunchHistory & {
 export type LauncherOptions = {
   view: View;
   roster: Roster;
-  poll: Pick<Poll, "offers">;
+  poll: Pick<Poll, "offers" | "sight">;
   memory: Pick<Memory, "losses" | "poorPools">;
   claims: Pick<Claims, "machineOf">;
   images: Pick<MachineImages, "lookupOf" | "imageOf">;
@@ -113,6 +113,8 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
       const gathering = pods.length === 0 ? 0 : Math.min(gatherMs - sinceLastMs, gatherMaxMs - sinceFirstMs);
       const gatherLeftMs = gathering > 0 || pods.length === 0 ? gathering : roundLeftMs(nowMs);
       const ready = gatherLeftMs > 0 ? [] : pods;
+      const records = view.list("launches.drover.dev");
+      const given = records.flatMap(({ status }) => status?.machines ?? []);
       return {
         cluster,
         claims,
@@ -121,7 +123,8 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
         ...demandsOf(ready, options),
         surroundings: surroundings(ready, view, roster),
         offers: poll.offers(),
-        records: view.list("launches.drover.dev"),
+        records,
+        ended: new Set(given.flatMap(({ id }) => (poll.sight(id).gone ? id : []))),
         losses: [...options.memory.losses.values()],
         poorPools: options.memory.poorPools,
         machinesMax,
@@ -198,18 +201,17 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
     return { actions: [...refusedEarly, ...told, { do: "refreshOffers" }], againInMs: 0 };
   }
   const { resting, ready, againInMs } = backoff(world, nowMs);
-  const living = world.records.reduce((sum, record) => sum + machinesOf(record), 0);
   const { waves, refused } = place({
     demands: ready,
     offers: world.offers.list,
     underway: underway(world.records),
     ...world.surroundings,
     skipped: skippedPools(world, nowMs),
-    zoneCounts: zoneCounts(world.records),
-    machines: living,
+    zoneCounts: zoneCounts(world),
+    machines: livingMachines(world),
     machinesMax: world.machinesMax,
     ...(world.usdPerHourMax !== undefined && {
-      spending: { usdPerHourMax: world.usdPerHourMax, usdPerHour: usdPerHour(world.records, world.offers.list) },
+      spending: { usdPerHourMax: world.usdPerHourMax, usdPerHour: usdPerHour(world, world.offers.list) },
     }),
   });
   const actions = [

@@ -158,12 +158,17 @@ describe("the launcher", () => {
     broken: [],
     offers: { list: [offer], ageMs: 0 },
     records: [],
+    ended: new Set(),
     losses: [],
     poorPools: new Map(),
     gatherLeftMs: 0,
     machinesMax: 100,
     idPrefix: "l-x",
     ...more,
+  });
+  const given = (...slots: readonly string[]): LaunchRecord["status"] => ({
+    done: true,
+    machines: slots.map((uid, slot) => ({ ...machine(slot), id: `i-${uid}` })),
   });
   const failed = (code: string, secondsAgo: number) =>
     recordOf(["p0"], { done: true, machines: [], failure: { code, message: `${code} said so` } }, secondsAgo);
@@ -180,6 +185,12 @@ describe("the launcher", () => {
     [
       "counts what is there against the budget",
       { machinesMax: 2, records: [recordOf(["x"])] },
+      "create, tell MachineChosen, write p1",
+      15_000,
+    ],
+    [
+      "and nothing of it that has ended, though its record stays for the others",
+      { machinesMax: 2, records: [recordOf(["x", "y"], given("x", "y"))], ended: new Set(["i-x"]) },
       "create, tell MachineChosen, write p1",
       15_000,
     ],

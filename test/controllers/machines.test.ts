@@ -206,3 +206,17 @@ test("a namespace ends with all that is in it, machines included", async () => {
   await cluster.until("its machine too", () => cluster.machines().length === 0);
   expect(cluster.view.list("configmaps", "team")).toEqual([]);
 });
+
+test("a Deployment as large as the limit on machines is rolled all the same", async () => {
+  const cluster = await openTestCluster({ machinesMax: 4 });
+  const { client, view } = cluster;
+  await client.create("deployments.apps", webDeployment(4) as never, manager);
+  await cluster.until("it serves", () => readyPods(cluster).length === 4);
+  const key = { resource: "deployments.apps" as const, namespace: "default", name: "web" };
+  const { spec } = webDeployment(4, "web:2");
+  await client.update(key, (current) => ({ ...current, spec }) as never, manager);
+  await cluster.until("it is rolled", () => {
+    const { status } = view.get("deployments.apps", "default", "web") ?? {};
+    return status?.updatedReplicas === 4 && status.availableReplicas === 4 && status.replicas === 4;
+  });
+});
