@@ -15,7 +15,7 @@ const replicas = 2;
 /** One of the names that moto knows machine images by; its tag says of which family the machines here are. */
 const image = "ami-785db401";
 /** A boot takes one to two minutes where nothing but emulation works, and other tests want the processor too. */
-const bootMs = 12 * minutes;
+const bootMs = 15 * minutes;
 /** Far more than what has begun needs to end on a quiet computer, where nothing waits for it to be over. */
 const graceSeconds = 60;
 /** Four emulated machines on two cores are in no hurry. */
