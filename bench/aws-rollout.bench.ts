@@ -8,7 +8,8 @@ const print = (figure: string, value: number, unit = "") =>
     JSON.stringify({ figure: `${machines} machines: ${figure}`, value: Math.round(value * 1_000) / 1_000, unit }),
   );
 
-const cluster = await openAwsCluster();
+// With what is there and what comes, and what is still ending.
+const cluster = await openAwsCluster({ machinesMax: 2 * machines });
 const { seconds, leastSeconds, leastReady, calls, writes, largest, rest } = await rollOut(cluster, machines);
 await cluster.close();
 print("rollout", seconds, "s");

@@ -8,7 +8,7 @@ const machines = Number(process.env["MACHINES"] ?? 100);
 test(`${machines} machines are rolled about as fast as AWS can, in few calls, and cost next to none at rest`, {
   timeout: 900_000,
 }, async () => {
-  const cluster = await openAwsCluster();
+  const cluster = await openAwsCluster({ machinesMax: 2 * machines });
   onTestFinished(cluster.close);
   const { seconds, leastSeconds, launched, leastReady, calls, writes, largest, rest } = await rollOut(
     cluster,
