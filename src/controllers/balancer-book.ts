@@ -103,6 +103,13 @@ const blankPage = (): Page => ({
   targets: new Map(),
 });
 
+/** The call for `spec` begins: from now on it may be so. */
+function noteAsked(page: Page, spec: BalancerSpec, nowMs: number): void {
+  page.askedMs = nowMs;
+  page.isUnanswered = true;
+  for (const { machineId, draining } of placesOf(spec)) if (!draining) page.maybeActive.add(machineId);
+}
+
 /** The call for `spec` has come back without a failure. */
 function noteCarriedOut(page: Page, spec: BalancerSpec, nowMs: number): void {
   const places = placesOf(spec);
@@ -152,11 +159,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
   return {
     ensuring(spec) {
       const entry = page(spec.id);
-      entry.askedMs = clock.monotonicMs();
-      entry.isUnanswered = true;
-      const places = placesOf(spec);
-      const active = places.filter(({ draining }) => !draining).map(({ machineId }) => machineId);
-      for (const machineId of active) entry.maybeActive.add(machineId);
+      noteAsked(entry, spec, clock.monotonicMs());
       return {
         done() {
           noteCarriedOut(entry, spec, clock.monotonicMs());
