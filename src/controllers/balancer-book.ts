@@ -125,6 +125,12 @@ function noteCarriedOut(page: Page, spec: BalancerSpec, nowMs: number): void {
   page.drainingSinceMs = since;
 }
 
+function noteRemoved(page: Page): void {
+  page.maybeActive.clear();
+  delete page.carriedOut;
+  page.places = new Map();
+}
+
 /** The provider shows the balancer so; undefined: not at all. */
 function show(page: Page, state: BalancerState | undefined): void {
   if (state) page.state = state;
@@ -169,10 +175,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
     removing(id) {
       return {
         done() {
-          const entry = page(id);
-          entry.maybeActive.clear();
-          delete entry.carriedOut;
-          entry.places = new Map();
+          noteRemoved(page(id));
         },
       };
     },
