@@ -7,7 +7,7 @@ import { type RiggedDrover, startRiggedDrover } from "./drover.ts";
 const seconds = 1_000;
 const minutes = 60 * seconds;
 /** Fewer make it quicker to try something out. */
-const replicas = Number(process.env["DROVER_RIG_REPLICAS"] ?? 4);
+const replicas = Number(process.env["DROVER_RIG_REPLICAS"] ?? 100);
 const secret = "hunter2-of-the-rig";
 let drover: RiggedDrover;
 
