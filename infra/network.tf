@@ -16,7 +16,7 @@ data "aws_vpc" "given" {
 locals {
   tags = merge(var.tags, { "drover.dev/cluster" = var.cluster })
   # `drover down` leaves what somebody else ends.
-  group_tags = merge(local.tags, { "drover.dev/kept-by" = "terraform" })
+  kept_tags = merge(local.tags, { "drover.dev/kept-by" = "terraform" })
   make_vpc   = var.vpc_id == null
   zones      = local.make_vpc ? slice(data.aws_availability_zones.here.names, 0, var.zone_count) : []
   private    = var.private_subnets ? local.zones : []
@@ -128,7 +128,7 @@ resource "aws_route53_zone" "names" {
   name          = var.domain
   comment       = "Names of drover's cluster ${var.cluster}"
   force_destroy = true
-  tags          = local.tags
+  tags          = local.kept_tags
 
   vpc {
     vpc_id = local.vpc_id
@@ -141,7 +141,7 @@ resource "aws_security_group" "machines" {
   name        = "drover-${var.cluster}-machines"
   description = "Machines of ${var.cluster}"
   vpc_id      = local.vpc_id
-  tags        = merge(local.group_tags, { Name = "drover-${var.cluster}-machines", "drover.dev/security-group" = "machines" })
+  tags        = merge(local.kept_tags, { Name = "drover-${var.cluster}-machines", "drover.dev/security-group" = "machines" })
 
   dynamic "ingress" {
     for_each = length(local.ssh_cidrs) > 0 ? [local.ssh_cidrs] : []
@@ -168,7 +168,7 @@ resource "aws_security_group" "balancers" {
   name        = "drover-${var.cluster}-balancers"
   description = "Load balancers of ${var.cluster}"
   vpc_id      = local.vpc_id
-  tags        = merge(local.group_tags, { Name = "drover-${var.cluster}-balancers", "drover.dev/security-group" = "balancers" })
+  tags        = merge(local.kept_tags, { Name = "drover-${var.cluster}-balancers", "drover.dev/security-group" = "balancers" })
 
   egress {
     description = "The machines"

@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
 import type { AwsCloud } from "../clouds/aws/cloud.ts";
 
-type Ending = Pick<AwsCloud, "machines" | "balancers" | "volumes" | "names" | "removeRest">;
+type Ending = Pick<AwsCloud, "machines" | "balancers" | "volumes" | "names" | "madeZone" | "removeZone" | "removeRest">;
 type Say = (line: string) => void;
 
 const againMs = 3_000;
@@ -36,6 +36,7 @@ export async function endAtAws(cloud: Ending, clock: Clock, keepVolumes: boolean
   });
   if (!keepVolumes) await untilEmpty("volumes", () => endVolumes(cloud));
   await endNames(cloud);
+  await endZone(cloud, say);
   say("launch templates and security groups");
   await cloud.removeRest();
 }
@@ -76,4 +77,10 @@ async function endNames({ names }: Ending): Promise<void> {
     throw error;
   });
   if (records.length > 0) await names.change(records.map((record) => ({ ...record, values: [] })));
+}
+
+async function endZone({ madeZone, removeZone }: Ending, say: Say): Promise<void> {
+  const id = await madeZone();
+  if (id === undefined || (await removeZone(id))) return;
+  say(`The private zone ${id} stays: it has records that drover did not make.`);
 }

@@ -12,10 +12,12 @@ export type Belongings = {
   balancers: readonly BalancerState[];
   volumes: readonly Volume[];
   names: readonly NameRecord[];
+  /** The private zone that drover made. */
+  zone: string | undefined;
   rest: Rest;
 };
 
-type Look = Pick<AwsCloud, "machines" | "balancers" | "volumes" | "names" | "send">;
+type Look = Pick<AwsCloud, "machines" | "balancers" | "volumes" | "names" | "madeZone" | "send">;
 
 /** @throws CLOUD_UNAVAILABLE: not everything could be seen; CLOUD_AUTH */
 export async function findBelongings(cloud: Look, cluster: string): Promise<Belongings> {
@@ -35,11 +37,13 @@ export async function findBelongings(cloud: Look, cluster: string): Promise<Belo
     balancers,
     volumes: volumes.filter(({ state }) => state !== "gone"),
     names,
+    zone: await cloud.madeZone(),
     rest: await listRest(cloud.send, cluster),
   };
 }
 
-export const isNothing = ({ machines, balancers, volumes, names, rest }: Belongings): boolean =>
+export const isNothing = ({ machines, balancers, volumes, names, zone, rest }: Belongings): boolean =>
+  zone === undefined &&
   [machines, balancers, volumes, names, rest.launchTemplates, rest.securityGroups].every(({ length }) => length === 0);
 
 const usd = (price: number): string => `${price.toFixed(3)} USD/h`;
@@ -48,7 +52,7 @@ const claimText = ({ claim, launchId }: Machine): string =>
   claim ? `${claim.owner.namespace}/${claim.podName}` : `launch ${launchId}`;
 
 /** One row a thing: kind, id, what it is, for whom. */
-export function rowsOf({ machines, balancers, volumes, names, rest }: Belongings): string[][] {
+export function rowsOf({ machines, balancers, volumes, names, zone, rest }: Belongings): string[][] {
   return [
     ...machines.map((machine) => {
       const { id, type, zone, capacityType } = machine;
@@ -64,13 +68,14 @@ export function rowsOf({ machines, balancers, volumes, names, rest }: Belongings
       name,
     ]),
     ...names.map(({ name, type, values }) => ["name", name, type, values.slice(0, 3).join(" ")]),
+    ...(zone === undefined ? [] : [["private zone", zone, "", ""]]),
     ...rest.launchTemplates.map((name) => ["launch template", name, "", ""]),
     ...rest.securityGroups.map((name) => ["security group", name, "", ""]),
   ];
 }
 
 /** What all of it costs an hour, traffic not counted: a sum and its parts, in words. */
-export function costLines({ machines, balancers, rest }: Belongings, kept: boolean): string[] {
+export function costLines({ machines, balancers, zone, rest }: Belongings, kept: boolean): string[] {
   const byType = new Map<string, { type: string; count: number; usdPerHour: number }>();
   for (const { type, capacityType } of machines) {
     const key = `${type} ${capacityType}`;
@@ -88,7 +93,7 @@ export function costLines({ machines, balancers, rest }: Belongings, kept: boole
     publicAddresses: ofBalancers + machines.filter(({ publicAddress }) => publicAddress !== undefined).length,
     networkBalancers: countOf("network"),
     applicationBalancers: countOf("application"),
-    privateZones: 0,
+    privateZones: zone === undefined ? 0 : 1,
   });
   const parts = lines.map(({ what, count, usdPerHour: each }) => `  ${count} × ${what}: ${usd(each)}`);
   return [`together about ${usd(sum)}, by the list prices of us-east-1`, ...parts];

@@ -27,8 +27,11 @@ test("those of another cluster permit to look and to make nothing", async () => 
   expect(refused.filter((each) => /:(Describe|Get|List)/.test(each))).toEqual([]);
 });
 
-/** Such a life has no Pod with a role, no new account and no group that comes back before its remains are gone. */
-const unused = ["GivePodsRoles", "FirstOfAnAccount", "UntagOwn"];
+/**
+ * Such a life has no Pod with a role, no new account and no group that comes back before its remains are gone, and no
+ * `drover down` after it.
+ */
+const unused = ["GivePodsRoles", "FirstOfAnAccount", "UntagOwn", "DeleteZone"];
 
 test.for(generatedStatements("test").filter(({ Sid }) => !unused.includes(Sid)))(
   "without the statement $Sid a call is refused that it permits",

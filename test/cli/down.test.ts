@@ -1,3 +1,4 @@
+import { ChangeResourceRecordSetsCommand } from "@aws-sdk/client-route-53";
 import { afterEach, describe, expect, test } from "vitest";
 import { endAtAws } from "../../src/cli/down-aws.ts";
 import { costLines, findBelongings, isNothing, rowsOf } from "../../src/cli/down-belongings.ts";
@@ -12,8 +13,8 @@ import { DroverHome } from "../e2e/drover.ts";
 
 type Fake = ReturnType<typeof openFake>;
 
-const cloudOn = ({ clients, clock }: Fake, cluster = "test") =>
-  openAwsCloud({ clients, clock, cluster, region: "us-east-1", onWarning: () => undefined });
+const cloudOn = ({ clients, clock }: Fake, cluster = "test", createZone = false) =>
+  openAwsCloud({ clients, clock, cluster, createZone, region: "us-east-1", onWarning: () => undefined });
 
 const balancer: BalancerSpec = {
   ...{ id: "web", cluster: "test", kind: "network", name: "default/web", scheme: "internal" },
@@ -90,6 +91,36 @@ describe("on the fake", () => {
     const { volumes } = await fake.through(cloudOn(fake).volumes.observe());
     expect(volumes.filter(({ state }) => state !== "gone").map(({ id }) => id)).toEqual(["pv-test"]);
     expect(leftOf(fake, "test")).toEqual(nothing);
+  });
+
+  const web = { name: "web.default.svc.cluster.local", type: "A", values: ["10.0.0.1"], ttlSeconds: 5 } as const;
+
+  test.for([
+    ["that drover made goes, with its names", {}, true, ""],
+    ["that somebody else keeps stays", { "drover.dev/kept-by": "terraform" }, false, ""],
+    ["of which nobody says whose it is stays", undefined, false, ""],
+    ["with somebody's record stays, and that is said", {}, true, "The private zone Z"],
+  ] as const)("a private zone %s", async ([, tags, isListed, said]) => {
+    const fake = openFake({ hostedZones: [] });
+    const cloud = cloudOn(fake, "test", true);
+    await fake.through(cloud.names.change([web]));
+    const [zone] = [...fake.world.hostedZones.values()];
+    for (const [key, value] of Object.entries<string>(tags ?? {})) zone?.tags.set(key, value);
+    if (tags === undefined) zone?.tags.clear();
+    const own = { Name: "mine.cluster.local", Type: "TXT" as const, TTL: 5, ResourceRecords: [{ Value: '"x"' }] };
+    const Changes = [{ Action: "CREATE" as const, ResourceRecordSet: own }];
+    const change = new ChangeResourceRecordSetsCommand({ HostedZoneId: zone?.id, ChangeBatch: { Changes } });
+    if (said !== "") await fake.through(fake.route53(change));
+    const found = await fake.through(findBelongings(cloud, "test"));
+    expect(found.zone).toBe(isListed ? zone?.id : undefined);
+    expect(isNothing({ ...found, names: [], rest: { disks: [], launchTemplates: [], securityGroups: [] } })).toBe(
+      !isListed,
+    );
+    const lines: string[] = [];
+    await fake.through(endAtAws(cloud, fake.clock, false, (line) => lines.push(line)));
+    expect(lines.join("\n")).toContain(said);
+    expect(fake.world.hostedZones.size).toBe(isListed && said === "" ? 0 : 1);
+    expect(await fake.through(cloudOn(fake).names.list()).catch(() => [])).toEqual([]);
   });
 
   test("a process that dies at any call is followed by one that ends the rest", async () => {

@@ -161,6 +161,12 @@ export const grants: readonly Grant[] = [
     option: "--create-zone",
   },
   {
+    sid: "DeleteZone",
+    actions: ["route53:DeleteHostedZone"],
+    resources: [`route53:::hostedzone/${zone}`],
+    option: "--create-zone",
+  },
+  {
     sid: "GivePodsRoles",
     actions: ["iam:PassRole"],
     resources: [`iam::${account}:role/drover-pod-*`],

@@ -3,6 +3,7 @@ import type { Cloud } from "../cloud.ts";
 import type { AwsClients, Send } from "./api.ts";
 import { openAwsBalancers } from "./balancers.ts";
 import { openSend } from "./call.ts";
+import { findMadeZone, removeZone } from "./hosted-zone.ts";
 import { openImages } from "./images.ts";
 import { openLaunchTemplates } from "./launch-template.ts";
 import { openMachines } from "./machines.ts";
@@ -56,6 +57,10 @@ export type AwsCloud = Cloud & {
   network(): Promise<Network>;
   /** Where SSH from outside the VPC gets to a machine, as the last list showed it. */
   publicAddress(machineId: string): string | undefined;
+  /** The private zone that drover has made for the cluster, if there is one. */
+  madeZone(signal?: AbortSignal): Promise<string | undefined>;
+  /** Deletes a private zone after its names. @returns false: it stays, with records that are not drover's */
+  removeZone(id: string, signal?: AbortSignal): Promise<boolean>;
   /** Deletes launch templates and security groups, after the machines and balancers have been ended. */
   removeRest(signal?: AbortSignal): Promise<void>;
 };
@@ -101,15 +106,12 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
     }),
   });
   const log = { warn: onWarning };
+  const zone = { send, clock, cluster, region, networks, tags, domain: options.domain ?? "cluster.local" };
   return {
     machines,
     balancers: openAwsBalancers({ send, clock, cluster, networks, securityGroups: groups, repairDrift, tags, log }),
     volumes: openAwsVolumes(send, cluster, tags),
-    names: openAwsNames({
-      ...{ send, clock, cluster, region, networks, tags },
-      domain: options.domain ?? "cluster.local",
-      createZone: options.createZone ?? false,
-    }),
+    names: openAwsNames({ ...zone, createZone: options.createZone ?? false }),
     surroundings: async () => ({ nameservers: [resolver], namesOnly: true }),
     close: async () => options.release?.(),
     region,
@@ -118,6 +120,8 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
     publicAddress: (machineId) => poller.known().find(({ id }) => id === machineId)?.publicAddress,
     drift: groups.drift,
     troubles: troubles.list,
+    madeZone: (signal) => findMadeZone(zone, signal),
+    removeZone: (id, signal) => removeZone(send, id, signal),
     async removeRest(signal) {
       await templates.remove(signal);
       await groups.remove(signal);

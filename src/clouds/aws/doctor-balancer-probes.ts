@@ -32,6 +32,7 @@ import {
   ChangeResourceRecordSetsCommand,
   ChangeTagsForResourceCommand,
   CreateHostedZoneCommand,
+  DeleteHostedZoneCommand,
   GetChangeCommand,
   ListHostedZonesByVPCCommand,
   ListResourceRecordSetsCommand,
@@ -179,6 +180,7 @@ export const nameProbes: Readonly<Record<string, Probe>> = {
         HostedZoneConfig: { PrivateZone: true },
       }),
     ),
+  DeleteHostedZone: (send) => send("route53", new DeleteHostedZoneCommand({ Id: absentSubjects.hostedZoneId })),
   ChangeTagsForResource: (send, s) =>
     send(
       "route53",

@@ -1,6 +1,7 @@
 import {
   ChangeTagsForResourceCommand,
   CreateHostedZoneCommand,
+  DeleteHostedZoneCommand,
   ListHostedZonesByVPCCommand,
   ListResourceRecordSetsCommand,
   ListTagsForResourceCommand,
@@ -8,11 +9,13 @@ import {
   type VPCRegion,
 } from "@aws-sdk/client-route-53";
 import type { Clock } from "../../base/clock.ts";
-import { DroverError } from "../../base/errors.ts";
+import { DroverError, isCode } from "../../base/errors.ts";
 import type { Send } from "./api.ts";
+import { awsCodeOf, isKind } from "./errors.ts";
+import type { Networks } from "./network.ts";
 import { allPages } from "./pages.ts";
 import { plainName, type ZoneRecords } from "./record-changes.ts";
-import { clusterTag, type Tags, tagList, tagsOf } from "./tags.ts";
+import { clusterTag, keptByTag, type Tags, tagList, tagsOf } from "./tags.ts";
 
 export type ZoneOptions = {
   send: Send;
@@ -27,8 +30,8 @@ export type ZoneOptions = {
   tags?: Tags;
 };
 
-/** `isOurs`: tagged with this cluster, so that its SOA may be changed too. */
-export type Zone = { id: string; isOurs: boolean };
+/** `isOurs`: tagged with this cluster, so that its SOA may be changed too. `isMade`: nobody else ends it. */
+export type Zone = { id: string; isOurs: boolean; isMade: boolean };
 
 /** How long resolvers may remember that a name does not exist: a Pod may ask before its Service is there. */
 export const absenceTtlSeconds = 5;
@@ -60,7 +63,8 @@ export async function findZone(options: ZoneOptions, signal?: AbortSignal): Prom
       { domain },
     );
   }
-  return { id, isOurs: owner === cluster };
+  const isOurs = owner === cluster;
+  return { id, isOurs, isMade: isOurs && tags[keptByTag] === undefined };
 }
 
 async function idOf({ send, domain, vpcId, region }: ZoneOptions, signal?: AbortSignal): Promise<string | undefined> {
@@ -88,6 +92,33 @@ async function create(options: ZoneOptions, signal?: AbortSignal): Promise<strin
     signal,
   });
   return id;
+}
+
+/** The zone that was made for the cluster by `createZone`, if it is there. */
+export async function findMadeZone(
+  { networks, ...options }: Omit<ZoneOptions, "vpcId"> & { networks: Pick<Networks, "find"> },
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const { vpcId } = await networks.find();
+    const { id, isMade } = await findZone({ ...options, vpcId, createZone: false }, signal);
+    return isMade ? id : undefined;
+  } catch (error) {
+    // Neither without a VPC nor without a zone, nor in another cluster's, was one made.
+    if (isCode(error, "CLOUD_INVALID")) return undefined;
+    throw error;
+  }
+}
+
+/** Whether it has gone: with records that are not drover's it stays. */
+export async function removeZone(send: Send, Id: string, signal?: AbortSignal): Promise<boolean> {
+  try {
+    await send("route53", new DeleteHostedZoneCommand({ Id }), { signal });
+  } catch (error) {
+    if (awsCodeOf(error) === "HostedZoneNotEmpty") return false;
+    if (!isKind(error, "absent")) throw error;
+  }
+  return true;
 }
 
 /** All record sets of a zone by name. */

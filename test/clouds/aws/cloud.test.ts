@@ -17,7 +17,7 @@ test("nothing is called before something is asked for", async () => {
   const { cloud } = open(fake);
   await fake.clock.advance(3_600_000);
   expect(fake.world.calls.size).toBe(0);
-  expect(await cloud.surroundings()).toEqual({ nameservers: ["169.254.169.253"] });
+  expect(await cloud.surroundings()).toEqual({ nameservers: ["169.254.169.253"], namesOnly: true });
 });
 
 test("an image is looked up, offers are of the network's zones, and a machine is launched, found and ended", async () => {

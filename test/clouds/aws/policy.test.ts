@@ -51,7 +51,8 @@ test("no permission to change anything goes without a condition or a resource", 
 test("what is ended or changed must carry the cluster's tag", () => {
   const owned = grantedActions().filter(needsOwnThing);
   const others = grantedActions().filter((action) => /:(Delete|Terminate|Modify|Set|Detach)/.test(action));
-  expect(owned).toEqual(expect.arrayContaining(others));
+  // Route 53 knows no conditions on a zone's tags, and deletes none that has records.
+  expect(others.filter((action) => !owned.includes(action))).toEqual(["route53:DeleteHostedZone"]);
 });
 
 test.for(policyParts)("filled in, the part %s fits into a managed policy and no word is left out", (part) => {
