@@ -25,7 +25,8 @@ describe("order and ends", () => {
         initContainers: [
           container("one", `sleep 0.3; ${note("one")}`),
           container("side", `${note("side")}; sleep 1000`, { sidecar: true }),
-          container("two", note("two")),
+          // A sidecar counts as started when it runs, whatever it has done by then.
+          container("two", `until grep -q side ${out}; do sleep 0.05; done; ${note("two")}`),
         ],
       }),
     );
