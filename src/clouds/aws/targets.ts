@@ -153,8 +153,9 @@ export class GroupTargets {
     const wanted = this.#wanted;
     const [coming = [], going = []] = this.#changes();
     if (coming.length + going.length > 0) this.changedMs = this.#clock.monotonicMs();
-    for (const batch of batches(coming)) await this.#register(batch, signal);
+    const full = await this.#registerAll(coming, signal);
     for (const batch of batches(going)) await this.#deregister(batch, signal);
+    if (full) throw full;
     // What was wanted meanwhile has its own turn.
     this.#isOrdered = this.#wanted === wanted;
   }
@@ -192,6 +193,17 @@ export class GroupTargets {
     if (told) return told.what === "in" || !told.isSure;
     const seen = this.#seen.get(key);
     return !isOut(seen);
+  }
+
+  /** @returns why not all of them fit in: room is made by those that go, so they must go all the same */
+  async #registerAll(coming: readonly Member[], signal: AbortSignal | undefined): Promise<unknown> {
+    try {
+      for (const batch of batches(coming)) await this.#register(batch, signal);
+      return undefined;
+    } catch (error) {
+      if (elbCode(error) === "TooManyTargets") return error;
+      throw error;
+    }
   }
 
   async #register(batch: readonly Member[], signal: AbortSignal | undefined): Promise<void> {

@@ -7,7 +7,7 @@ import { GroupTargets } from "../../../src/clouds/aws/targets.ts";
 type Input = { Targets?: { Id?: string }[] };
 
 /** A target group whose answers say which ids they mean, or don't. */
-function open(bad: readonly string[], names: boolean) {
+function open(bad: readonly string[], names: boolean, room = Number.POSITIVE_INFINITY) {
   const calls: string[][] = [];
   const inside = new Set<string>();
   const send = (async (_service: string, command: { input: object }) => {
@@ -28,6 +28,9 @@ function open(bad: readonly string[], names: boolean) {
         ? `The targets '${wrong.join("', '")}' are not in a running state`
         : "some targets are not valid";
       throw awsError(Object.assign(new Error(message), { name: "InvalidTargetException" }), action);
+    }
+    if (action === "RegisterTargets" && new Set([...inside, ...ids]).size > room) {
+      throw awsError(Object.assign(new Error("no room"), { name: "TooManyTargetsException" }), action);
     }
     for (const id of ids) if (action === "RegisterTargets") inside.add(id);
     for (const id of ids) if (action === "DeregisterTargets") inside.delete(id);
@@ -89,4 +92,18 @@ test("what waits for its order was changed by nobody else; what is seen to be ot
   inside.add("i-999");
   await group.look();
   expect(group.drift()).toBe("The target i-999:80 was registered by somebody else.");
+});
+
+test("a full group lets go of those that leave, and has room for those that come then", async () => {
+  const { group, inside, clock } = open([], true, 40);
+  await group.want(targets());
+  await group.look();
+  await clock.advance(10_000);
+  const next = { machineId: "i-next", address: "10.0.0.1", port: 80, draining: false };
+  const wanted = [...targets().map((each, index) => ({ ...each, draining: index < 10 })), next];
+  await expect(group.want(wanted)).rejects.toMatchObject({ code: "CLOUD_QUOTA" });
+  expect(inside.size).toBe(30);
+  await clock.advance(10_000);
+  await group.want(wanted);
+  expect(inside).toContain("i-next");
 });

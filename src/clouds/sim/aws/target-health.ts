@@ -27,8 +27,9 @@ export type Target = {
   drainedAtMs: number;
 };
 
-/** §2 of the AWS facts. */
+/** Of an application balancer's group in all, of a network balancer's in each zone. */
 const targetsMax = 1_000;
+const targetsMaxPerZone = 500;
 /** A terminated instance's registration is shown for so long. */
 const terminatedShownMs = 60_000;
 /** The first part of the time until a target is healthy: it is not checked yet. */
@@ -45,6 +46,18 @@ function instanceOf(world: AwsWorld, group: TargetGroup, id: string): Instance |
 type Named = { Id?: string | undefined; Port?: number | undefined };
 const keyOf = (group: TargetGroup, { Id, Port }: Named): string => `${Id}:${Port ?? group.port}`;
 
+function checkRoom(world: AwsWorld, { protocol, targetType }: TargetGroup, keys: ReadonlySet<string>): void {
+  const isPerZone = !protocol.startsWith("HTTP") && targetType === "instance";
+  const max = isPerZone ? targetsMaxPerZone : targetsMax;
+  const counts = new Map<string, number>();
+  for (const key of keys) {
+    const zone = isPerZone ? (world.instances.get(key.replace(/:\d+$/, ""))?.zone ?? "") : "";
+    counts.set(zone, (counts.get(zone) ?? 0) + 1);
+  }
+  if (Math.max(0, ...counts.values()) > max)
+    throw elbError("TooManyTargets", `The maximum number of targets of a target group is '${max}'`);
+}
+
 /** All are registered or none. One that drains is registered anew; one that is there stays as it is. */
 export function registerTargets(world: AwsWorld, input: RegisterTargetsInput): RegisterTargetsOutput {
   const group = targetGroupOf(world, input.TargetGroupArn);
@@ -55,8 +68,7 @@ export function registerTargets(world: AwsWorld, input: RegisterTargetsInput): R
   const stands = (key: string) => nowMs < (group.targets.get(key)?.deregisteredAtMs ?? Number.NEGATIVE_INFINITY);
   const keys = new Set([...group.targets.keys()].filter(stands));
   for (const one of named) keys.add(keyOf(group, one));
-  if (keys.size > targetsMax)
-    throw elbError("TooManyTargets", `The maximum number of targets of a target group is '${targetsMax}'`);
+  checkRoom(world, group, keys);
   const { networkTargetHealthy, applicationTargetHealthy } = world.latencies;
   const wait = group.protocol.startsWith("HTTP") ? applicationTargetHealthy : networkTargetHealthy;
   for (const one of named) {

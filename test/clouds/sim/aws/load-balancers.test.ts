@@ -337,13 +337,16 @@ test("a switched listener takes the old group out of use; deleting the load bala
 test("targets become healthy as fast as the facts say: half within 45 s, all but few within 200 s", async () => {
   const fake = openFake();
   fake.world.latencies = { ...noLatencies, networkTargetHealthy: ec2Latencies.networkTargetHealthy };
-  const ids = await launched(fake, 1_000);
+  const ids = await launched(fake, 501);
   const TargetGroupArn = await group(fake);
   await listener(fake, await balancer(fake), TargetGroupArn);
-  await fake.elb(new RegisterTargetsCommand({ TargetGroupArn, Targets: ids.map((Id) => ({ Id })) }));
+  const Targets = ids.map((Id) => ({ Id }));
+  const all = fake.elb(new RegisterTargetsCommand({ TargetGroupArn, Targets }));
+  await expect(all, "more than a zone may have").rejects.toThrow("The maximum number of targets");
+  await fake.elb(new RegisterTargetsCommand({ TargetGroupArn, Targets: Targets.slice(1) }));
   const healthy = async () => (await health(fake, TargetGroupArn))?.filter((state) => state === "healthy").length;
   await fake.clock.advance(45_000);
-  expect(Math.abs(((await healthy()) ?? 0) - 500)).toBeLessThan(60);
+  expect(Math.abs(((await healthy()) ?? 0) - 250)).toBeLessThan(40);
   await fake.clock.advance(155_000);
-  expect(Math.abs(((await healthy()) ?? 0) - 990)).toBeLessThan(10);
+  expect(Math.abs(((await healthy()) ?? 0) - 495)).toBeLessThan(6);
 });
