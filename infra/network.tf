@@ -17,9 +17,9 @@ locals {
   tags = merge(var.tags, { "drover.dev/cluster" = var.cluster })
   # `drover down` leaves what somebody else ends.
   kept_tags = merge(local.tags, { "drover.dev/kept-by" = "terraform" })
-  make_vpc   = var.vpc_id == null
-  zones      = local.make_vpc ? slice(data.aws_availability_zones.here.names, 0, var.zone_count) : []
-  private    = var.private_subnets ? local.zones : []
+  make_vpc  = var.vpc_id == null
+  zones     = local.make_vpc ? slice(data.aws_availability_zones.here.names, 0, var.zone_count) : []
+  private   = var.private_subnets ? local.zones : []
 
   # As the flags of `drover serve` say, on the server too: anything else would be drift.
   ssh_cidrs = concat(var.operator_cidrs, var.server ? [local.vpc_cidr] : [])
