@@ -3,41 +3,26 @@ import {
   DescribeInstancesCommand,
   DescribeVolumesCommand,
 } from "@aws-sdk/client-ec2";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
-import { openSend } from "../../src/clouds/aws/call.ts";
-import { openClients } from "../../src/clouds/aws/clients.ts";
 import { openImages } from "../../src/clouds/aws/images.ts";
 import { openLaunchTemplates } from "../../src/clouds/aws/launch-template.ts";
 import { openMachines } from "../../src/clouds/aws/machines.ts";
-import { openNetworks, zonesOf } from "../../src/clouds/aws/network.ts";
-import { openSecurityGroups } from "../../src/clouds/aws/security-groups.ts";
+import { zonesOf } from "../../src/clouds/aws/network.ts";
 import { launchOf } from "../clouds/aws/parts.ts";
-import { type Moto, startMoto } from "./moto.ts";
+import { openAccount, useMoto } from "./account.ts";
 
-let moto: Moto;
-
-beforeAll(async () => {
-  moto = await startMoto();
-  for (const [name, value] of Object.entries(moto.env)) vi.stubEnv(name, value);
-}, 120_000);
-
-afterAll(async () => {
-  vi.unstubAllEnvs();
-  await moto?.close();
-});
+useMoto();
 
 function open() {
-  const real = openClients();
-  const send = openSend(real.clients, systemClock);
-  const networks = openNetworks(send, systemClock, { cluster: "c" });
+  const { close, ...account } = openAccount({ cluster: "c", operatorCidrs: ["203.0.113.7/32"] });
+  const { send } = account;
   const parts = {
-    ...{ send, networks, clock: systemClock, cluster: "c" },
-    groups: openSecurityGroups(send, systemClock, networks, { cluster: "c", operatorCidrs: ["203.0.113.7/32"] }),
+    ...account,
     templates: openLaunchTemplates(send, systemClock, "c"),
     images: openImages(send, systemClock),
   };
-  return { ...parts, ...openMachines({ ...parts, offers: async () => [] }), close: real.close };
+  return { ...parts, ...openMachines({ ...parts, offers: async () => [] }), close };
 }
 
 /** Every request in AWS' own form, answered by somebody else's reading of AWS. */

@@ -5,37 +5,21 @@ import {
   DescribeRulesCommand,
   DescribeTargetGroupsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { systemClock } from "../../src/base/clock.ts";
+import { expect, test } from "vitest";
+import type { Send } from "../../src/clouds/aws/api.ts";
 import { openAwsBalancers } from "../../src/clouds/aws/balancers.ts";
-import { openSend } from "../../src/clouds/aws/call.ts";
-import { openClients } from "../../src/clouds/aws/clients.ts";
-import { openNetworks } from "../../src/clouds/aws/network.ts";
-import { openSecurityGroups } from "../../src/clouds/aws/security-groups.ts";
 import type { BalancerSpec } from "../../src/clouds/balancer.ts";
 import { ingress, service, target } from "../clouds/aws/balancer-parts.ts";
-import { type Moto, startMoto } from "./moto.ts";
+import { openAccount, useMoto } from "./account.ts";
 
 /** What Services and Ingresses can ask for is also accepted by another AWS than our own. */
 
-let moto: Moto;
-beforeAll(async () => {
-  moto = await startMoto();
-  for (const [name, value] of Object.entries(moto.env)) vi.stubEnv(name, value);
-}, 120_000);
-afterAll(async () => {
-  vi.unstubAllEnvs();
-  await moto?.close();
-}, 30_000);
+useMoto();
 
 function openAws() {
-  const { clients, close } = openClients();
-  const send = openSend(clients, systemClock);
-  const networks = openNetworks(send, systemClock, { cluster: "test" });
-  const securityGroups = openSecurityGroups(send, systemClock, networks, { cluster: "test" });
-  const log = { warn: () => {} };
-  const common = { send, clock: systemClock, cluster: "test", networks, securityGroups, log };
-  return { send, balancers: openAwsBalancers(common), close };
+  const { groups: securityGroups, close, ...account } = openAccount({ cluster: "test" });
+  const balancers = openAwsBalancers({ ...account, securityGroups, log: { warn: () => {} } });
+  return { send: account.send, balancers, close };
 }
 
 const rules: NonNullable<BalancerSpec["listeners"][number]["rules"]> = [
@@ -129,7 +113,7 @@ test("a Service with TCP and UDP on one port, whose clients stay, and weights", 
 });
 
 /** The only listener there is. */
-async function listenerOf(send: ReturnType<typeof openSend>): Promise<string> {
+async function listenerOf(send: Send): Promise<string> {
   const { LoadBalancers: [balancer] = [] } = await send("elb", new DescribeLoadBalancersCommand({}));
   const input = { LoadBalancerArn: balancer?.LoadBalancerArn };
   const { Listeners: [listener] = [] } = await send("elb", new DescribeListenersCommand(input));

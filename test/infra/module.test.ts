@@ -1,11 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
-import { openSend } from "../../src/clouds/aws/call.ts";
-import { openClients } from "../../src/clouds/aws/clients.ts";
-import { openNetworks } from "../../src/clouds/aws/network.ts";
 import { listRest } from "../../src/clouds/aws/rest.ts";
-import { openSecurityGroups } from "../../src/clouds/aws/security-groups.ts";
+import { openAccount } from "../aws/account.ts";
 import { type Moto, startMoto } from "../aws/moto.ts";
 import { findTerraform, Terraform } from "./terraform.ts";
 
@@ -32,20 +29,17 @@ const forgottenByMoto = ["aws_instance.server[0] updated", "aws_route53_zone.nam
 /** The cluster's security groups as `drover serve`, started with the module's flags, sees to them. */
 function openGroups(moto: Moto, operatorCidrs: string[]) {
   for (const [name, value] of Object.entries(moto.env)) vi.stubEnv(name, value);
-  const clients = openClients();
-  onTestFinished(() => {
-    clients.close();
-    vi.unstubAllEnvs();
-  });
   let aheadMs = 0;
   const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
-  const send = openSend(clients.clients, clock);
-  const networks = openNetworks(send, clock, { cluster: "web" });
-  const groups = openSecurityGroups(send, clock, networks, { cluster: "web", operatorCidrs });
+  const account = openAccount({ cluster: "web", clock, operatorCidrs });
+  onTestFinished(() => {
+    account.close();
+    vi.unstubAllEnvs();
+  });
   const skip = (ms: number) => {
     aheadMs += ms;
   };
-  return { send, groups, skip };
+  return { ...account, skip };
 }
 
 describe.skipIf(program === undefined)("with terraform", () => {
