@@ -54,7 +54,7 @@ type Told = { balancerIds: Set<string>; targetIds: Set<string> };
 
 /** Adds the balancer, and its machines, if what is said of them is not what was said before. */
 function compare(told: Told, id: string, before: BalancerState | undefined, after: BalancerState | undefined): void {
-  const own = ({ ready, addresses, drift }: BalancerState) => JSON.stringify([ready, addresses, drift]);
+  const own = ({ targets: _, ...said }: BalancerState) => JSON.stringify(said);
   if ((before && own(before)) !== (after && own(after))) told.balancerIds.add(id);
   const known = new Map(before?.targets.map((target) => [target.machineId, target]));
   const tell = (machineId: string) => {
