@@ -1,5 +1,5 @@
-import type { KubeObject, ObjectKey } from "../api/object.ts";
-import type { Pod } from "../api/types.gen.ts";
+import type { ObjectKey } from "../api/object.ts";
+import type { PersistentVolume, Pod } from "../api/types.gen.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { openPace } from "../base/pace.ts";
 import { type Random, suffix } from "../base/random.ts";
@@ -38,7 +38,7 @@ const rounds = { burst: 8, everyMs: 4_000 };
 const sameRoundMs = 2_000;
 /** Offers older than this are asked for again before anything is launched. */
 const offersAgeMaxMs = 1_000;
-/** What found no room is tried again after this time at the latest. */
+/** What found no room, or could not be made for another reason, is tried again after this time at the latest. */
 const retryMs = 15_000;
 
 export type LauncherWorld = LaunchHistory & {
@@ -99,7 +99,11 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
     watches: {
       pods: (object) => (roster.isWaiting(object.metadata.uid ?? "") ? [launcherKey] : []),
       "launches.drover.dev": () => [launcherKey],
-      persistentvolumeclaims: (object) => (isWaitedFor(object, options) ? [launcherKey] : []),
+      persistentvolumeclaims: (object) => (isWaitedFor(object.metadata, options) ? [launcherKey] : []),
+      persistentvolumes: (object) => {
+        const { claimRef = {} } = (object as unknown as PersistentVolume).spec; // By its resource.
+        return isWaitedFor(claimRef, options) ? [launcherKey] : [];
+      },
     },
     observe(_key, failure) {
       const { claims, pods } = sorted([...roster.waiting()], options);
@@ -137,10 +141,13 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
   };
 }
 
-/** A Pod that waits for a machine waits for its claims too. */
-const isWaitedFor = ({ metadata }: KubeObject, { roster }: LauncherOptions): boolean =>
+/** A Pod that waits for a machine waits for its claims and their volumes too. */
+const isWaitedFor = (
+  { namespace, name = "" }: { namespace?: string | undefined; name?: string | undefined },
+  { roster }: LauncherOptions,
+): boolean =>
   [...roster.waiting()].some(
-    (pod) => pod.metadata.namespace === metadata.namespace && [...claimNames(pod).values()].includes(metadata.name),
+    (pod) => pod.metadata.namespace === namespace && [...claimNames(pod).values()].includes(name),
   );
 
 /** Bare Pods that are specified alike share calls, and fail together. */
@@ -194,7 +201,8 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
   if (world.claims.length > 0) return planClaims(world, nowMs);
   if (world.gatherLeftMs > 0) return { actions: [], againInMs: world.gatherLeftMs };
   const refusedEarly = world.broken.flatMap(({ pod, message }) => refuse(pod, message, nowMs));
-  if (world.waiting.length === 0) return { actions: refusedEarly };
+  const isRefused = world.broken.length > 0;
+  if (world.waiting.length === 0) return { actions: refusedEarly, ...(isRefused && { againInMs: retryMs }) };
   if (!world.offers || world.offers.ageMs > offersAgeMaxMs) {
     const message = `What machines there are can't be found out: ${world.failure}`;
     const told = world.failure === undefined ? [] : world.waiting.flatMap(({ pod }) => refuse(pod, message, nowMs));
@@ -220,7 +228,10 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
     ...refused.flatMap(({ pod, message }) => refuse(pod, message, nowMs)),
     ...resting.flatMap(({ pod, message }) => refuse(pod, message, nowMs)),
   ];
-  const waits = [...(refused.length > 0 ? [retryMs] : []), ...(againInMs === undefined ? [] : [againInMs])];
+  const waits = [
+    ...(isRefused || refused.length > 0 ? [retryMs] : []),
+    ...(againInMs === undefined ? [] : [againInMs]),
+  ];
   return { actions, ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
 }
 

@@ -7,6 +7,7 @@ import { architecturesOf, imageReference, pulledImages } from "../machines/templ
 import type { View } from "../registry/view.ts";
 import { nodeChoice } from "./node-choice.ts";
 import { controllerOf } from "./owned.ts";
+import { isTold } from "./run.ts";
 
 /** On a ReplicaSet: the machine image of this revision, so that every machine of it is made of the same one. */
 export const machineImageAnnotation = "drover.dev/machine-image";
@@ -28,7 +29,10 @@ export type MachineImages = {
   lookupOf(pod: Pick<Pod, "metadata" | "spec">): ImageLookup;
   /** Undefined: not looked up yet, or too long ago. */
   answer(lookup: ImageLookup): ImageAnswer | undefined;
-  /** Of the Pod's revision, or else as last looked up. @throws DroverError why there is none */
+  /**
+   * Of the Pod's revision, or else as last looked up; undefined: to be looked up, once more where there was none a while
+   * ago. @throws DroverError why there is none
+   */
   imageOf(pod: Pod): MachineImage | undefined;
   /** @throws CLOUD_UNAVAILABLE, CLOUD_AUTH, CLOUD_THROTTLED; any other failure is the answer */
   lookUp(lookup: ImageLookup, signal?: AbortSignal): Promise<void>;
@@ -48,9 +52,12 @@ export type MachineImagesOptions = {
   platformsOf?: ImagePlatforms;
 };
 
-/** Revisions that come within this time share an answer. */
+/** Revisions that come within this time share an answer; that there is no image is believed for so long. */
 const believedMs = 60_000;
 const answers = new Set(["CLOUD_INVALID", "CLOUD_QUOTA", "CLOUD_CAPACITY"]);
+
+/** One lookup is denied, not all calls: Pods of other images are not to wait for it. */
+const isDenied = (error: DroverError): boolean => error.code === "CLOUD_AUTH" && !isTold(error);
 
 export const notedImage = ({ metadata }: Pick<ReplicaSet, "metadata">): MachineImage | undefined => {
   const text = metadata.annotations?.[machineImageAnnotation];
@@ -77,6 +84,7 @@ export const lookupKey = (lookup: ImageLookup): string => JSON.stringify(lookup)
 export function openMachineImages(options: MachineImagesOptions): MachineImages {
   const { view, clock } = options;
   const known = new Map<string, { answer: ImageAnswer; atMs: number }>();
+  const isFresh = (last: { atMs: number }) => clock.monotonicMs() - last.atMs < believedMs;
 
   function lookupOf(pod: Pick<Pod, "metadata" | "spec">): ImageLookup {
     const { imageReference: otherwise = "debian-12", architecture, engine } = options;
@@ -100,26 +108,30 @@ export function openMachineImages(options: MachineImagesOptions): MachineImages 
     lookupOf,
     answer(lookup) {
       const last = known.get(lookupKey(lookup));
-      return last && clock.monotonicMs() - last.atMs < believedMs ? last.answer : undefined;
+      const isAnswer = last && (!("error" in last.answer) || answers.has(last.answer.error.code));
+      return isAnswer && isFresh(last) ? last.answer : undefined;
     },
     imageOf(pod) {
       const owner = controllerOf(pod.metadata);
       const set = owner && view.get("replicasets.apps", pod.metadata.namespace ?? "", owner.name);
       const noted = set && notedImage(set);
       if (noted) return noted;
-      const last = known.get(lookupKey(lookupOf(pod)))?.answer;
-      if (last && "error" in last) throw last.error;
-      return last?.image;
+      const last = known.get(lookupKey(lookupOf(pod)));
+      if (!last) return undefined;
+      if (!("error" in last.answer)) return last.answer.image;
+      if (isFresh(last)) throw last.answer.error;
+      return undefined;
     },
     async lookUp(lookup, signal) {
-      let answer: ImageAnswer;
+      const keep = (answer: ImageAnswer) => known.set(lookupKey(lookup), { answer, atMs: clock.monotonicMs() });
       try {
-        answer = { image: await find(options, lookup, signal) };
+        keep({ image: await find(options, lookup, signal) });
       } catch (error) {
-        if (!(error instanceof DroverError && answers.has(error.code))) throw error;
-        answer = { error };
+        if (!(error instanceof DroverError)) throw error;
+        const isAnswer = answers.has(error.code);
+        if (isAnswer || isDenied(error)) keep({ error });
+        if (!isAnswer) throw error;
       }
-      known.set(lookupKey(lookup), { answer, atMs: clock.monotonicMs() });
     },
   };
 }

@@ -2,6 +2,7 @@ import type { KubeObject } from "../../src/api/object.ts";
 import type { Deployment, Pod } from "../../src/api/types.gen.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { VirtualClock } from "../../src/base/virtual.ts";
+import type { Cloud } from "../../src/clouds/cloud.ts";
 import { openSimCloud } from "../../src/clouds/sim/open.ts";
 import { type Controllers, startControllers } from "../../src/controllers/start.ts";
 import { openRegistry } from "../../src/registry/registry.ts";
@@ -17,11 +18,14 @@ const loud = {
 };
 export const manager = { manager: "test" };
 
-/** A whole drover without HTTP on a simulated provider, in virtual time. */
-export async function openCluster(options: { seed?: number; machinesMax?: number; verbose?: boolean } = {}) {
+type Options = { seed?: number; machinesMax?: number; verbose?: boolean; image?: Cloud["machines"]["image"] };
+
+/** A whole drover without HTTP on a simulated provider, in virtual time. `image`: looks machine images up. */
+export async function openCluster(options: Options = {}) {
   const clock = new VirtualClock();
   const random = seededRandom(options.seed ?? 1);
   const sim = openSimCloud({ clock, random });
+  if (options.image) sim.cloud.machines.image = options.image;
   let store = memoryStore();
   let registry = await openRegistry({ store, clock, random });
   let client = registry.client();

@@ -225,7 +225,13 @@ describe("the launcher", () => {
       "says of what no machine can be made",
       { waiting: [], broken: [{ pod: pod("bad"), message: "no" }] },
       "write bad",
-      undefined,
+      15_000,
+    ],
+    [
+      "and has the others launched, and it looked at again",
+      { broken: [{ pod: pod("bad"), message: "no" }] },
+      "write bad, create, tell MachineChosen, tell MachineChosen",
+      15_000,
     ],
   ])("%s", ([_name, more, want, again]) => {
     const plan = planLaunches(world(more), nowMs);

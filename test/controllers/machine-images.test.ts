@@ -152,3 +152,29 @@ test("a cloud that fails is no answer", async () => {
   await expect(found.lookUp(found.lookupOf(pod({})))).rejects.toThrow("gone");
   expect(found.imageOf(pod({}))).toBeUndefined();
 });
+
+test("that there is no image is believed for a minute, and what was found stays", async () => {
+  const clock = new VirtualClock();
+  const { images: found, asked } = open({ clock });
+  const none = pod({ nodeSelector: { [arch]: "amd64" } }, { "drover.dev/image": "ami-00000000b" });
+  await found.lookUp(found.lookupOf(none));
+  await found.lookUp(found.lookupOf(pod({})));
+  await clock.advance(59_000);
+  expect(() => found.imageOf(none)).toThrow("is made for arm64");
+  await clock.advance(1_000);
+  expect(found.imageOf(none)).toBeUndefined();
+  expect(found.imageOf(pod({}))?.architecture).toBe("amd64");
+  expect(asked).toEqual(["amd64", "amd64"]);
+});
+
+test.for([
+  ["of this lookup alone is kept, so that nobody waits for it", {}, /^no such right$/],
+  ["that all calls meet is not", { told: 1 }, undefined],
+] as const)("a denial %s", async ([_what, details, kept]) => {
+  const machines = { image: async () => Promise.reject(new DroverError("CLOUD_AUTH", "no such right", details)) };
+  const { images: found } = open({ cloud: { machines } as never });
+  await expect(found.lookUp(found.lookupOf(pod({})))).rejects.toThrow("no such right");
+  expect(found.answer(found.lookupOf(pod({})))).toBeUndefined();
+  if (kept === undefined) expect(found.imageOf(pod({}))).toBeUndefined();
+  else expect(() => found.imageOf(pod({}))).toThrow(kept);
+});

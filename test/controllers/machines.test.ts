@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import type { KubeObject } from "../../src/api/object.ts";
+import { DroverError } from "../../src/base/errors.ts";
 import { targetKey } from "../../src/clouds/sim/world.ts";
 import { manager, openCluster, webDeployment, webService } from "./cluster.ts";
 
@@ -115,6 +116,24 @@ test("a bare Pod whose machine has ended stays and has failed", async () => {
   await cluster.clock.advance(60_000);
   expect(cluster.pods()[0]?.status).toMatchObject({ reason: "MachineLost" });
   expect(cluster.machines().length).toBe(0);
+});
+
+test("a Pod whose machine image may not be looked up says so and waits for it alone", async () => {
+  let isPermitted = false;
+  const cluster = await openTestCluster({
+    image: async (id, architecture) => {
+      if (id === "private" && !isPermitted) throw new DroverError("CLOUD_AUTH", "ssm:GetParameter is not permitted");
+      return { id, family: "debian", architecture, diskBytesMin: 0 };
+    },
+  });
+  const annotations = { "drover.dev/image": "private" };
+  const metadata = { name: "one", namespace: "default", labels: { app: "one" }, annotations };
+  await cluster.client.create("pods", { ...barePod("one"), metadata } as never, manager);
+  await cluster.client.create("pods", barePod("two") as never, manager);
+  await cluster.until("the other serves", () => readyPods(cluster).length === 1, 120);
+  expect(cluster.events("FailedScheduling")).toEqual(["ssm:GetParameter is not permitted"]);
+  isPermitted = true;
+  await cluster.until("it serves too", () => readyPods(cluster).length === 2, 180);
 });
 
 test("a Node that is deleted takes its Pod along, which is replaced", async () => {
