@@ -28,15 +28,18 @@ export function fillSlices(
 
 type Part = { ports: EndpointPort[]; kept: Required<SliceFill>[]; coming: Endpoint[] };
 
+/** An address may be given to the next Pod while the one before is still on its way out. */
+const idOf = ({ addresses, targetRef }: Endpoint): string => `${addresses[0]} ${targetRef?.uid ?? ""}`;
+
 /** Slices that have some of the group's endpoints go on with them; they are no longer free. */
 function keep({ ports, endpoints }: EndpointGroup, free: Set<EndpointSlice>): Part {
-  const coming = new Map(endpoints.map((endpoint) => [endpoint.addresses[0], endpoint]));
+  const coming = new Map(endpoints.map((endpoint) => [idOf(endpoint), endpoint]));
   const kept: Required<SliceFill>[] = [];
   for (const slice of free) {
     if (!isSame(slice.ports ?? [], ports)) continue;
-    const own = (slice.endpoints ?? []).flatMap(({ addresses: [address] }) => {
-      const endpoint = coming.get(address);
-      coming.delete(address);
+    const own = (slice.endpoints ?? []).flatMap((former) => {
+      const endpoint = coming.get(idOf(former));
+      coming.delete(idOf(former));
       return endpoint ?? [];
     });
     if (own.length === 0) continue;

@@ -54,3 +54,15 @@ test.for<[what: string, slices: EndpointSlice[], wanted: number[], want: string]
 ])("%s", ([, slices, wanted, want]) => {
   expect(words(slices, wanted)).toBe(want);
 });
+
+test("two Pods of one address are two endpoints: the one that goes, and the one that was given it next", () => {
+  const of = (uid: string, ready: boolean) => ({
+    addresses: ["10.0.0.1"],
+    conditions: { ready },
+    targetRef: { kind: "Pod", name: uid, uid },
+  });
+  const both = [of("going", false), of("fresh", true)];
+  const former = { ...slice("a", []), endpoints: [of("going", true)] };
+  expect(fillSlices([], [{ ports, endpoints: both }]).fills).toEqual([{ ports, endpoints: both }]);
+  expect(fillSlices([former], [{ ports, endpoints: both }]).fills).toMatchObject([{ endpoints: both }]);
+});
