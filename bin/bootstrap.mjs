@@ -75,15 +75,30 @@ export function build() {
   for (const name of sources.filter((each) => each.endsWith(".json"))) {
     cpSync(join(root, name), join(root, name.replace(/^src/, fresh)));
   }
-  rmSync(join(root, "dist"), { recursive: true, force: true });
-  try {
-    renameSync(join(root, fresh), join(root, "dist"));
-  } catch (error) {
-    // Of several builds at once the first one stays.
-    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-  }
+  moveIn(join(root, fresh), join(root, "dist"));
   stamp("build", hash);
   giveBack();
+}
+
+/** Puts a folder in the place of another. Of several at once the last one stays, and each is whole at any time. */
+function moveIn(fresh, place) {
+  const former = `${fresh}.former`;
+  const forget = () => rmSync(former, { recursive: true, force: true });
+  for (let isIn = false; !isIn; forget()) {
+    rename(place, former, "ENOENT");
+    isIn = rename(fresh, place, "ENOTEMPTY", "EEXIST");
+  }
+}
+
+/** False: it failed with one of these codes. */
+function rename(from, to, ...codes) {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (!codes.includes(error.code)) throw error;
+    return false;
+  }
 }
 
 /** What root made in somebody else's checkout becomes theirs: they would not get it out of the way at their next build. */

@@ -1,8 +1,19 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
 const nobody = 65_534;
@@ -23,6 +34,11 @@ function checkout(): string {
   return folder;
 }
 
+const bootstrapIn = (folder: string): string[] => {
+  const script = `import { bootstrap } from ${JSON.stringify(join(folder, "bin/bootstrap.mjs"))}; bootstrap();`;
+  return ["--input-type=module", "-e", script];
+};
+
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) process.stderr.write("what root builds for a user is not tried: only root may give files away\n");
 
@@ -32,8 +48,7 @@ test.skipIf(!isRoot)(
     const folder = checkout();
     try {
       chownSync(folder, nobody, nobody);
-      const script = `import { bootstrap } from ${JSON.stringify(join(folder, "bin/bootstrap.mjs"))}; bootstrap();`;
-      execFileSync(process.execPath, ["--input-type=module", "-e", script], { stdio: "pipe", timeout: 60_000 });
+      execFileSync(process.execPath, bootstrapIn(folder), { stdio: "pipe", timeout: 60_000 });
       const owners = ["dist", "dist/cli/main.js", "node_modules/.drover/build"].map(
         (name) => statSync(join(folder, name)).uid,
       );
@@ -44,3 +59,18 @@ test.skipIf(!isRoot)(
   },
   90_000,
 );
+
+test("several builds at once all succeed, and leave a whole one", async () => {
+  const folder = checkout();
+  try {
+    // An earlier one, so large that taking it away takes a while.
+    mkdirSync(join(folder, "dist/old"), { recursive: true });
+    for (let number = 0; number < 3_000; number++) writeFileSync(join(folder, `dist/old/${number}`), "");
+    const run = () => promisify(execFile)(process.execPath, bootstrapIn(folder), { timeout: 60_000 });
+    await Promise.all([run(), run(), run()]);
+    expect(readdirSync(join(folder, "dist"), { recursive: true }).sort()).toEqual(["cli", "cli/main.js"]);
+    expect(readdirSync(join(folder, ".cache"))).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 90_000);
