@@ -49,7 +49,7 @@ export async function ensureLoadBalancer(
     addressType: settings.ipAddressType ?? "ipv4",
     attributes: settings.loadBalancerAttributes ?? {},
   };
-  const applied = fingerprint(wanted);
+  const applied = fingerprint({ ...wanted, subnets: [...wanted.subnets].sort() });
   const found = inventory.loadBalancers.get(plan.name);
   const seen = found ?? (await create(workshop, plan, settings, wanted));
   const isEdited = repairs && found !== undefined && loadBalancerDrift(found, securityGroups) !== undefined;
@@ -123,18 +123,18 @@ const invalid = ({ kind }: BalancerPlan, field: keyof BalancerSettings, message:
   return new DroverError("CLOUD_INVALID", `${annotation}: ${message}`, { annotation });
 };
 
-/** Named ones, or of each zone the one that suits the scheme. */
+/** Named ones, as they were named, or of each zone the one that suits the scheme, by their ids. */
 async function subnetsOf(workshop: Workshop, plan: BalancerPlan, settings: BalancerSettings): Promise<string[]> {
   const { send } = workshop;
   const given = await idsOf(workshop, plan, "subnets", settings.subnets ?? [], async (Filters) => {
     const { Subnets = [] } = await send("ec2", new DescribeSubnetsCommand({ Filters }));
     return Subnets.map(({ SubnetId = "", Tags }) => ({ id: SubnetId, Tags }));
   });
-  const subnets = given.length > 0 ? given : discovered(workshop, plan);
+  const subnets = given.length > 0 ? given : discovered(workshop, plan).sort();
   if (plan.kind === "application" && subnets.length < 2) {
     throw invalid(plan, "subnets", "an application load balancer needs subnets of two zones at least.");
   }
-  return subnets.sort();
+  return subnets;
 }
 
 /** AWS wants so many free addresses in each subnet of a load balancer. */
@@ -168,7 +168,7 @@ export async function givenGroups(
       });
 }
 
-/** What an annotation calls by their ids (`subnet-…`, `sg-…`) or by the values of their tag Name, as ids. */
+/** What an annotation calls by their ids (`subnet-…`, `sg-…`) or by the values of their tag Name, as ids in its order. */
 async function idsOf(
   { network }: Workshop,
   plan: BalancerPlan,
@@ -178,29 +178,28 @@ async function idsOf(
 ): Promise<string[]> {
   const [start, kind] = field === "subnets" ? ["subnet-", "subnet"] : ["sg-", "security group"];
   const names = given.filter((each) => !each.startsWith(start));
-  const ids = given.filter((each) => each.startsWith(start));
-  if (names.length === 0) return ids;
+  if (names.length === 0) return [...given];
   const found = await find([
     { Name: "vpc-id", Values: [network.vpcId] },
     { Name: "tag:Name", Values: names },
   ]);
-  const missing = names.filter((name) => !found.some(({ Tags }) => tagsOf(Tags)["Name"] === name));
+  const named = (name: string) => found.filter(({ Tags }) => tagsOf(Tags)["Name"] === name).map(({ id }) => id);
+  const missing = names.filter((name) => named(name).length === 0);
   if (missing.length > 0) throw invalid(plan, field, `no ${kind} of ${network.vpcId} is named ${missing.join(", ")}.`);
-  return [...ids, ...found.map(({ id }) => id)];
+  return [...new Set(given.flatMap((each) => (each.startsWith(start) ? each : named(each))))];
 }
 
 /** Addresses of the user's own go to the subnets in the order in which both are given. */
-function subnetInput({ elasticIps, privateAddresses, ...settings }: BalancerSettings, subnets: readonly string[]) {
+function subnetInput({ elasticIps, privateAddresses }: BalancerSettings, subnets: readonly string[]) {
   const given = elasticIps ?? privateAddresses;
   if (given === undefined) return { Subnets: [...subnets] };
-  const inOrder = settings.subnets?.every((each) => subnets.includes(each)) ? settings.subnets : subnets;
-  if (given.length !== inOrder.length) {
+  if (given.length !== subnets.length) {
     const annotation = annotationOf("network", elasticIps ? "elasticIps" : "privateAddresses") ?? "";
-    const message = `${annotation}: ${given.length} addresses for ${inOrder.length} subnets; each needs one.`;
+    const message = `${annotation}: ${given.length} addresses for ${subnets.length} subnets; each needs one.`;
     throw new DroverError("CLOUD_INVALID", message, { annotation });
   }
   return {
-    SubnetMappings: inOrder.map((SubnetId, index) => ({
+    SubnetMappings: subnets.map((SubnetId, index) => ({
       SubnetId,
       ...(elasticIps ? { AllocationId: given[index] } : { PrivateIPv4Address: given[index] }),
     })),
