@@ -32,7 +32,7 @@ export function fileSystemOf(parameters: Parameters): {
   problem?: string;
 } {
   const said = Object.entries(parameters).find(([key]) => /fstype$/i.test(key));
-  const text = said?.[1] ?? "ext4";
+  const text = said?.[1] || "ext4";
   if (!isFileSystem(text)) {
     const problem = `the StorageClass parameter "${said?.[0]}" can't be "${text}": ${fileSystems.join(", ")} are made`;
     return { fsType: "ext4", attributes: {}, problem };

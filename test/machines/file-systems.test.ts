@@ -5,6 +5,7 @@ test.for([
   [{}, "ext4", []],
   [{ type: "gp3", "csi.storage.k8s.io/fstype": "xfs" }, "xfs", []],
   [{ fsType: "ext3" }, "ext3", []],
+  [{ fsType: "" }, "ext4", []],
   [
     { blockSize: "4096", inodeSize: "512", bytesPerInode: "8192", numberOfInodes: "9" },
     "ext4",
