@@ -110,6 +110,7 @@ function openGet({ registry, repository }: Reference, options: ImagePlatformsOpt
     let answer = await read(url, manifestTypes);
     const challenge = answer.status === 401 ? answer.headers.get("www-authenticate") : null;
     if (challenge !== null) {
+      await answer.body?.cancel();
       authorization = await tokenFor(challenge, repository, { fetch, login, signal });
       answer = await read(url, manifestTypes);
     }
@@ -134,7 +135,11 @@ async function tokenFor(challenge: string, repository: string, { fetch, login, s
 }
 
 async function body(answer: Response, host: string): Promise<unknown> {
-  if (!answer.ok) throw new Error(`${host} answers ${answer.status}`);
+  if (!answer.ok) {
+    // What nobody reads would hold its connection.
+    await answer.body?.cancel();
+    throw new Error(`${host} answers ${answer.status}`);
+  }
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of answer.body ?? []) {
