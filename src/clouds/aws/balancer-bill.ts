@@ -1,18 +1,8 @@
 import type { BalancerState } from "../balancer.ts";
 import type { SeenLoadBalancer } from "./balancer-inventory.ts";
-import { costPerHour } from "./charges.ts";
+import { costPerHour, hoursPerMonth, type Inventory } from "./charges.ts";
 
-const hoursPerMonth = 730;
-const nothing = {
-  machines: [],
-  volumes: [],
-  publicAddresses: 0,
-  networkBalancers: 0,
-  applicationBalancers: 0,
-  privateZones: 0,
-};
-const monthly = (given: Partial<Parameters<typeof costPerHour>[0]>): string =>
-  `$${(costPerHour({ ...nothing, ...given }).usdPerHour * hoursPerMonth).toFixed(2)}`;
+const monthly = (inventory: Inventory): string => `$${(costPerHour(inventory).usdPerHour * hoursPerMonth).toFixed(2)}`;
 
 /** What AWS charges for a load balancer, however little goes through it: itself, and an address a zone outside. */
 export function billOf({ name, raw }: SeenLoadBalancer): NonNullable<BalancerState["bill"]> {

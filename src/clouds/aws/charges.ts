@@ -15,22 +15,22 @@ type Charges = {
 
 const charges: Charges = JSON.parse(readFileSync(new URL("./data/charges.json", import.meta.url), "utf8"));
 
-const hoursPerMonth = 730;
+export const hoursPerMonth = 730;
 /** Included in every gp3 volume. */
 const gp3Included = { iops: 3_000, mibPerSecond: 125 };
 
 type Volume = { sizeGib: number; iops?: number; mibPerSecond?: number };
 
-/** What stands there, by number; traffic is not known beforehand and not counted. */
+/** What stands there, by number; what is absent does not. Traffic is not known beforehand and not counted. */
 export type Inventory = {
-  machines: readonly { type: string; count: number; usdPerHour: number }[];
+  machines?: readonly { type: string; count: number; usdPerHour: number }[];
   /** gp3, root disks included. */
-  volumes: readonly Volume[];
+  volumes?: readonly Volume[];
   /** One for every machine with a public address, and one a zone for every balancer that faces the internet. */
-  publicAddresses: number;
-  networkBalancers: number;
-  applicationBalancers: number;
-  privateZones: number;
+  publicAddresses?: number;
+  networkBalancers?: number;
+  applicationBalancers?: number;
+  privateZones?: number;
 };
 
 export type CostLine = { what: string; count: number; usdPerHour: number };
@@ -43,7 +43,8 @@ const volumeUsdPerHour = ({ sizeGib, iops = 0, mibPerSecond = 0 }: Volume): numb
 
 /** The sum and its lines, without those that cost nothing. */
 export function costPerHour(inventory: Inventory): { usdPerHour: number; lines: readonly CostLine[] } {
-  const { machines, volumes, publicAddresses, networkBalancers, applicationBalancers, privateZones } = inventory;
+  const { machines = [], volumes = [], publicAddresses = 0, privateZones = 0 } = inventory;
+  const { networkBalancers = 0, applicationBalancers = 0 } = inventory;
   const each = (what: string, count: number, usd: number): CostLine => ({ what, count, usdPerHour: count * usd });
   const gib = volumes.reduce((sum, { sizeGib }) => sum + sizeGib, 0);
   const lines = [
