@@ -55,8 +55,6 @@ export type AwsCloud = Cloud & {
   region: string;
   send: Send;
   network(): Promise<Network>;
-  /** Where SSH from outside the VPC gets to a machine, as the last list showed it. */
-  publicAddress(machineId: string): string | undefined;
   /** The private zone that drover has made for the cluster, if there is one. */
   madeZone(signal?: AbortSignal): Promise<string | undefined>;
   /** Deletes a private zone after its names. @returns false: it stays, with records that are not drover's */
@@ -117,7 +115,6 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
     region,
     send,
     network: networks.find,
-    publicAddress: (machineId) => poller.known().find(({ id }) => id === machineId)?.publicAddress,
     drift: groups.drift,
     troubles: troubles.list,
     madeZone: (signal) => findMadeZone(zone, signal),

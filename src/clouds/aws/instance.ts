@@ -2,8 +2,8 @@ import type { Instance } from "@aws-sdk/client-ec2";
 import type { Machine, Placement } from "../cloud.ts";
 import { claimOf, launchTag, tagsOf } from "./tags.ts";
 
-/** With what only this cloud tells. `publicAddress`: IPv4, where SSH from outside the VPC gets to it. */
-export type AwsMachine = Machine & { publicAddress?: string; capacityType: Placement["capacityType"] };
+/** AWS always tells how a machine is paid for. */
+export type AwsMachine = Machine & { capacityType: Placement["capacityType"] };
 
 /**
  * EC2's states. A machine that somebody stopped keeps its disk and may be started again, so its end is not certain; it is
