@@ -1,18 +1,27 @@
 import { type IncomingMessage, request as requestOn, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Answer, Listener, Rule } from "../balancer.ts";
+import { patternSource } from "../patterns.ts";
 
 /** Whether a rule of an application balancer is for this host and path. One with conditions is for nobody here. */
-export function matches(rule: Rule, hostHeader: string, requestPath: string): boolean {
-  const { host, path, pathType, conditions = [] } = rule;
-  if (conditions.length > 0) return false;
-  const name = hostHeader.toLowerCase().replace(/:\d+$/, "");
+export const matches = (rule: Rule, hostHeader: string, requestPath: string): boolean =>
+  (rule.conditions ?? []).length === 0 && isForHost(rule, nameIn(hostHeader)) && isForPath(rule, requestPath);
+
+const nameIn = (hostHeader: string): string => hostHeader.toLowerCase().replace(/:\d+$/, "");
+const fits = (patterns: readonly string[], text: string): boolean =>
+  patterns.some((pattern) => new RegExp(patternSource(pattern)).test(text));
+
+function isForHost({ host, hosts = [] }: Rule, name: string): boolean {
   const [label, ...rest] = name.split(".");
-  const isHost = host === undefined || host === name || (label !== "" && host === `*.${rest.join(".")}`);
-  if (!isHost || path === undefined) return isHost;
-  if (pathType === "Exact") return requestPath === path;
+  if (host === undefined && hosts.length === 0) return true;
+  return host === name || (label !== "" && host === `*.${rest.join(".")}`) || fits(hosts, name);
+}
+
+function isForPath({ path, pathType, patterns = [] }: Rule, requestPath: string): boolean {
+  if (path === undefined) return patterns.length === 0 || fits(patterns, requestPath);
   const bare = path.replace(/\/+$/, "");
-  return requestPath === bare || requestPath.startsWith(`${bare}/`);
+  const isBelow = pathType !== "Exact" && (requestPath === bare || requestPath.startsWith(`${bare}/`));
+  return requestPath === path || isBelow || fits(patterns, requestPath);
 }
 
 /** Answers a request by what the first rule that is for it sends it to; `connect` opens a way into one of the groups. */
@@ -56,8 +65,26 @@ function respond(response: ServerResponse, answer: Answer, host: string, url: st
     response.writeHead(statusCode, body === undefined ? {} : { "content-type": contentType }).end(body);
     return;
   }
-  const { statusCode, protocol = "HTTP", host: to = host, port, path } = answer;
-  const where = `${to.replace(/:\d+$/, "")}${port === undefined ? "" : `:${port}`}`;
-  const location = `${protocol.toLowerCase()}://${where}${path?.startsWith("/#{path}") === false ? path : url}`;
-  response.writeHead(statusCode, { location }).end();
+  response.writeHead(answer.statusCode, { location: locationOf(answer, host, url) }).end();
+}
+
+/** Plain requests alone are served, so what a redirect leaves as it is, is HTTP. */
+function locationOf(redirect: Answer & { kind: "redirect" }, host: string, url: string): string {
+  const { protocol, port, path, query } = redirect;
+  const [ownPath = "/", ownQuery = ""] = url.split(/\?(.*)/s);
+  const own: Readonly<Record<string, string>> = {
+    protocol: "http",
+    host: host.replace(/:\d+$/, ""),
+    port: /:(\d+)$/.exec(host)?.[1] ?? "80",
+    path: ownPath.slice(1),
+    query: ownQuery,
+  };
+  const filled = (text: string) =>
+    text.replace(/#\{(protocol|host|port|path|query)\}/g, (_, name: string) => own[name] ?? "");
+  const isUsual = port === undefined || port === (protocol === "HTTPS" ? 443 : 80);
+  const ownHost = port === undefined && protocol === undefined ? host : own["host"];
+  const where = `${redirect.host === undefined ? ownHost : filled(redirect.host)}${isUsual ? "" : `:${port}`}`;
+  const asked = query === undefined ? ownQuery : filled(query);
+  const rest = `${path === undefined ? ownPath : filled(path)}${asked === "" ? "" : `?${asked}`}`;
+  return `${(protocol ?? "HTTP").toLowerCase()}://${where}${rest}`;
 }

@@ -78,6 +78,13 @@ test.for([
   [{ path: "/foo", pathType: "Prefix" }, "a.org", "/foobar", false],
   [{ path: "/foo", pathType: "Exact" }, "a.org", "/foo", true],
   [{ path: "/foo", pathType: "Exact" }, "a.org", "/foo/", false],
+  [{ hosts: ["*.a.org"] }, "c.b.a.org", "/", true],
+  [{ hosts: ["a?.org"] }, "b.org", "/", false],
+  [{ host: "b.org", hosts: ["a.org"] }, "a.org", "/", true],
+  [{ patterns: ["/*.png"] }, "a.org", "/x/y.png", true],
+  [{ patterns: ["/*.png"] }, "a.org", "/x/ypng", false],
+  [{ path: "/foo", pathType: "Exact", patterns: ["/bar"] }, "a.org", "/bar", true],
+  [{ path: "/foo", pathType: "Exact", patterns: ["/bar"] }, "a.org", "/", false],
 ] as const)("the rule %j is for %s%s: %s", ([rule, host, path, want]) => {
   expect(matches({ ...rule, forward: [] }, host, path)).toBe(want);
 });
@@ -92,6 +99,10 @@ test("a published application balancer answers by its rules", async () => {
   const answers: Rule[] = [
     { path: "/no", pathType: "Prefix", forward: [], answer: { kind: "fixed", statusCode: 503, body: "no" } },
     { path: "/to", pathType: "Exact", forward: [], answer: { kind: "redirect", statusCode: 301, protocol: "HTTPS" } },
+    {
+      ...{ path: "/in", pathType: "Prefix", forward: [] },
+      answer: { kind: "redirect", statusCode: 302, host: "x.#{host}", port: 81, path: "/new/#{path}", query: "q=1" },
+    },
   ];
   const listeners = spec.listeners.map((one) => ({ ...one, port: 18_081, rules: [...(one.rules ?? []), ...answers] }));
   await cloud.balancers.ensure({ ...spec, listeners });
@@ -115,6 +126,7 @@ test("a published application balancer answers by its rules", async () => {
   expect(await ask("/no/x")).toBe("503 no");
   expect(await ask("/to?k=v")).toBe("301 https://www.example.org/to?k=v");
   expect(await ask("/to")).toBe("301 https://www.example.org/to");
+  expect(await ask("/in/a?k=v")).toBe("302 http://x.www.example.org:81/new/in/a?q=1");
   await cloud.balancers.remove("ing-1");
   await cloud.close();
 });
