@@ -1,17 +1,24 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Files that boot machines of their own on emulated processors: side by side each would take twice as long. */
-const [first, later] = ["test/aws/rig/machines.test.ts", "test/e2e/local.test.ts"];
-/** The share of the other files that are begun before the second of them. */
-const between = 0.25;
+/**
+ * Files that boot machines on emulated processors, which would slow each other down: each with the share of the other
+ * files that are begun before it.
+ */
+const places: readonly (readonly [name: string, share: number])[] = [
+  ["test/aws/rig/machines.test.ts", 0],
+  ["test/e2e/local.test.ts", 0.45],
+  ["test/clouds/local/guest.test.ts", 0.9],
+];
 
-/** The usual order of the test files, but for those that want the whole computer: never two of them at once. */
+/** The usual order of the test files, but for those that want the whole computer. */
 export class Order extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const named = (name: string) => sorted.filter(({ moduleId }) => moduleId.endsWith(name));
-    const others = sorted.filter((file) => ![...named(first), ...named(later)].includes(file));
-    const begun = Math.ceil(others.length * between);
-    return [...named(first), ...others.slice(0, begun), ...named(later), ...others.slice(begun)];
+    const shareOf = ({ moduleId }: TestSpecification) => places.find(([name]) => moduleId.endsWith(name))?.[1];
+    const others = sorted.filter((file) => shareOf(file) === undefined);
+    const placed = sorted.map((file) => ({ file, share: shareOf(file) ?? others.indexOf(file) / others.length }));
+    return placed
+      .sort((a, b) => a.share - b.share || Number(others.includes(a.file)) - Number(others.includes(b.file)))
+      .map(({ file }) => file);
   }
 }

@@ -14,13 +14,13 @@ const runtimes: Readonly<Record<ImageFamily, readonly string[]>> = {
 /** The files of `templates/agent/` that a machine has from the beginning, in the order that makes one program of them. */
 export function agentParts(engine: string, family: ImageFamily): string[] {
   const engines = engine === "native" || engine === "ami" ? ["units"] : ["oci", ...runtimes[family]];
-  return ["base", "volumes", "probes", "container", "logs", ...engines, "box"];
+  return ["base", "container", "logs", ...engines, "box"];
 }
 
-/** What the agent is given together with its Pod, by name: user data has no room for what few Pods need. */
+/** What the agent is given together with its Pod, by name: user data's little room is for people's own templates. */
 export function boundParts({ volumes, containers, initContainers }: Binding): Record<string, string> {
   const probes = [...containers, ...initContainers].flatMap((each) => [each.startup, each.readiness, each.liveness]);
-  const names = ["redirects", "notices"];
+  const names = ["volumes", "probes", "follow", "redirects", "notices"];
   if (probes.some((probe) => probe?.action.kind === "grpc")) names.push("grpc");
   if (volumes.some(({ kind }) => kind === "disk")) names.push("disks");
   return Object.fromEntries(names.map((name) => [name, agentProgram([name])]));

@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { VirtualClock } from "../../src/base/virtual.ts";
 import { openImagePlatforms, referenceOf } from "../../src/machines/image-platforms.ts";
 
@@ -70,7 +70,9 @@ test("a registry that wants a token gets one, and an image of one platform says 
 });
 
 test("the user's own login opens what is private", async () => {
-  const logins = join(mkdtempSync(join(tmpdir(), "drover-logins-")), "config.json");
+  const folder = mkdtempSync(join(tmpdir(), "drover-logins-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const logins = join(folder, "config.json");
   writeFileSync(logins, JSON.stringify({ auths: { "https://index.docker.io/v1/": { auth: "bWU6cw==" } } }));
   const { platformsOf } = open(
     {
