@@ -1,28 +1,28 @@
 import { createHash } from "node:crypto";
 import type { Answer, Condition, Rule } from "../balancer.ts";
+import { patternSource } from "../patterns.ts";
 
 /** Rules of an application balancer in haproxy's words. */
 
 /** A word that haproxy takes as it is. */
 const quoted = (word: string): string => `'${word.replaceAll("'", `'"'"'`)}'`;
 
-/** Patterns of AWS: `*` stands for any characters, `?` for one. */
-const matching = (pattern: string): string =>
-  `^${pattern.replace(/[\\^$.*+?()[\]{}|]/g, (sign) => (sign === "*" ? ".*" : sign === "?" ? "." : `\\${sign}`))}$`;
-
 const regular = (sample: string, patterns: readonly string[], flags = ""): string =>
   `{ ${sample} -m reg ${flags}${patterns.map(quoted).join(" ")} }`;
 
-function hostTest(host: string): string {
-  const name = "req.hdr(host),field(1,:),lower";
-  return host.startsWith("*.")
-    ? `{ ${name} -m reg ${quoted(`^[^.]+${host.slice(1).toLowerCase().replaceAll(".", "\\.")}$`)} }`
-    : `{ ${name} -m str ${quoted(host.toLowerCase())} }`;
-}
+const hostName = "req.hdr(host),field(1,:),lower";
+
+/** The asterisk of an Ingress' host is one label. */
+const hostTest = (host: string): string =>
+  host.startsWith("*.")
+    ? regular(hostName, [`^[^.]+${host.slice(1).toLowerCase().replaceAll(".", "\\.")}$`])
+    : `{ ${hostName} -m str ${quoted(host.toLowerCase())} }`;
+
+const hostPatternTest = (pattern: string): string => regular(hostName, [patternSource(pattern.toLowerCase())]);
 
 /** Any of them will do; none: every path will. */
 function pathTests({ path, pathType, patterns = [] }: Rule): string[] {
-  const further = patterns.map((pattern) => regular("path", [matching(pattern)]));
+  const further = patterns.map((pattern) => regular("path", [patternSource(pattern)]));
   const bare = path === undefined || pathType === "Exact" ? path : path.replace(/\/+$/, "");
   if (bare === undefined || bare === "") return further;
   const exact = `{ path -m str ${quoted(bare)} }`;
@@ -36,21 +36,21 @@ function conditionTests(condition: Condition): string[] {
     case "method":
       return [`{ method ${condition.values.map(quoted).join(" ")} }`];
     case "source":
-      return [`{ src ${condition.values.join(" ")} }`];
+      return [`{ src ${condition.values.map(quoted).join(" ")} }`];
     case "header":
-      return [regular(`req.fhdr(${condition.name})`, condition.values.map(matching), "-i ")];
+      return [regular(`req.fhdr(${condition.name})`, condition.values.map(patternSource), "-i ")];
     case "query":
       return condition.values.map(({ key, value }) =>
         key === undefined
-          ? regular("query", [`(^|[=&])${matching(value).slice(1, -1)}(&|$)`])
-          : regular(`url_param(${key})`, [matching(value)]),
+          ? regular("query", [`(^|[=&])${patternSource(value).slice(1, -1)}(&|$)`])
+          : regular(`url_param(${key})`, [patternSource(value)]),
       );
   }
 }
 
 /** The conditions under which a rule decides, any of them. */
 export function conditionsOf(rule: Rule): string[] {
-  const hosts = [...(rule.host === undefined ? [] : [rule.host]), ...(rule.hosts ?? [])].map(hostTest);
+  const hosts = [...(rule.host === undefined ? [] : [hostTest(rule.host)]), ...(rule.hosts ?? []).map(hostPatternTest)];
   const all = [hosts, pathTests(rule), ...(rule.conditions ?? []).map(conditionTests)];
   return all.reduce(
     (so, tests) => (tests.length === 0 ? so : so.flatMap((before) => tests.map((each) => `${before} ${each}`.trim()))),
@@ -105,9 +105,12 @@ export function unfit({ hosts = [], patterns = [], conditions = [], answer }: Pa
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for.
   const broken = long.find((text) => /[\x00-\x09\x0b-\x1f\x7f]/.test(text));
   if (broken !== undefined) return `the body ${JSON.stringify(broken)}`;
-  const names = conditions.flatMap((each) => (each.field === "query" ? each.values.map(({ key = "" }) => key) : []));
-  const name = names.find((each) => !/^[\w.-]*$/.test(each));
-  return name === undefined ? undefined : `the query's key ${name}`;
+  const names = conditions.flatMap((each): [what: string, name: string][] => {
+    if (each.field === "header") return [["header", each.name]];
+    return each.field === "query" ? each.values.map(({ key = "" }) => ["query's key", key]) : [];
+  });
+  const odd = names.find(([, name]) => !/^[\w.-]*$/.test(name));
+  return odd && `the ${odd.join(" ")}`;
 }
 
 const wordsOf = (condition: Condition): readonly string[] =>

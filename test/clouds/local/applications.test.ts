@@ -309,7 +309,8 @@ test("actions and conditions decide as they do at AWS", async () => {
             },
           }),
           rule("/tls", { answer: { kind: "redirect", statusCode: 301, protocol: "HTTPS", port: 8443 } }),
-          rule("/x", { hosts: ["h.example.org"], patterns: ["/y/*.html"], forward }),
+          rule("/x", { hosts: ["h.example.org", "*.sub?.example.org"], patterns: ["/y/*.html"], forward }),
+          rule("/s", { conditions: [{ field: "source", values: ["192.0.2.0/24", "0.0.0.0/0"] }], forward }),
           rule("/m", {
             conditions: [{ field: "method", values: ["POST"] }],
             answer: { kind: "fixed", statusCode: 405 },
@@ -331,6 +332,10 @@ test("actions and conditions decide as they do at AWS", async () => {
   expect(await get("/tls?k=v", "a.example.org:80")).toMatch(/^301 https:\/\/a\.example\.org:8443\/tls\?k=v/);
   expect(await get("/x")).toMatch(/^410/);
   expect(await get("/x", "h.example.org")).toBe("200 machine-1");
+  expect(await get("/x", "a.b.sub1.example.org")).toBe("200 machine-1");
+  expect(await get("/x", "sub1.example.org")).toMatch(/^410/);
+  // This computer's own clients come over a unix socket, from no address.
+  expect(await get("/s")).toMatch(/^410/);
   expect(await get("/y/a.html", "h.example.org")).toBe("200 machine-1");
   expect(await get("/y/a.css", "h.example.org")).toMatch(/^410/);
   expect(await get("/m")).toMatch(/^410/);

@@ -1,8 +1,14 @@
 import { expect, test } from "vitest";
-import type { BalancerSpec, Listener } from "../../../src/clouds/balancer.ts";
+import type { BalancerSpec, Listener, Rule } from "../../../src/clouds/balancer.ts";
 import { stateOf } from "../../../src/clouds/local/balancer-view.ts";
 import { type PresentServer, parseServers, planServers } from "../../../src/clouds/local/haproxy-admin.ts";
-import { boundTo, haproxyConfig, optionsOf, wantedServers } from "../../../src/clouds/local/haproxy-config.ts";
+import {
+  assertBalancer,
+  boundTo,
+  haproxyConfig,
+  optionsOf,
+  wantedServers,
+} from "../../../src/clouds/local/haproxy-config.ts";
 
 const forward = (groupId: string, weight = 1) => ({ groupId, weight });
 const listener = (port: number, protocol: "TCP" | "UDP"): Listener => ({
@@ -135,4 +141,18 @@ test.for([
   const state = stateOf(spec, present, lingering, "127.64.0.1");
   expect(state.targets.map((target) => target.state).join(" ")).toBe(states);
   expect(state).toMatchObject({ ready: true, addresses: [{ ip: "127.64.0.1" }] });
+});
+
+test.for<[Partial<Rule>, string]>([
+  [{ host: "a b" }, "the host a b"],
+  [{ path: "x" }, "the path x"],
+  [{ patterns: ["/a\nb"] }, 'the text "/a\\nb"'],
+  [{ conditions: [{ field: "header", name: "a) -m found", values: ["b"] }] }, "the header a) -m found"],
+  [{ conditions: [{ field: "query", values: [{ key: "a b", value: "c" }] }] }, "the query's key a b"],
+])("what can't stand in a line of configuration is refused: %o", ([rule, what]) => {
+  const rules = [{ forward: [], ...rule }];
+  const listeners: Listener[] = [{ port: 80, protocol: "HTTP", forward: [], rules }];
+  expect(() => assertBalancer({ ...spec, kind: "application", listeners })).toThrow(
+    `The balancer of default/web can't have ${what}.`,
+  );
 });
