@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DroverError } from "../base/errors.ts";
 import type { Reach } from "../machines/ssh/reach.ts";
@@ -9,7 +10,7 @@ export type AwsFlags = {
   vpc?: string;
   subnets?: string[];
   operatorCidr: string[];
-  reach: "public" | "private";
+  reach?: "public" | "private";
   proxyCommand?: string;
   hostKey: "console" | "accept-new";
   domain: string;
@@ -19,11 +20,16 @@ export type AwsFlags = {
   repairDrift: boolean;
 };
 
-const list = (text: string): string[] => text.split(",").filter((word) => word !== "");
+function list(text: string): string[] {
+  const words = text.split(",").flatMap((word) => word.trim() || []);
+  if (words.length > 0) return words;
+  throw new InvalidArgumentError("ids are expected, separated by commas.");
+}
 
 function cidrs(text: string, before: string[]): string[] {
-  if (/^\d+(\.\d+){3}\/\d+$/.test(text)) return [...before, text];
-  throw new InvalidArgumentError("a network as 203.0.113.7/32 is expected.");
+  const [, address = "", bits = ""] = /^([^/]+)\/(\d{1,2})$/.exec(text) ?? [];
+  if (isIPv4(address) && bits !== "" && Number(bits) <= 32) return [...before, text];
+  throw new InvalidArgumentError("an IPv4 network as 203.0.113.7/32 is expected.");
 }
 
 function tags(text: string, before: Record<string, string>): Record<string, string> {
@@ -50,9 +56,10 @@ export const withAwsFlags = (command: Command): Command =>
       [],
     )
     .addOption(
-      new Option("--reach <how>", "the address by which drover reaches machines (--cloud aws)")
-        .choices(["public", "private"])
-        .default("public"),
+      new Option(
+        "--reach <how>",
+        "the address by which drover reaches machines; by default public, with --proxy-command private (--cloud aws)",
+      ).choices(["public", "private"]),
     )
     .option(
       "--proxy-command <command>",
@@ -77,10 +84,20 @@ export const withAwsFlags = (command: Command): Command =>
     .option("--tag <key=value>", "tag on everything that is made; may be repeated (--cloud aws)", tags, {})
     .option("--repair-drift", "put back what somebody has changed by hand (--cloud aws)", false);
 
-/** @throws USAGE: two ways at once */
-export function reachOf({ proxyCommand, reach }: AwsFlags): { reach: Reach; publicAddresses?: boolean } {
+/**
+ * The way to the machines, and to which of their addresses. `publicAddresses`: whether they get one; absent: as their
+ * subnet does. @throws USAGE: an empty program
+ */
+export function reachOf({ proxyCommand, reach }: Pick<AwsFlags, "proxyCommand" | "reach">): {
+  reach: Reach;
+  ownAddress: boolean;
+  publicAddresses?: boolean;
+} {
   if (proxyCommand !== undefined && proxyCommand.trim() === "")
     throw new DroverError("USAGE", "--proxy-command is empty; leave it out or name a program.");
-  if (proxyCommand !== undefined) return { reach: { kind: "command", command: proxyCommand } };
-  return { reach: { kind: "tcp" }, publicAddresses: reach === "public" };
+  const said = reach && { publicAddresses: reach === "public" };
+  if (proxyCommand === undefined)
+    return { reach: { kind: "tcp" }, ownAddress: reach === "private", ...(said ?? { publicAddresses: true }) };
+  // A bastion or an endpoint is in the VPC, where security groups know machines by their own addresses.
+  return { reach: { kind: "command", command: proxyCommand }, ownAddress: reach !== "public", ...said };
 }

@@ -45,7 +45,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   // One key for all clusters of the home: it is part of every user data, so saved machines serve each of them.
   const sshKey = openSshKey(join(paths.home, "identity"));
   let controllers: Controllers | undefined;
-  const { cloud, boxes, imageReference, platformsOf } = await openProvider(
+  const { cloud, boxes, imageReference, declaredPortsOnly, platformsOf } = await openProvider(
     { ...options, onResume: () => controllers?.kick() },
     sshKey.privateKey,
   );
@@ -65,6 +65,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     ...(options.machinesMax !== undefined && { machinesMax: options.machinesMax }),
     ...(options.usdPerHourMax !== undefined && { usdPerHourMax: options.usdPerHourMax }),
     ...(imageReference !== undefined && { imageReference }),
+    ...(declaredPortsOnly && { declaredPortsOnly }),
     namesByDefault: options.namesByDefault ?? false,
     ...(platformsOf && { platformsOf }),
     ...(options.cloud === "aws" && { clusterDomain: options.aws.domain }),

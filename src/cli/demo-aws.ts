@@ -10,7 +10,7 @@ import type { AwsCloud } from "../clouds/aws/cloud.ts";
 import { grouping } from "../controllers/selection.ts";
 import { machineTemplate } from "../machines/template.ts";
 import { agree } from "./agree.ts";
-import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
+import { type AwsFlags, reachOf, withAwsFlags } from "./aws-flags.ts";
 import { downAws } from "./down.ts";
 import type { ClusterPaths } from "./home.ts";
 import { openLog } from "./log.ts";
@@ -77,7 +77,7 @@ async function inventory(
   return {
     machines: [{ type, count, usdPerHour: priceUsdPerHour }],
     volumes: Array.from({ length: count }, () => ({ sizeGib })),
-    publicAddresses: (aws.reach === "public" ? count : 0) + zones,
+    publicAddresses: (reachOf(aws).publicAddresses === false ? 0 : count) + zones,
     networkBalancers: 1,
     applicationBalancers: 0,
     privateZones: aws.createZone ? 1 : 0,
@@ -86,7 +86,7 @@ async function inventory(
 
 /** What the server is told beside `words`: this computer's own network may open SSH, where nobody said who may. */
 export async function operatorFlags({ reach, proxyCommand, operatorCidr }: AwsFlags, io: Terminal): Promise<string[]> {
-  if (reach !== "public" || proxyCommand !== undefined || operatorCidr.length > 0) return [];
+  if (reach === "private" || proxyCommand !== undefined || operatorCidr.length > 0) return [];
   const address = await ownAddress();
   io.say(`SSH to the machines is opened to ${address}, this computer's address; --operator-cidr says another.`);
   return ["--operator-cidr", `${address}/32`];

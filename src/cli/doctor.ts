@@ -49,7 +49,7 @@ async function doctor(options: Options): Promise<void> {
     const { examine } = await import("../clouds/aws/doctor.ts");
     const findings = await examine({
       ...{ cloud, clock: systemClock, cluster, region: cloud.region, domain, createZone, operatorCidrs, demands },
-      reach: options.proxyCommand === undefined ? options.reach : "command",
+      reach: options.proxyCommand === undefined ? (options.reach ?? "public") : "command",
       awsTimeMs: () => awsTimeMs(cloud.region),
     });
     const all: Finding[] = [{ check: "node", state: "ok", text: process.version }, ...findings];

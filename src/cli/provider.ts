@@ -32,6 +32,8 @@ export type Provider = {
   boxes: Boxes & Partial<ApiRoad>;
   /** What machines are made of where the Pod says nothing. */
   imageReference?: string;
+  /** Machines let in what comes to a port that a container declares, and nothing else. */
+  declaredPortsOnly?: boolean;
   /** What container images are made for, where there are machines of several architectures. */
   platformsOf?: ImagePlatforms;
 };
@@ -52,14 +54,12 @@ export async function openProvider(options: ProviderOptions, privateKey: string)
 
 async function openAws(options: ProviderOptions, privateKey: string): Promise<Provider> {
   const { paths, aws, clock, log } = options;
-  const { reach } = reachOf(aws);
+  const { reach, ownAddress } = reachOf(aws);
   const cloud = await awsCloud(options);
   const boxes = sshBoxes({
-    reach,
+    ...{ reach, ownAddress, privateKey, clock, log },
+    wayOut: wayOut(aws),
     console: (id) => cloud.machines.console(id),
-    privateKey,
-    clock,
-    log,
     hostKeys: openKnownHosts(join(paths.identity, "known-hosts")),
     acceptNewHostKeys: aws.hostKey === "accept-new",
   });
@@ -68,7 +68,15 @@ async function openAws(options: ProviderOptions, privateKey: string): Promise<Pr
     tell: (message) =>
       log.warn(`${message} Its machines are amd64 where the Pod does not say otherwise (kubernetes.io/arch).`),
   });
-  return { cloud, boxes, imageReference: aws.image, platformsOf };
+  return { cloud, boxes, imageReference: aws.image, declaredPortsOnly: true, platformsOf };
+}
+
+/** What to look at where machines can't be reached. */
+function wayOut({ proxyCommand, operatorCidr }: AwsFlags): string {
+  if (proxyCommand !== undefined) return "the way is --proxy-command's";
+  if (operatorCidr.length === 0)
+    return "SSH is opened to nobody: --operator-cidr says to whom, or --proxy-command another way";
+  return `SSH is opened to ${operatorCidr.join(", ")} (--operator-cidr); --proxy-command says another way`;
 }
 
 /** AWS as the flags say. @throws CLOUD_INVALID: no region is set anywhere; CLOUD_AUTH */

@@ -185,6 +185,8 @@ export type Contact = {
   reachable: boolean;
   /** The last one that came, however old. */
   report?: Report;
+  /** Why it can't be reached, without a full stop. Absent: it can, or nobody knows. */
+  failure?: string;
 };
 
 export type LogRequest = {

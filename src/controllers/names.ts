@@ -7,10 +7,12 @@ import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
 import { isTold } from "./events.ts";
 import { type Frontend, findFrontend, frontendRecord, frontendResource, ownerKey, recordKey } from "./frontend.ts";
+import { hasBalancer } from "./gates.ts";
 import { type NamesBook, podTtlSeconds } from "./names-book.ts";
 import { type NamesOnly, nameOf, servicesNaming } from "./names-only.ts";
 import { isActive, isReady, keyOf } from "./owned.ts";
 import type { Action, Notice, Plan, Reconciler } from "./reconciler.ts";
+import { undeclaredNotices } from "./undeclared-ports.ts";
 
 export type NamesWorld = {
   clusterDomain: string;
@@ -19,6 +21,8 @@ export type NamesWorld = {
   /** The name is that of the Pods, not of a balancer. */
   standsForPods: boolean;
   pods: readonly Pod[];
+  /** There is or will be a balancer; `state`: as it was last seen, absent before it was. */
+  isBalanced: boolean;
   state?: BalancerState | undefined;
   /** What was last written, by name, as JSON. */
   written: ReadonlyMap<string, string>;
@@ -32,6 +36,8 @@ export type NamesOptions = {
   names: NamesBook;
   namesOnly: NamesOnly;
   clusterDomain?: string;
+  /** Machines let in what comes to a port that a container declares, and nothing else. */
+  declaredPortsOnly?: boolean;
 };
 
 const serviceTtlSeconds = 30;
@@ -43,6 +49,7 @@ export const namesReconciler = ({
   names,
   namesOnly,
   clusterDomain = "cluster.local",
+  declaredPortsOnly = false,
 }: NamesOptions): Reconciler<NamesWorld> => ({
   name: "names",
   watches: {
@@ -61,12 +68,16 @@ export const namesReconciler = ({
     const pods = standsForPods
       ? view.list("pods", service.metadata.namespace).filter(({ metadata }) => matches(metadata.labels))
       : [];
+    const isBalanced = service !== undefined && hasBalancer(service, namesOnly);
     const state = book.state(key.name);
-    const notices = service && failure !== undefined ? [failureNotice(service, failure)] : [];
+    const failures = service && failure !== undefined ? [failureNotice(service, failure)] : [];
+    // Whoever asks for a headless Service's Pods knows their ports, and chooses among them.
+    const isRedirected = declaredPortsOnly && standsForPods && !isHeadless;
+    const closed = isRedirected ? undeclaredNotices(service, pods, { view, isRedirected }) : [];
     return {
-      ...{ clusterDomain, service, record, standsForPods, pods, state },
+      ...{ clusterDomain, service, record, standsForPods, pods, isBalanced, state },
       written: names.written,
-      notices: notices.filter((notice) => !isTold(view, notice)),
+      notices: [...failures.filter((notice) => !isTold(view, notice)), ...closed],
     };
   },
   plan: planNames,
@@ -84,7 +95,9 @@ const keyOfService = (service: Service): ObjectKey => ownerKey("service", servic
 
 export function planNames(world: NamesWorld): Plan {
   const { service, record, written } = world;
+  const notices = world.notices.map((notice): Action => ({ do: "tell", notice }));
   const wanted = service ? recordsOf(world, service) : [];
+  if (!wanted) return { actions: record ? notices : [] };
   const names = wanted.map(({ name }) => name);
   const known = record?.spec.names ?? [];
   const fresh = names.filter((name) => !known.includes(name));
@@ -97,7 +110,7 @@ export function planNames(world: NamesWorld): Plan {
   const dropped = known.filter((name) => !names.includes(name));
   const removals = dropped.map((name): NameRecord => ({ name, type: "A", values: [], ttlSeconds: 0 }));
   const changed = [...wanted, ...removals].filter((each) => written.get(each.name) !== JSON.stringify(each));
-  const actions = world.notices.map((notice): Action => ({ do: "tell", notice }));
+  const actions = [...notices];
   if (changed.length > 0) actions.push({ do: "changeNames", records: changed });
   if (dropped.length > 0) actions.push(writeNames(record, names));
   return { actions };
@@ -109,7 +122,8 @@ const writeNames = (record: Frontend, names: readonly string[]): Action => ({
   next: { ...record, spec: { ...record.spec, names } },
 });
 
-function recordsOf(world: NamesWorld, service: Service): NameRecord[] {
+/** Undefined: what a name stands for now is right until the balancer that it is to stand for accepts connections. */
+function recordsOf(world: NamesWorld, service: Service): NameRecord[] | undefined {
   const { spec } = service;
   const name = nameOf(service, world.clusterDomain);
   const common = { ttlSeconds: serviceTtlSeconds };
@@ -117,10 +131,11 @@ function recordsOf(world: NamesWorld, service: Service): NameRecord[] {
     return spec.externalName ? [{ ...common, name, type: "CNAME", values: [spec.externalName] }] : [];
   if (world.standsForPods) return podRecords(world, name);
   if (spec.clusterIP === "None") return [];
-  const address = world.state?.addresses[0];
-  if (address?.hostname !== undefined && world.state?.ready) {
-    return [{ ...common, name, type: "CNAME", values: [address.hostname] }];
-  }
+  const { isBalanced, state } = world;
+  if (isBalanced && !state?.ready) return undefined;
+  const { hostname } = state?.addresses[0] ?? {};
+  // Where balancers have names nobody answers at the Service's own address.
+  if (hostname !== undefined) return [{ ...common, name, type: "CNAME", values: [hostname] }];
   return spec.clusterIP ? [{ ...common, name, type: "A", values: [spec.clusterIP] }] : [];
 }
 

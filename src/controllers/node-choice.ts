@@ -1,10 +1,15 @@
 import { type LabelLookup, nodeRequirementsMatcher } from "../api/labels.ts";
-import type { NodeSelectorTerm, PodSpec } from "../api/types.gen.ts";
+import type { NodeSelectorRequirement, NodeSelectorTerm, PodSpec } from "../api/types.gen.ts";
 import type { Offer } from "../clouds/cloud.ts";
 import { capacityLabels, offerLabel } from "./offer-labels.ts";
 
+/** One requirement of a label, as its reader would say it: `kubernetes.io/arch=arm64`. */
+export type Wish = { text: string; isMet: (labelOf: LabelLookup) => boolean };
+
 /** What a Pod says of the machine it wants: selector, node affinity, tolerations. */
 export type NodeChoice = {
+  /** All that selector and affinity require, each by itself. */
+  wishes: readonly Wish[];
   /** Why no new machine can ever be right; absent: one can. */
   impossible?: string;
   /** Why this offer is not, as the words after a number of offers; absent: it is. */
@@ -45,6 +50,14 @@ function termOf({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm): 
 const names = (keys: readonly string[], ...sets: ReadonlySet<string>[]): boolean =>
   keys.some((key) => sets.some((set) => set.has(key)));
 
+const wishOf = (text: string, requirement: NodeSelectorRequirement): Wish => ({
+  text,
+  isMet: nodeRequirementsMatcher([requirement]),
+});
+
+const textOf = ({ key, operator, values = [] }: NodeSelectorRequirement): string =>
+  [key, operator, values.join(" or ")].filter(Boolean).join(" ");
+
 /** A spot machine is as if tainted `karpenter.sh/capacity-type=spot`; a toleration of everything does not ask for it. */
 const toleratesSpot = ({ spec }: Wishful): boolean =>
   (spec.tolerations ?? []).some(
@@ -56,7 +69,8 @@ const mismatch = "didn't match Pod's node affinity/selector";
 
 export function nodeChoice(pod: Wishful): NodeChoice {
   const selector = Object.entries(pod.spec.nodeSelector ?? {});
-  const selects = nodeRequirementsMatcher(selector.map(([key, value]) => ({ key, operator: "In", values: [value] })));
+  const selections = selector.map(([key, value]) => ({ key, operator: "In", values: [value] }));
+  const selects = nodeRequirementsMatcher(selections);
   const selected = new Set(selector.map(([key]) => key));
   const affinity = pod.spec.affinity?.nodeAffinity;
   const required = affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
@@ -69,6 +83,10 @@ export function nodeChoice(pod: Wishful): NodeChoice {
   const isByNodeName = required?.length !== undefined && required.every(({ matchFields }) => matchFields?.length);
   return {
     ...(isByNodeName && { impossible: namedNode }),
+    wishes: [
+      ...selections.map((each) => wishOf(`${each.key}=${each.values.join()}`, each)),
+      ...(required ?? []).flatMap((term) => (term.matchExpressions ?? []).map((each) => wishOf(textOf(each), each))),
+    ],
     obstacle(offer) {
       const labelOf = (key: string) => offerLabel(offer, key);
       const met = selects(labelOf) ? terms.filter(({ matches }) => matches(labelOf)) : [];

@@ -39,9 +39,15 @@ export const tooMany = (machines: number, machinesMax: number): string =>
 export const overBudget = (offer: Offer, usdPerHour: number, usdPerHourMax: number): string =>
   `the limit of ${dollars(usdPerHourMax)}/h of this cluster is reached: its machines cost ${dollars(usdPerHour)}/h, and ${named(offer)} costs ${dollars(offer.priceUsdPerHour)}/h more (--max-usd-per-hour)`;
 
-/** Why no offer will do, in the scheduler's manner, with the numbers. */
-export function refusalSentence(reasons: ReadonlyMap<string, number>, offers: number, need: Amount): string {
+/** Why no offer will do, in the scheduler's manner, with the numbers. `unmet`: what is required and no offer has. */
+export function refusalSentence(
+  reasons: ReadonlyMap<string, number>,
+  offers: number,
+  need: Amount,
+  unmet: readonly string[] = [],
+): string {
   const listed = [...reasons].sort(([a], [b]) => (a < b ? -1 : 1)).map(([reason, count]) => `${count} ${reason}`);
+  const nowhere = unmet.length > 0 ? ` No offer has ${unmet.join(", nor ")}.` : "";
   const needs = `The machine needs ${amount(need)}, its own overhead included.`;
-  return `0/${offers} machine offers are available: ${listed.join(", ") || "none is made"}. ${needs}`;
+  return `0/${offers} machine offers are available: ${listed.join(", ") || "none is made"}.${nowhere} ${needs}`;
 }

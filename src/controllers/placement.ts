@@ -140,7 +140,7 @@ function refusal(
       obstacle === undefined ? shortagesOf(bucket, ledger, template) : [[obstacle, bucket.offers.length] as const];
     for (const [reason, count] of counted) reasons.set(reason, (reasons.get(reason) ?? 0) + count);
   }
-  return refusalSentence(reasons, offerCount, template);
+  return refusalSentence(reasons, offerCount, template, selection.unmet);
 }
 
 function addToWave(

@@ -19,6 +19,8 @@ export type PodWorld = {
   stoodStillMs?: number | undefined;
   hasNode: boolean;
   contact?: Contact | undefined;
+  /** That the machine can't be reached was told in these words already. */
+  isUnreachedTold?: boolean;
   /** Its owner has all its Pods: this one can be replaced. */
   spare: boolean;
   gates: readonly GateState[];

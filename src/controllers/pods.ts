@@ -6,9 +6,11 @@ import type { Boxes } from "../clouds/box.ts";
 import type { Machine } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
+import { isTold } from "./events.ts";
 import { balancersFor, doorsOf, gatedBy } from "./gates.ts";
 import { poolOf } from "./ledger.ts";
 import { canBeSpared, planNotice } from "./machine-notice.ts";
+import { unreached } from "./machine-silence.ts";
 import { planStopped } from "./machine-stop.ts";
 import type { Memory } from "./memory.ts";
 import type { NamesBook } from "./names-book.ts";
@@ -61,6 +63,8 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
     const isTaken = boxes.contact(machineId)?.report?.notice?.kind === "interruption";
     if (machine && (isTaken || (isLost && wantOfCapacity.test(cause ?? "")))) notePool(machine, options);
     const sent = memory.sourcesSent.get(machineId);
+    const contact = boxes.contact(machineId);
+    const silence = unreached({ pod, machine, contact }, options.clock.wallMs());
     return {
       pod,
       seat,
@@ -69,7 +73,8 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
       cause,
       stoodStillMs,
       hasNode: view.get("nodes", "", machineId) !== undefined,
-      contact: boxes.contact(machineId),
+      contact,
+      isUnreachedTold: silence !== undefined && isTold(view, silence.notice),
       spare: canBeSpared(view, pod),
       gates: gatesOf(pod, machineId, options),
       ...drainOf(pod, machineId, options),
@@ -197,8 +202,11 @@ export function planPod(world: PodWorld, nowMs: number): Plan {
     : [{ do: "write", key, next: { ...pod, status }, subresource: "status", ...(told && { told }) }];
   actions.push(...planReported(world));
   if (isRunning && pod.spec.nodeName) actions.push(...planInstructions(world, machine.id, machine.address ?? ""));
+  const silence = world.isUnreachedTold ? undefined : unreached(world, nowMs);
+  if (silence && silence.leftMs <= 0) actions.push({ do: "tell", notice: silence.notice });
   const refreshMs = hasToken(pod) && world.sourcesSent ? tokenRefreshMs - world.sourcesSent.ageMs : undefined;
-  return { actions, ...(refreshMs !== undefined && { againInMs: Math.max(1_000, refreshMs) }) };
+  const waits = [refreshMs, silence?.leftMs].flatMap((ms) => (ms === undefined ? [] : Math.max(1_000, ms)));
+  return { actions, ...(waits.length > 0 && { againInMs: Math.min(...waits) }) };
 }
 
 /** Tokens live a little longer than an hour. */

@@ -62,6 +62,8 @@ export type ControllerOptions = {
   pollSlowMs?: number;
   /** Services of type ClusterIP have no balancer where neither they nor their Namespace ask for one. Default: false. */
   namesByDefault?: boolean;
+  /** Machines let in what comes to a port that a container declares, and nothing else. Default: false. */
+  declaredPortsOnly?: boolean;
   /** How long the machine of a finished Pod is kept for its logs. Default: 600. */
   finishedKeepSeconds?: number;
   /** What machines are made of where the Pod says nothing. Default: `debian-12`. */

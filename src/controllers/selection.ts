@@ -2,7 +2,7 @@ import type { LabelLookup } from "../api/labels.ts";
 import type { Pod } from "../api/types.gen.ts";
 import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
 import { type Ledger, poolOf } from "./ledger.ts";
-import { nodeChoice } from "./node-choice.ts";
+import { nodeChoice, type Wish } from "./node-choice.ts";
 import { offerLabel } from "./offer-labels.ts";
 
 /** A Pod that needs a machine. Demands of one `owner` are spread over zones and fail together. */
@@ -26,6 +26,8 @@ export type Bucket = {
 /** What Pods that say the same of their machine may get, whatever its size, the best first. */
 type Selection = {
   impossible?: string | undefined;
+  /** Where nothing is allowed: what is required and no offer has. */
+  unmet: readonly string[];
   allowed: readonly { offer: Offer; score: number; domain: string }[];
   /** One offer's labels for each domain. */
   domains: ReadonlyMap<string, LabelLookup>;
@@ -83,7 +85,9 @@ function selectionOf(pod: Pod, architecture: string, offers: readonly Offer[], k
     allowed.push({ offer, score: choice.score(offer), domain });
   }
   allowed.sort((a, b) => b.score - a.score || a.offer.priceUsdPerHour - b.offer.priceUsdPerHour);
-  return { impossible: choice.impossible, allowed, domains, removed };
+  const isUnmet = ({ isMet }: Wish) => !offers.some((offer) => isMet(labelsOf(offer)));
+  const unmet = allowed.length > 0 ? [] : choice.wishes.filter(isUnmet).map(({ text }) => text);
+  return { impossible: choice.impossible, unmet, allowed, domains, removed };
 }
 
 function groupOf(demand: Demand, selection: Selection, skipped: ReadonlySet<string>): Group {

@@ -22,16 +22,22 @@ import {
 import { hasBalancer } from "./gates.ts";
 import type { NamesOnly } from "./names-only.ts";
 import { isSame, keyOf } from "./owned.ts";
-import type { Action, Plan, Reconciler } from "./reconciler.ts";
+import type { Action, Notice, Plan, Reconciler } from "./reconciler.ts";
 import { portOfGroup, serviceBalancer } from "./service-balancer.ts";
 import { weightNotices } from "./shares.ts";
+import type { Candidate } from "./targets.ts";
+import { undeclaredNotices } from "./undeclared-ports.ts";
 
 export type ServiceWorld = BalancingWorld & {
   /** Absent with `wanted`. */
   service?: Service | undefined;
 };
 
-export type ServiceOptions = BalancingOptions & { namesOnly: NamesOnly };
+export type ServiceOptions = BalancingOptions & {
+  namesOnly: NamesOnly;
+  /** Machines let in what comes to a port that a container declares, and nothing else. */
+  declaredPortsOnly?: boolean;
+};
 
 /** Services with a balancer: the balancer, its targets, and its address in the Service's status. */
 export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWorld> => ({
@@ -66,13 +72,28 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
       state,
       carriedOut,
       isCurrent: book.isCurrent(id),
-      notices: service
-        ? [...balancerNotices(service, { view, state, failure }), ...weightNotices(view, candidates)]
-        : [],
+      notices: service ? noticesOf(service, { candidates, state, failure }, options) : [],
     };
   },
   plan: planService,
 });
+
+function noticesOf(
+  service: Service,
+  {
+    candidates,
+    state,
+    failure,
+  }: { candidates: readonly Candidate[] } & Omit<Parameters<typeof balancerNotices>[1], "view">,
+  { view, declaredPortsOnly = false }: ServiceOptions,
+): Notice[] {
+  const pods = declaredPortsOnly ? candidates.map(({ pod }) => pod) : [];
+  return [
+    ...balancerNotices(service, { view, state, failure }),
+    ...weightNotices(view, candidates),
+    ...undeclaredNotices(service, pods, { view, isRedirected: false }),
+  ];
+}
 
 const keyOfService = (service: Service): ObjectKey => ownerKey("service", service);
 

@@ -74,7 +74,10 @@ export const podFields: readonly FieldSupport[] = [
   ),
   honoured("ConfigMaps, Secrets, the downward API and Services included", "containers[].env containers[].envFrom"),
   refused("files of other containers can't be read into variables", "containers[].env[].valueFrom.fileKeyRef"),
-  honoured("every port that is listened on is open on the Pod's address; nothing is mapped", "containers[].ports"),
+  honoured(
+    "nothing is mapped; on AWS declared ports are open alone, elsewhere every one that is listened on",
+    "containers[].ports",
+  ),
   ignored("no port of the machine is mapped to another one of the container", "containers[].ports[].hostPort", {
     unless: ({ value, holder }) => value === 0 || value === holder["containerPort"],
     exception: "when it is the `containerPort`",

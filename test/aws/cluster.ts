@@ -44,7 +44,8 @@ const never = <T>(): Promise<T> => new Promise(() => {});
 /** A whole drover without HTTP on the fake of AWS, in virtual time. */
 export async function openAwsCluster(options: AwsClusterOptions = {}) {
   const clock = new VirtualClock();
-  const { seed = 1, verbose = false, machinesMax, usdPerHourMax, cloud: cloudOptions, ...given } = options;
+  const { seed = 1, verbose = false, machinesMax, usdPerHourMax, cloud: cloudFirst, ...given } = options;
+  let cloudOptions = cloudFirst;
   const random = seededRandom(seed);
   const fake = openAwsFake({ clock, random, inside: "boxes", hostedZones: ["cluster.local"], ...given });
   const laptop = openLaptop(clock);
@@ -121,6 +122,7 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
       log: kept(logged, verbose ? loud : quiet),
       authorizedKey: "ssh-ed25519 AAAA test",
       rootCertificate: "CA",
+      declaredPortsOnly: true,
       ...(machinesMax !== undefined && { machinesMax }),
       ...(usdPerHourMax !== undefined && { usdPerHourMax }),
     });
@@ -169,6 +171,10 @@ export async function openAwsCluster(options: AwsClusterOptions = {}) {
       death = when;
     },
     isDead: () => process.mortality.dead,
+    /** What the next process is told of the cloud. */
+    reopen(next: Partial<AwsCloudOptions>): void {
+      cloudOptions = next;
+    },
     /** Ends this process's controllers and starts others; `withStore` false: with an empty store. */
     async restart(withStore = true): Promise<void> {
       process.mortality.dead = true;

@@ -26,6 +26,7 @@ const world = (more: Partial<NamesWorld>): NamesWorld => ({
   record: recordOf(name),
   standsForPods: false,
   pods: [],
+  isBalanced: false,
   written: new Map(),
   notices: [],
   ...more,
@@ -60,6 +61,9 @@ test.for<[string, Partial<NamesWorld>, string]>([
   ["the Service's own address", {}, "@ A 10.96.0.9"],
   ["not where only the outside reaches it", { state: state({ ip: "127.1.2.3" }) }, "@ A 10.96.0.9"],
   ["that of a balancer known by name", { state: state({ hostname: "lb.aws" }) }, "@ CNAME lb.aws"],
+  ["what it was until the balancer has been seen", { isBalanced: true }, ""],
+  ["what it was until the balancer accepts", { isBalanced: true, state: { ...state({}), ready: false } }, ""],
+  ["its own where the balancer has no name", { isBalanced: true, state: state({}) }, "@ A 10.96.0.9"],
   [
     "another name for what is outside",
     { service: service({ type: "ExternalName", externalName: "db.example.com" }) },

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Pod } from "../../src/api/types.gen.ts";
+import type { NodeSelectorRequirement, Pod } from "../../src/api/types.gen.ts";
 import type { MachineTemplate, Offer } from "../../src/clouds/cloud.ts";
 import { type PlacementWorld, place } from "../../src/controllers/placement.ts";
 import type { Demand } from "../../src/controllers/selection.ts";
@@ -249,6 +249,30 @@ test("the refusal counts each obstacle", () => {
   expect(refused[0]?.message).toBe(
     "0/3 machine offers are available: 2 Insufficient memory, 1 didn't match Pod's node affinity/selector. The machine needs 1000m CPU and 64.00 GiB, its own overhead included.",
   );
+});
+
+test("the refusal names what is required and no offer has", () => {
+  const expressions = (...matchExpressions: NodeSelectorRequirement[]): Partial<Pod["spec"]> => ({
+    affinity: {
+      nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions }] } },
+    },
+  });
+  const of = (spec: Partial<Pod["spec"]>) =>
+    place(world({ demands: demands(1, template(), spec) })).refused[0]?.message;
+  const type = "node.kubernetes.io/instance-type";
+  const zone = "topology.kubernetes.io/zone";
+  expect(of({ nodeSelector: { "karpenter.sh/nodepool": "default", [zone]: "a" } })).toMatch(
+    /selector\. No offer has karpenter\.sh\/nodepool=default\. The machine needs/,
+  );
+  expect(of(expressions({ key: type, operator: "In", values: ["m5.larg", "m5.xlarg"] }))).toContain(
+    `No offer has ${type} In m5.larg or m5.xlarg.`,
+  );
+  const cpu = "karpenter.k8s.aws/instance-cpu";
+  expect(of(expressions({ key: cpu, operator: "Gt", values: ["400"] }, { key: "gpu", operator: "Exists" }))).toContain(
+    `No offer has ${cpu} Gt 400, nor gpu Exists.`,
+  );
+  // Each is there, and nowhere both.
+  expect(of({ nodeSelector: { [type]: "large", [zone]: "b" } })).not.toContain("No offer has");
 });
 
 const size = template(0.5, 500);

@@ -174,6 +174,33 @@ describe("a Pod on its way up", () => {
   });
 });
 
+describe("a machine that can't be got into", () => {
+  const since = (seconds: number): PodCondition => ({
+    ...{ type: "drover.dev/Stage", status: "False", reason: "Configuring" },
+    lastTransitionTime: before(seconds),
+  });
+  const failure = "203.0.113.9:22 can't be reached: it does not answer";
+  const waiting = (seconds: number, more: Partial<PodWorld> = {}) => {
+    const { actions, againInMs } = planPod(
+      world({ pod: podOf({ conditions: [since(seconds)] }), contact: { reachable: false, failure }, ...more }),
+      nowMs,
+    );
+    const messages = actions.flatMap((action) => (action.do === "tell" ? action.notice.message : []));
+    return [messages, againInMs];
+  };
+
+  test("is told of by its reason when it has had the time to boot, once", () => {
+    expect(waiting(100)).toEqual([[], 80_000]);
+    expect(waiting(200)[0]).toEqual([`drover can't get into machine i-1 to give it the Pod: ${failure}`]);
+    expect(waiting(200, { isUnreachedTold: true })).toEqual([[], undefined]);
+  });
+
+  test("is nobody's trouble once it has its Pod", () => {
+    expect(waiting(200, { contact: { reachable: false, failure, report: report() } })[0]).toEqual([]);
+    expect(waiting(200, { contact: blank() })[0]).toEqual([]);
+  });
+});
+
 describe("a Pod on its way out", () => {
   const ending = (reason: string, secondsAgo: number): PodCondition => ({
     type: "drover.dev/Ending",

@@ -14,6 +14,8 @@ import { openThread } from "./tasks.ts";
 
 export type SshBoxesOptions = {
   reach: Reach;
+  /** Machines are reached by their own address, though they may have a public one. Default: by that. */
+  ownAddress?: boolean;
   /** The machine's console so far, from which its host key's fingerprint is taken. */
   console: (machineId: string) => Promise<string>;
   /** The operator's key, in OpenSSH's form. */
@@ -26,6 +28,8 @@ export type SshBoxesOptions = {
   port?: number;
   /** The user's explicit word that a machine whose console can't be read is trusted at first sight. Default: false. */
   acceptNewHostKeys?: boolean;
+  /** What the user can do where a machine can't be reached: it ends the sentence that says why. */
+  wayOut?: string;
 };
 
 export type ApiRoad = {
@@ -39,10 +43,12 @@ export function sshBoxes(options: SshBoxesOptions): Boxes & ApiRoad {
   const listeners = new Set<(machineId: string) => void>();
   const followed = new Set<string>();
   const keys = consoleReader(options, (machineId) => followed.has(machineId));
-  const { reach, privateKey, port = 22, acceptNewHostKeys = false } = options;
+  const { reach, privateKey, port = 22, acceptNewHostKeys = false, wayOut } = options;
   const thread = openThread({ reach, privateKey, port, acceptNewHostKeys }, (message) => {
     if (message.type === "contact" && followed.has(message.machineId)) {
-      contacts.set(message.machineId, message.contact);
+      const { failure } = message.contact;
+      const advised = failure !== undefined && wayOut !== undefined && { failure: `${failure} (${wayOut})` };
+      contacts.set(message.machineId, { ...message.contact, ...advised });
       for (const listener of listeners) listener(message.machineId);
     } else if (message.type === "fingerprintsWanted") {
       keys.want(message.machineId, message.refused, (fingerprints) =>
@@ -55,7 +61,7 @@ export function sshBoxes(options: SshBoxesOptions): Boxes & ApiRoad {
 
   return {
     follow(machines) {
-      const reachable = machines.flatMap((machine) => followable(machine));
+      const reachable = machines.flatMap((machine) => followable(machine, options.ownAddress ?? false));
       followed.clear();
       for (const { id } of reachable) followed.add(id);
       for (const id of contacts.keys()) if (!followed.has(id)) contacts.delete(id);
@@ -97,8 +103,10 @@ export function sshBoxes(options: SshBoxesOptions): Boxes & ApiRoad {
   };
 }
 
-const followable = ({ id, address, publicAddress = address, state }: Machine) =>
-  publicAddress !== undefined && (state === "pending" || state === "running") ? [{ id, address: publicAddress }] : [];
+function followable({ id, address: own, publicAddress = own, state }: Machine, ownAddress: boolean) {
+  const address = ownAddress ? own : publicAddress;
+  return address !== undefined && (state === "pending" || state === "running") ? [{ id, address }] : [];
+}
 
 /** The stream, once what feeds it is under way; `signal` ends it at any time. */
 async function opened<S extends Readable>(stream: S, signal: AbortSignal | undefined, open: () => Promise<void>) {

@@ -40,6 +40,10 @@ const agentRetryMs = 500;
 /** How long a request waits for a connection that is being made. */
 const connectionWaitMs = 15_000;
 
+const noKeyYet = "its console has not shown its SSH host key yet";
+
+const withoutFailure = ({ failure: _, ...contact }: Contact): Contact => contact;
+
 /** One machine's persistent connection: made again for as long as the link is open, with the reports it carries. */
 export class Link {
   readonly #machine: Followed;
@@ -91,11 +95,12 @@ export class Link {
         const ssh = await this.#connect();
         waitMs = retryMs.first;
         await this.#tend(ssh);
-      } catch {
-        // The reason is seen by those who ask for something; here the answer to all of them is to try again.
+        this.#tell({ ...this.#contact, reachable: false });
+      } catch (error) {
+        // Whatever it is, the answer is to try again; the reason is for who wonders why it takes so long.
+        this.#failed(error instanceof Error ? error.message : String(error));
       }
       this.#client = undefined;
-      this.#tell({ ...this.#contact, reachable: false });
       const jitter = 0.75 + systemRandom.next() / 2;
       await systemClock.sleep(waitMs * jitter, signal).catch(() => undefined);
       waitMs = Math.min(waitMs * retryMs.factor, this.#everReached ? retryMs.max : retryMs.bootingMax);
@@ -105,6 +110,7 @@ export class Link {
   async #connect(): Promise<NodeSSH> {
     const { settings, paced, fingerprints, trusted } = this.#host;
     const { signal } = this.#closing;
+    if (!this.#everReached && this.#contact.failure === undefined) this.#failed(noKeyYet);
     const known = await fingerprints();
     signal.throwIfAborted();
     const sock = await openSocket(settings.reach, this.#machine, settings.port, dialMs);
@@ -152,7 +158,9 @@ export class Link {
     this.#connected.clear();
     offerApi(client, this.#host.apiPort);
     while (open) {
-      await Promise.race([this.#watch(client), ended]).catch(() => undefined);
+      await Promise.race([this.#watch(client), ended]).catch((error: unknown) =>
+        this.#failed(`its agent does not answer: ${error instanceof Error ? error.message : error}`),
+      );
       if (open) await Promise.race([systemClock.sleep(agentRetryMs, signal).catch(() => undefined), ended]);
     }
     ssh.dispose();
@@ -178,7 +186,7 @@ export class Link {
     for await (const line of createInterface({ input: channel })) {
       this.#heardMs = systemClock.monotonicMs();
       if (line !== "") this.#tell({ reachable: true, report: JSON.parse(line) as Report });
-      else if (!this.#contact.reachable) this.#tell({ ...this.#contact, reachable: true });
+      else if (!this.#contact.reachable) this.#tell({ ...withoutFailure(this.#contact), reachable: true });
     }
   }
 
@@ -192,8 +200,13 @@ export class Link {
     }
   }
 
+  #failed(why: string): void {
+    this.#tell({ ...this.#contact, reachable: false, failure: why.replace(/\.$/, "") });
+  }
+
   #tell(contact: Contact): void {
-    if (contact.reachable === this.#contact.reachable && contact.report === this.#contact.report) return;
+    const { reachable, report, failure } = this.#contact;
+    if (contact.reachable === reachable && contact.report === report && contact.failure === failure) return;
     this.#contact = contact;
     if (!this.#closing.signal.aborted) this.#host.tell(contact);
   }

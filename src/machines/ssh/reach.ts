@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { Duplex } from "node:stream";
+import { Duplex, PassThrough } from "node:stream";
 import { systemClock } from "../../base/clock.ts";
 import { lost, readLine } from "./line.ts";
 import type { Followed } from "./messages.ts";
@@ -49,19 +49,31 @@ function fillIn(command: string, { id, address }: Followed, port: number): strin
   return command.replaceAll(/%[hpi%]/g, (sign) => values[sign] ?? sign);
 }
 
+/** A program that has closed its output has so long to say why. */
+const lastWordsMs = 300;
+
 /** The program's end is the connection's end, and the other way round; what it says on stderr is why. */
 function runProxy(command: string): Duplex {
   const child = spawn("/bin/sh", ["-c", `exec ${command}`], { stdio: ["pipe", "pipe", "pipe"] });
-  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
+  const [input, output] = [new PassThrough(), new PassThrough()];
+  // A pipe that breaks says nothing; the program does, at its end.
+  child.stdin.on("error", () => undefined);
+  input.pipe(child.stdin);
+  child.stdout.pipe(output, { end: false });
+  const stream = Duplex.from({ readable: output, writable: input });
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-500);
   });
   child.on("error", (error) => stream.destroy(error));
-  child.on("exit", (code) => {
-    if (code !== 0) stream.destroy(lost(`\`${command}\` ended with ${code ?? "a signal"}: ${said.trim()}`));
+  // It may go on without anybody to talk to.
+  child.stdout.once("end", () => void systemClock.sleep(lastWordsMs).then(() => output.end()));
+  child.on("close", (code) => {
+    if (code === 0) output.end();
+    else stream.destroy(lost(`\`${command}\` ended with ${code ?? "a signal"}: ${said.trim()}`));
   });
   stream.on("error", () => undefined);
+  stream.once("end", () => stream.destroy());
   stream.on("close", () => child.kill());
   return stream;
 }

@@ -228,6 +228,38 @@ test("a program can be the way to a machine", async () => {
   await until(boxes, ({ reachable }) => reachable);
 });
 
+test("why a machine can't be reached is known, with what can be done, until it can", async () => {
+  const closed = createServer();
+  await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
+  const { port } = closed.address() as AddressInfo;
+  await new Promise((resolve) => closed.close(resolve));
+  const shut = await startBox({ port, wayOut: "open it" });
+  shut.boxes.follow([machine]);
+  const refused = /^127\.0\.0\.1:\d+ can't be reached: connect ECONNREFUSED 127\.0\.0\.1:\d+ \(open it\)$/;
+  await until(shut.boxes, ({ failure = "" }) => refused.test(failure));
+  const failing = await startBox({ reach: { kind: "command", command: "sh -c 'echo no such bastion >&2; exit 7'" } });
+  failing.boxes.follow([machine]);
+  await until(failing.boxes, ({ failure = "" }) => failure.includes("ended with 7: no such bastion"));
+  const { boxes } = await startBox();
+  boxes.follow([machine]);
+  expect(await until(boxes, ({ reachable }) => reachable)).not.toHaveProperty("failure");
+});
+
+test("a machine that tells no host key is waited for by that reason", async () => {
+  const { boxes } = await startBox({ console: async () => "" });
+  boxes.follow([machine]);
+  await until(boxes, ({ failure = "" }) => failure.includes("its console has not shown its SSH host key yet"));
+});
+
+test("a machine with two addresses is reached by the public one, or by its own where that is asked for", async () => {
+  const { boxes } = await startBox();
+  boxes.follow([{ ...machine, address: "192.0.2.1", publicAddress: machine.address ?? "" }]);
+  await until(boxes, ({ reachable }) => reachable);
+  const inside = await startBox({ ownAddress: true });
+  inside.boxes.follow([{ ...machine, publicAddress: "192.0.2.1" }]);
+  await until(inside.boxes, ({ reachable }) => reachable);
+});
+
 test("an address that is none is not put into a command", async () => {
   const { boxes } = await startBox({ reach: { kind: "command", command: "touch /tmp/never-%h" } });
   boxes.follow([{ ...machine, address: "1.2.3.4;touch /tmp/never" }]);
