@@ -104,7 +104,7 @@ function needsOf(world: AwsWorld, service: Call["service"], action: string, inpu
 
 function route53Resource(action: string, input: Given): string {
   if (action === "GetChange") return `arn:aws:route53:::change/${input["Id"]}`;
-  const zone = input["HostedZoneId"] ?? input["ResourceId"];
+  const zone = input["HostedZoneId"] ?? input["ResourceId"] ?? input["Id"];
   return zone === undefined ? "*" : `arn:aws:route53:::hostedzone/${zone}`;
 }
 

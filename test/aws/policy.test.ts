@@ -154,6 +154,7 @@ test.for([
   "elasticloadbalancing:RegisterTargets",
   "route53:ChangeResourceRecordSets",
   "route53:CreateHostedZone",
+  "route53:GetHostedZone",
   "route53:ListHostedZonesByVPC",
 ])("without %s in them the failure names exactly it", { timeout: 120_000 }, async (action) => {
   await login(action);

@@ -98,15 +98,17 @@ describe("on the fake", () => {
   test.for([
     ["that drover made goes, with its names", {}, true, ""],
     ["that somebody else keeps stays", { "drover.dev/kept-by": "terraform" }, false, ""],
-    ["of which nobody says whose it is stays", undefined, false, ""],
+    ["that drover made and had no time to tag goes", "untagged", true, ""],
+    ["of which nobody says whose it is stays", "somebody's", false, ""],
     ["with somebody's record stays, and that is said", {}, true, "The private zone Z"],
   ] as const)("a private zone %s", async ([, tags, isListed, said]) => {
     const fake = openFake({ hostedZones: [] });
     const cloud = cloudOn(fake, "test", true);
     await fake.through(cloud.names.change([web]));
     const [zone] = [...fake.world.hostedZones.values()];
-    for (const [key, value] of Object.entries<string>(tags ?? {})) zone?.tags.set(key, value);
-    if (tags === undefined) zone?.tags.clear();
+    if (typeof tags === "string") zone?.tags.clear();
+    else for (const [key, value] of Object.entries<string>(tags)) zone?.tags.set(key, value);
+    if (zone && tags === "somebody's") zone.callerReference = "a console";
     const own = { Name: "mine.cluster.local", Type: "TXT" as const, TTL: 5, ResourceRecords: [{ Value: '"x"' }] };
     const Changes = [{ Action: "CREATE" as const, ResourceRecordSet: own }];
     const change = new ChangeResourceRecordSetsCommand({ HostedZoneId: zone?.id, ChangeBatch: { Changes } });

@@ -150,7 +150,7 @@ export const grants: readonly Grant[] = [
   },
   {
     sid: "Names",
-    actions: of("route53", "ChangeResourceRecordSets ListResourceRecordSets ListTagsForResource"),
+    actions: of("route53", "ChangeResourceRecordSets GetHostedZone ListResourceRecordSets ListTagsForResource"),
     resources: [`route53:::hostedzone/${zone}`],
   },
   { sid: "NamesInSync", actions: ["route53:GetChange"], resources: ["route53:::change/*"] },

@@ -34,6 +34,7 @@ import {
   CreateHostedZoneCommand,
   DeleteHostedZoneCommand,
   GetChangeCommand,
+  GetHostedZoneCommand,
   ListHostedZonesByVPCCommand,
   ListResourceRecordSetsCommand,
   ListTagsForResourceCommand,
@@ -164,6 +165,7 @@ export const nameProbes: Readonly<Record<string, Probe>> = {
     const Changes = [{ Action: "DELETE" as const, ResourceRecordSet }];
     return send("route53", new ChangeResourceRecordSetsCommand({ HostedZoneId, ChangeBatch: { Changes } }));
   },
+  GetHostedZone: (send, { hostedZoneId: Id }) => send("route53", new GetHostedZoneCommand({ Id })),
   GetChange: (send) => send("route53", new GetChangeCommand({ Id: "C000000000DOCTOR" })),
   ListHostedZonesByVPC: (send, s) =>
     send("route53", new ListHostedZonesByVPCCommand({ VPCId: s.vpcId, VPCRegion: VpcRegion(s) })),

@@ -114,7 +114,7 @@ const rows: readonly Row[] = [
     kind: "exists",
     codes: `InvalidPermission.Duplicate InvalidGroup.Duplicate InvalidLaunchTemplateName.AlreadyExistsException
       EntityAlreadyExists DuplicateLoadBalancerName DuplicateTargetGroupName DuplicateListener HostedZoneAlreadyExists
-      PriorityInUse`,
+      ConflictingDomainExists PriorityInUse`,
   },
   {
     kind: "busy",

@@ -2,6 +2,7 @@ import {
   ChangeTagsForResourceCommand,
   CreateHostedZoneCommand,
   DeleteHostedZoneCommand,
+  GetHostedZoneCommand,
   ListHostedZonesByVPCCommand,
   ListResourceRecordSetsCommand,
   ListTagsForResourceCommand,
@@ -30,7 +31,7 @@ export type ZoneOptions = {
   tags?: Tags;
 };
 
-/** `isOurs`: tagged with this cluster, so that its SOA may be changed too. `isMade`: nobody else ends it. */
+/** `isOurs`: of this cluster, so that its SOA may be changed too. `isMade`: nobody else ends it. */
 export type Zone = { id: string; isOurs: boolean; isMade: boolean };
 
 /** How long resolvers may remember that a name does not exist: a Pod may ask before its Service is there. */
@@ -39,11 +40,11 @@ export const absenceTtlSeconds = 5;
 const plainId = (id = ""): string => id.replace(/^\/hostedzone\//, "");
 
 /**
- * The private zone that the VPC's resolver answers the domain from.
+ * The private zone that the VPC's resolver answers the domain from. Without `createZone` nothing is made or tagged.
  * @throws CLOUD_INVALID: there is none, or it is another cluster's
  */
 export async function findZone(options: ZoneOptions, signal?: AbortSignal): Promise<Zone> {
-  const { send, cluster, domain, vpcId, createZone = false } = options;
+  const { cluster, domain, vpcId, createZone = false } = options;
   const id = (await idOf(options, signal)) ?? (createZone ? await create(options, signal) : undefined);
   if (id === undefined) {
     throw new DroverError(
@@ -53,9 +54,7 @@ export async function findZone(options: ZoneOptions, signal?: AbortSignal): Prom
       { domain },
     );
   }
-  const command = new ListTagsForResourceCommand({ ResourceType: "hostedzone", ResourceId: id });
-  const tags = tagsOf((await send("route53", command, { signal })).ResourceTagSet?.Tags);
-  const owner = tags[clusterTag];
+  const { owner, isTagged, isKept } = await ownerOf(options, id, signal);
   if (owner !== undefined && owner !== cluster) {
     throw new DroverError(
       "CLOUD_INVALID",
@@ -64,7 +63,19 @@ export async function findZone(options: ZoneOptions, signal?: AbortSignal): Prom
     );
   }
   const isOurs = owner === cluster;
-  return { id, isOurs, isMade: isOurs && tags[keptByTag] === undefined };
+  if (isOurs && !isTagged && createZone) await putTags(options, id, signal);
+  return { id, isOurs, isMade: isOurs && !isKept };
+}
+
+/** Whose zone it is: by its tag, else by what it was made with, since drover may have ended between the two. */
+async function ownerOf({ send }: ZoneOptions, Id: string, signal?: AbortSignal) {
+  const command = new ListTagsForResourceCommand({ ResourceType: "hostedzone", ResourceId: Id });
+  const tags = tagsOf((await send("route53", command, { signal })).ResourceTagSet?.Tags);
+  const { [clusterTag]: owner, [keptByTag]: keeper } = tags;
+  const isKept = keeper !== undefined;
+  if (owner !== undefined || isKept) return { owner, isTagged: true, isKept };
+  const { HostedZone } = await send("route53", new GetHostedZoneCommand({ Id }), { signal });
+  return { owner: makerIn(HostedZone?.CallerReference), isTagged: false, isKept };
 }
 
 async function idOf({ send, domain, vpcId, region }: ZoneOptions, signal?: AbortSignal): Promise<string | undefined> {
@@ -77,21 +88,32 @@ async function idOf({ send, domain, vpcId, region }: ZoneOptions, signal?: Abort
   return zone && plainId(zone.HostedZoneId);
 }
 
-/** One that was made by a call whose answer was lost is found by the next look. */
+const callerReference = (cluster: string, wallMs: number): string => `drover-${cluster}-${wallMs}`;
+/** The cluster that made a zone with this reference. */
+const makerIn = (reference = ""): string | undefined => /^drover-(.+)-\d+$/.exec(reference)?.[1];
+
+/** What comes of a call whose answer was lost, or of another's that was quicker, is there already. */
 async function create(options: ZoneOptions, signal?: AbortSignal): Promise<string> {
-  const { send, clock, cluster, domain, vpcId, region, tags = {} } = options;
+  const { send, clock, cluster, domain, vpcId, region } = options;
   const command = new CreateHostedZoneCommand({
     Name: domain,
     VPC: { VPCId: vpcId, VPCRegion: region as VPCRegion },
-    CallerReference: `drover-${cluster}-${clock.wallMs()}`,
+    CallerReference: callerReference(cluster, clock.wallMs()),
     HostedZoneConfig: { PrivateZone: true, Comment: `Names of drover's cluster ${cluster}` },
   });
-  const id = plainId((await send("route53", command, { signal })).HostedZone?.Id);
+  try {
+    return plainId((await send("route53", command, { signal })).HostedZone?.Id);
+  } catch (error) {
+    const present = isKind(error, "exists") ? await idOf(options, signal) : undefined;
+    if (present === undefined) throw error;
+    return present;
+  }
+}
+
+async function putTags({ send, cluster, tags = {} }: ZoneOptions, ResourceId: string, signal?: AbortSignal) {
   const AddTags = tagList({ ...tags, [clusterTag]: cluster });
-  await send("route53", new ChangeTagsForResourceCommand({ ResourceType: "hostedzone", ResourceId: id, AddTags }), {
-    signal,
-  });
-  return id;
+  const command = new ChangeTagsForResourceCommand({ ResourceType: "hostedzone", ResourceId, AddTags });
+  await send("route53", command, { signal });
 }
 
 /** The zone that was made for the cluster by `createZone`, if it is there. */
