@@ -44,4 +44,9 @@ export interface Volumes {
   remove(id: string, signal?: AbortSignal): Promise<void>;
   /** Everything tagged with the cluster; `complete` is false after a failed or partial look. */
   observe(signal?: AbortSignal): Promise<{ volumes: readonly Volume[]; complete: boolean }>;
+  /**
+   * Volumes that were not ensured here, by the provider's own names of them; those that there are not are left out. Their
+   * `id` is that name, by which they can be attached, detached and removed as well. Absent: the provider has no others.
+   */
+  find?(handles: readonly string[], signal?: AbortSignal): Promise<readonly Volume[]>;
 }

@@ -11,6 +11,8 @@ import type { DiskPoll } from "./disk-poll.ts";
 export type DiskAction =
   /** Makes the disk and the PersistentVolume that stands for it. */
   | { do: "provision"; spec: VolumeSpec; claim: PersistentVolumeClaim; storageClass: StorageClass }
+  /** Has the next look at the provider's disks come at once. */
+  | { do: "lookForDisks" }
   | { do: "growDisk"; spec: VolumeSpec; storage: string }
   | { do: "attachDisk"; id: string; machineId: string }
   | { do: "detachDisk"; id: string }
@@ -40,6 +42,8 @@ export async function actOnDisk(options: DiskActOptions, action: DiskAction, sig
       await client.update(key, (volume) => ({ ...volume, spec: { ...volume.spec, capacity } }), manager);
       break;
     }
+    case "lookForDisks":
+      break;
     case "attachDisk":
       await volumes.attach(action.id, action.machineId, signal);
       break;

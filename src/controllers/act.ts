@@ -102,6 +102,7 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
         return poll.kick();
       }
       case "provision":
+      case "lookForDisks":
       case "growDisk":
       case "attachDisk":
       case "detachDisk":

@@ -1,5 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Volume, Volumes } from "../clouds/volume.ts";
+import { handleOf } from "../machines/disks.ts";
+import type { View } from "../registry/view.ts";
 import { openComplaints } from "./complaints.ts";
 import type { Log } from "./run.ts";
 
@@ -7,6 +9,8 @@ import type { Log } from "./run.ts";
 export type DiskPoll = {
   start(): void;
   disk(id: string): Volume | undefined;
+  /** By the provider's own name; `sought`: a look that went well was for this disk too. */
+  named(handle: string): { disk?: Volume; sought: boolean };
   disks(): readonly Volume[];
   /** All of them have been seen once. */
   complete(): boolean;
@@ -16,21 +20,31 @@ export type DiskPoll = {
 
 export type DiskPollOptions = {
   clock: Clock;
-  volumes: Pick<Volumes, "observe">;
+  volumes: Pick<Volumes, "observe" | "find">;
   log: Log;
   signal: AbortSignal;
   /** Whether anything could have a disk. */
   needed: () => boolean;
+  /** Disks that are needed, whoever made them, by the provider's own names. */
+  handles: () => readonly string[];
   /** Whether a disk is on its way somewhere. */
   busy: () => boolean;
   onChange: (ids: readonly string[]) => void;
 };
 
+/** Claims and volumes have disks. */
+export const diskNeeds = (view: View): Pick<DiskPollOptions, "needed" | "handles"> => ({
+  needed: () => view.list("persistentvolumeclaims").length + view.list("persistentvolumes").length > 0,
+  handles: () => view.list("persistentvolumes").flatMap((volume) => handleOf(volume) ?? []),
+});
+
 const fastMs = 1_000;
 const slowMs = 60_000;
 
-export function openDiskPoll({ clock, volumes, log, signal, needed, busy, onChange }: DiskPollOptions): DiskPoll {
+export function openDiskPoll(options: DiskPollOptions): DiskPoll {
+  const { clock, volumes, log, signal, needed, busy, onChange } = options;
   const seen = new Map<string, Volume>();
+  let sought: ReadonlySet<string> = new Set();
   const complaints = openComplaints(log);
   let isComplete = false;
   let rest: AbortController | undefined;
@@ -47,11 +61,16 @@ export function openDiskPoll({ clock, volumes, log, signal, needed, busy, onChan
 
   async function look(): Promise<void> {
     try {
-      const { volumes: listed, complete } = await volumes.observe(signal);
+      const handles = options.handles();
+      const { volumes: own, complete } = await volumes.observe(signal);
+      const present = new Set(own.map(({ handle }) => handle));
+      const others = handles.filter((handle) => !present.has(handle));
+      const found = others.length === 0 ? [] : ((await volumes.find?.(others, signal)) ?? []);
       complaints.over("Disks");
       const isFirst = complete && !isComplete;
       isComplete ||= complete;
-      const changed = take(listed, complete);
+      if (complete) sought = new Set(handles);
+      const changed = take([...own, ...found], complete);
       if (changed.length > 0 || isFirst) onChange(changed);
     } catch (error) {
       if (!signal.aborted) complaints.failed("Disks", error);
@@ -71,6 +90,10 @@ export function openDiskPoll({ clock, volumes, log, signal, needed, busy, onChan
   return {
     start: () => void loop(),
     disk: (id) => seen.get(id),
+    named(handle) {
+      const disk = [...seen.values()].find((each) => each.handle === handle);
+      return { ...(disk && { disk }), sought: sought.has(handle) };
+    },
     disks: () => [...seen.values()],
     complete: () => isComplete,
     kick: () => rest?.abort("kicked"),

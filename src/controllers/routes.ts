@@ -1,4 +1,4 @@
-import { volumeName } from "../machines/disks.ts";
+import { handleOf, volumeName } from "../machines/disks.ts";
 import { frontendResource, recordKey } from "./frontend.ts";
 import { launcherKey } from "./launcher.ts";
 import { prune } from "./memory.ts";
@@ -29,7 +29,11 @@ export function openRoutes(
   }
 
   function seenDisk(id: string): void {
+    const handle = disks.disk(id)?.handle ?? id;
     to.persistentVolumes.add({ resource: "persistentvolumes", namespace: "", name: id });
+    for (const volume of view.list("persistentvolumes")) {
+      if (handleOf(volume) === handle) to.persistentVolumes.add(keyOf("persistentvolumes", volume));
+    }
     for (const claim of view.list("persistentvolumeclaims")) {
       if (volumeName(claim.metadata.uid ?? "") === id) to.volumeClaims.add(keyOf("persistentvolumeclaims", claim));
     }

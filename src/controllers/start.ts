@@ -8,7 +8,7 @@ import { openAct } from "./act.ts";
 import { openBalancerBook } from "./balancer-book.ts";
 import { openBindings } from "./bindings.ts";
 import { openClaims } from "./claims.ts";
-import { openDiskPoll } from "./disk-poll.ts";
+import { diskNeeds, openDiskPoll } from "./disk-poll.ts";
 import { type MachineImages, openMachineImages } from "./machine-images.ts";
 import { openMemory } from "./memory.ts";
 import { openNamesBook } from "./names-book.ts";
@@ -69,7 +69,7 @@ export function startControllers(options: ControllerOptions): Controllers {
     volumes: cloud.volumes,
     log,
     signal,
-    needed: () => ["persistentvolumeclaims", "persistentvolumes"].some((each) => client.view.list(each).length > 0),
+    ...diskNeeds(client.view),
     busy: () => roster.isBusy() || disks.disks().some(({ state }) => !["available", "attached"].includes(state)),
     onChange: (ids) => route.seenDisks(ids),
   });

@@ -1,3 +1,4 @@
+import { labelSelectorMatcher } from "../api/labels.ts";
 import type { KubeObject } from "../api/object.ts";
 import { bytes, compareQuantities } from "../api/quantity.ts";
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from "../api/types.gen.ts";
@@ -6,6 +7,7 @@ import {
   allowedZones,
   claimNames,
   diskUsers,
+  isMade,
   isOwnProvisioner,
   volumeName,
   volumeOf,
@@ -131,24 +133,33 @@ function planVolumeClaim(world: VolumeClaimWorld): Plan {
 /** A volume that was named but isn't bound back yet: it is taken when nobody else has it. */
 function planNamed({ claim, free }: VolumeClaimWorld, name: string): Plan {
   const named = free.find(({ metadata }) => metadata.name === name);
-  if (named && named.spec.claimRef?.uid === undefined) return { actions: [refer(named, claim)] };
+  if (named && named.spec.claimRef?.uid === undefined) {
+    const why = misfit(claim, named);
+    if (why === undefined) return { actions: [refer(named, claim)] };
+    return { actions: [tell(claim, "Warning", "VolumeMismatch", `Cannot bind to requested volume "${name}": ${why}`)] };
+  }
   if (claim.status?.phase !== "Bound") return { actions: [] };
   return { actions: [writeStatus(claim, { ...claim.status, phase: "Lost" })] };
 }
 
 const sizeOf = ({ spec }: PersistentVolumeClaim): string => spec.resources?.requests?.["storage"] ?? "0";
 
-function smallestFitting({ claim, free }: VolumeClaimWorld): PersistentVolume | undefined {
+/** Why a claim can't have a volume, in Kubernetes' words. */
+function misfit(claim: PersistentVolumeClaim, { spec }: PersistentVolume): string | undefined {
   const { accessModes = [], storageClassName = "", volumeMode = "Filesystem" } = claim.spec;
-  const fits = free.filter(({ metadata, spec }) => {
+  if (compareQuantities(spec.capacity?.["storage"] ?? "0", sizeOf(claim)) < 0) return "requested PV is too small";
+  if ((spec.storageClassName ?? "") !== storageClassName) return "storageClassName does not match";
+  if ((spec.volumeMode ?? "Filesystem") !== volumeMode) return "incompatible volumeMode";
+  return accessModes.every((mode) => spec.accessModes?.includes(mode)) ? undefined : "incompatible accessMode";
+}
+
+function smallestFitting({ claim, free }: VolumeClaimWorld): PersistentVolume | undefined {
+  const isSelected = claim.spec.selector ? labelSelectorMatcher(claim.spec.selector) : () => true;
+  const fits = free.filter((volume) => {
+    const { metadata, spec } = volume;
     if (metadata.deletionTimestamp !== undefined) return false;
     if (spec.claimRef?.uid === claim.metadata.uid) return true;
-    return (
-      (spec.storageClassName ?? "") === storageClassName &&
-      (spec.volumeMode ?? "Filesystem") === volumeMode &&
-      accessModes.every((mode) => spec.accessModes?.includes(mode)) &&
-      compareQuantities(spec.capacity?.["storage"] ?? "0", sizeOf(claim)) >= 0
-    );
+    return isSelected(metadata.labels) && misfit(claim, volume) === undefined;
   });
   const preferred = (volume: PersistentVolume) => (volume.spec.claimRef ? 0 : 1);
   return fits.sort(
@@ -236,7 +247,7 @@ function planBound(world: VolumeClaimWorld, volume: PersistentVolume): Plan {
   const capacity = volume.spec.capacity ?? {};
   const isLarger = compareQuantities(sizeOf(claim), capacity["storage"] ?? "0") > 0;
   const zone = volume.metadata.labels?.[zoneLabel] ?? "";
-  if (isLarger && storageClass?.allowVolumeExpansion && isOwnProvisioner(volume.spec.csi?.driver)) {
+  if (isLarger && storageClass?.allowVolumeExpansion && isMade(volume)) {
     const told = failure === undefined ? [] : [tell(claim, "Warning", "VolumeResizeFailed", failure)];
     return {
       actions: [...told, { do: "growDisk", spec: specOf(cluster, claim, storageClass, zone), storage: sizeOf(claim) }],

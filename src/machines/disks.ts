@@ -1,3 +1,4 @@
+import { sourcesOf } from "../api/rules/storage.ts";
 import type {
   PersistentVolume,
   PersistentVolumeClaim,
@@ -16,16 +17,29 @@ export const isOwnProvisioner = (name: string | undefined): boolean => ownProvis
 /** On a PersistentVolume: the machine that has the disk, and the disk's path there. */
 export const attachedAnnotation = "drover.dev/attached-machine";
 export const deviceAnnotation = "drover.dev/device";
+/** On a PersistentVolume that somebody made by hand: where its disk was found to be. */
+export const diskZoneAnnotation = "drover.dev/disk-zone";
 export const zoneLabel = "topology.kubernetes.io/zone";
-/** What the CSI driver calls it. */
-const csiZoneLabel = "topology.ebs.csi.aws.com/zone";
+/** What it is called as well, by the CSI driver and before there was a common name. */
+const zoneLabels = [zoneLabel, "topology.ebs.csi.aws.com/zone", "failure-domain.beta.kubernetes.io/zone"];
 
 /** A volume of drover's making for this claim; also its id at the provider. */
 export const volumeName = (claimUid: string): string => `pvc-${claimUid}`;
 
-/** Whether the disk of this volume is made, attached and deleted by drover. */
-export const isOwnVolume = ({ metadata, spec }: PersistentVolume): boolean =>
-  isOwnProvisioner(spec.csi?.driver) && metadata.annotations?.["pv.kubernetes.io/provisioned-by"] !== undefined;
+/** The provider's own name of the volume's disk, made by drover or not; undefined: it is of a kind that has none. */
+export function handleOf({ spec }: PersistentVolume): string | undefined {
+  const { csi, awsElasticBlockStore: ebs } = spec;
+  if (ebs) return ebs.volumeID.replace(/^aws:\/\/[^/]*\//, "");
+  return isOwnProvisioner(csi?.driver) ? csi?.volumeHandle : undefined;
+}
+
+/** Its disk goes with it where the reclaim policy says so. Kubernetes looks at this annotation too. */
+export const isProvisioned = ({ metadata }: PersistentVolume): boolean =>
+  isOwnProvisioner(metadata.annotations?.["pv.kubernetes.io/provisioned-by"]);
+
+/** drover made it for its claim; any other was made by hand, of a disk that is there or not. */
+export const isMade = ({ metadata, spec }: PersistentVolume): boolean =>
+  metadata.name === volumeName(spec.claimRef?.uid ?? "");
 
 /** Volumes that have a claim of their own, which lives as long as the Pod. */
 export const volumeOwners = ({
@@ -65,8 +79,9 @@ export function zonesOf(view: View, pod: Pod): ReadonlySet<string> | undefined {
     const claim = view.get("persistentvolumeclaims", pod.metadata.namespace ?? "", name);
     const volume = claim && volumeOf(view, claim);
     const kind = view.get("storageclasses.storage.k8s.io", "", claim?.spec.storageClassName ?? "");
+    const diskZone = volume?.metadata.annotations?.[diskZoneAnnotation];
     const zones = volume ? affinityZones(volume) : allowedZones(kind);
-    return zones ? [zones] : [];
+    return [...(zones ? [zones] : []), ...(diskZone === undefined ? [] : [[diskZone]])];
   });
   const [first, ...others] = pinned;
   return first && new Set(first.filter((zone) => others.every((zones) => zones.includes(zone))));
@@ -75,17 +90,18 @@ export function zonesOf(view: View, pod: Pod): ReadonlySet<string> | undefined {
 /** Zones that disks of a class may be made in; undefined: any. */
 export function allowedZones(storageClass: StorageClass | undefined): string[] | undefined {
   const zones = (storageClass?.allowedTopologies ?? []).flatMap(({ matchLabelExpressions = [] }) =>
-    matchLabelExpressions
-      .filter(({ key }) => key === zoneLabel || key === csiZoneLabel)
-      .flatMap(({ values }) => values),
+    matchLabelExpressions.filter(({ key }) => zoneLabels.includes(key)).flatMap(({ values }) => values),
   );
   return zones.length > 0 ? zones : undefined;
 }
 
-function affinityZones({ spec }: PersistentVolume): string[] | undefined {
+/** Zones that a volume says it can be used in; undefined: any. */
+export function affinityZones({ spec }: PersistentVolume): string[] | undefined {
   const terms = spec.nodeAffinity?.required?.nodeSelectorTerms ?? [];
   const zones = terms.flatMap(({ matchExpressions = [] }) =>
-    matchExpressions.filter(({ key }) => key === zoneLabel).flatMap(({ values = [] }) => values),
+    matchExpressions
+      .filter(({ key, operator }) => operator === "In" && zoneLabels.includes(key))
+      .flatMap(({ values = [] }) => values),
   );
   return zones.length > 0 ? zones : undefined;
 }
@@ -96,10 +112,31 @@ export function claimObstacle(view: View, pod: Pod): string | undefined {
     const claim = view.get("persistentvolumeclaims", pod.metadata.namespace ?? "", name);
     if (!claim) return `persistentvolumeclaim "${name}" not found`;
     if (claim.metadata.deletionTimestamp !== undefined) return `persistentvolumeclaim "${name}" is being deleted`;
-    if (claim.spec.volumeName) continue;
+    const volume = volumeOf(view, claim);
+    const obstacle = volume && volumeObstacle(volume);
+    if (obstacle !== undefined) return obstacle;
+    if (volume) continue;
     const kind = view.get("storageclasses.storage.k8s.io", "", claim.spec.storageClassName ?? "");
-    if (kind?.volumeBindingMode === "WaitForFirstConsumer" && isOwnProvisioner(kind.provisioner)) continue;
+    const isLate = kind?.volumeBindingMode === "WaitForFirstConsumer" && isOwnProvisioner(kind.provisioner);
+    if (isLate && !claim.spec.volumeName) continue;
     return "pod has unbound immediate PersistentVolumeClaims";
   }
   return undefined;
+}
+
+const mountable = "disks of ebs.csi.aws.com, drover.dev/disk and awsElasticBlockStore";
+
+/** Why no Pod can use the volume now. */
+function volumeObstacle(volume: PersistentVolume): string | undefined {
+  const { metadata, spec, status } = volume;
+  const head = `persistentvolume "${metadata.name}"`;
+  if (handleOf(volume) === undefined) {
+    const source = spec.csi?.driver ?? sourcesOf(spec).join();
+    return `${head}: drover can't mount ${source}, only ${mountable}`;
+  }
+  if (spec.awsElasticBlockStore?.partition || spec.csi?.volumeAttributes?.["partition"])
+    return `${head}: drover mounts whole disks, and no partition of one`;
+  if (status?.message) return `${head}: ${status.message}`;
+  const isKnown = isMade(volume) || metadata.annotations?.[diskZoneAnnotation] !== undefined;
+  return isKnown ? undefined : `${head}: its disk ${handleOf(volume)} is being looked for`;
 }

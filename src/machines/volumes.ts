@@ -51,8 +51,8 @@ function disk({ view, pod, node }: BindingWorld, volume: Volume, claimName: stri
   if (machineId !== node || device === undefined) {
     throw new NotReadyToBind(`the disk of persistentvolumeclaim "${claimName}" is not attached to ${node} yet`);
   }
-  const { csi, mountOptions = [] } = bound?.spec ?? {};
-  const fsType = fileSystemNamed(csi?.fsType);
+  const { csi, awsElasticBlockStore: ebs, mountOptions = [] } = bound?.spec ?? {};
+  const fsType = fileSystemNamed(csi?.fsType ?? ebs?.fsType);
   const format = formatOptions(fsType, csi?.volumeAttributes);
   return {
     name: volume.name,
@@ -61,7 +61,7 @@ function disk({ view, pod, node }: BindingWorld, volume: Volume, claimName: stri
     fsType,
     ...(format.length > 0 && { format }),
     ...(mountOptions.length > 0 && { mount: mountOptions }),
-    readOnly: volume.persistentVolumeClaim?.readOnly ?? false,
+    readOnly: [volume.persistentVolumeClaim, csi, ebs].some((each) => each?.readOnly === true),
     ...(claim.spec.volumeMode === "Block" && { block: true }),
   };
 }

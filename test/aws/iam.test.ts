@@ -28,10 +28,10 @@ test("those of another cluster permit to look and to make nothing", async () => 
 });
 
 /**
- * Such a life has no Pod with a role, no new account and no group that comes back before its remains are gone, and no
- * `drover down` after it.
+ * Such a life has no Pod with a role, no new account, no group that comes back before its remains are gone and no volume
+ * made by hand (those are hand-made-volumes.test.ts'), and no `drover down` after it.
  */
-const unused = ["GivePodsRoles", "FirstOfAnAccount", "UntagOwn", "DeleteZone"];
+const unused = ["GivePodsRoles", "FirstOfAnAccount", "UntagOwn", "AttachLent", "DeleteZone"];
 
 test.for(generatedStatements("test").filter(({ Sid }) => !unused.includes(Sid)))(
   "without the statement $Sid a call is refused that it permits",

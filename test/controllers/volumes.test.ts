@@ -268,3 +268,84 @@ test("a Pod goes to a zone that its disk's class allows", async () => {
   const labels = volumes(cluster).map(({ metadata }) => metadata.labels?.["topology.kubernetes.io/zone"]);
   expect(labels).toEqual(["sim-c"]);
 });
+
+const handMade = (volumeHandle: string, more: object = {}): KubeObject => ({
+  apiVersion: "v1",
+  kind: "PersistentVolume",
+  metadata: { name: "mine", namespace: "", labels: { of: "me" } },
+  spec: {
+    capacity: { storage: "2Gi" },
+    accessModes: ["ReadWriteOnce"],
+    persistentVolumeReclaimPolicy: "Retain",
+    csi: { driver: "drover.dev/disk", volumeHandle },
+    ...more,
+  },
+});
+
+test("a disk that was kept is taken up again by a volume made by hand", async () => {
+  const cluster = await openTestCluster();
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass({ reclaimPolicy: "Retain" }));
+  await create(cluster, "persistentvolumeclaims", claim());
+  await create(cluster, "pods", database("one"));
+  await cluster.until("it serves", () => isReady(podOf(cluster, "one")));
+  const [before] = disks(cluster);
+  for (const [resource, name] of [
+    ["pods", "one"],
+    ["persistentvolumeclaims", "data"],
+  ] as const)
+    await remove(cluster, resource, name);
+  await cluster.until("it is released", () => volumes(cluster)[0]?.status?.phase === "Released");
+  await remove(cluster, "persistentvolumes", volumes(cluster)[0]?.metadata.name ?? "", "");
+  await cluster.until("the volume is gone", () => volumes(cluster).length === 0);
+  await create(cluster, "persistentvolumes", handMade(before?.handle ?? ""));
+  await create(cluster, "persistentvolumeclaims", claim({ storageClassName: "", volumeName: "mine" }));
+  await create(cluster, "pods", database("two"));
+  await cluster.until("it serves again", () => isReady(podOf(cluster, "two")));
+  expect(disks(cluster).map(({ handle }) => handle)).toEqual([before?.handle]);
+  expect(disks(cluster)[0]?.place?.machineId).toBe(podOf(cluster, "two")?.spec.nodeName);
+  expect(cluster.machines().at(-1)?.placement.zone).toBe(before?.spec.zone);
+});
+
+test("a volume made by hand of a disk that drover did not make is told on Pod and claim, and launches nothing", async () => {
+  const cluster = await openTestCluster();
+  await create(cluster, "persistentvolumes", handMade("vol-0123456789abcdef0"));
+  await create(cluster, "persistentvolumeclaims", claim({ storageClassName: "", volumeName: "mine" }));
+  await create(cluster, "pods", database("one"));
+  await cluster.clock.advance(120_000);
+  const why =
+    "there is no disk vol-0123456789abcdef0: it is looked for at AWS in this account and region, on this computer among those that drover made and kept";
+  expect(cluster.events("FailedScheduling")).toContain(`persistentvolume "mine": ${why}`);
+  const told = cluster.view.list("events").filter(({ reason }) => reason === "FailedAttachVolume");
+  expect(told.map(({ involvedObject, message }) => [involvedObject.kind, message])).toContainEqual([
+    "PersistentVolumeClaim",
+    why,
+  ]);
+  expect(volumes(cluster)[0]?.status?.message).toBe(why);
+  expect(cluster.machines()).toEqual([]);
+});
+
+test.for([
+  ["too small", { resources: { requests: { storage: "3Gi" } } }, "requested PV is too small"],
+  ["of another class", { storageClassName: "gp3" }, "storageClassName does not match"],
+  ["no block device", { volumeMode: "Block" }, "incompatible volumeMode"],
+  ["not for many", { accessModes: ["ReadWriteMany"] }, "incompatible accessMode"],
+] as const)("a claim that names a volume which is %s is told so and not bound", async ([, more, why]) => {
+  const cluster = await openTestCluster();
+  await create(cluster, "persistentvolumes", handMade("vol-1"));
+  const wanted = { storageClassName: "", volumeName: "mine", ...more };
+  await create(cluster, "persistentvolumeclaims", claim(wanted));
+  await cluster.clock.advance(30_000);
+  expect(cluster.events("VolumeMismatch")).toEqual([`Cannot bind to requested volume "mine": ${why}`]);
+  expect(claimOf(cluster)?.status?.phase).toBe("Pending");
+});
+
+test.for([
+  ["me", "Bound"],
+  ["you", "Pending"],
+])("a claim that selects volumes of %s stays or becomes %s", async ([of, phase]) => {
+  const cluster = await openTestCluster();
+  await create(cluster, "persistentvolumes", handMade("vol-1"));
+  await create(cluster, "persistentvolumeclaims", claim({ storageClassName: "", selector: { matchLabels: { of } } }));
+  await cluster.clock.advance(30_000);
+  expect(claimOf(cluster)?.status?.phase).toBe(phase);
+});

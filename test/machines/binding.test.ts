@@ -17,6 +17,14 @@ services:
   - {metadata: {name: kubernetes, namespace: default}, spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443}]}}
   - {metadata: {name: my-db, namespace: ns}, spec: {clusterIP: 10.96.0.9, ports: [{name: sql, port: 5432}, {port: 53, protocol: UDP}]}}
   - {metadata: {name: headless, namespace: ns}, spec: {clusterIP: None, ports: [{port: 80}]}}
+persistentvolumeclaims:
+  - {metadata: {name: csi, namespace: ns, uid: u-csi}, spec: {volumeName: csi}}
+  - {metadata: {name: old, namespace: ns, uid: u-old}, spec: {volumeName: old}}
+persistentvolumes:
+  - metadata: {name: csi, annotations: &there {drover.dev/attached-machine: node-1, drover.dev/device: /dev/disk/by-id/x}}
+    spec: {claimRef: {uid: u-csi}, mountOptions: [noatime], csi: {driver: ebs.csi.aws.com, volumeHandle: vol-1, fsType: xfs}}
+  - metadata: {name: old, annotations: *there}
+    spec: {claimRef: {uid: u-old}, awsElasticBlockStore: {volumeID: vol-2, fsType: ext3, readOnly: true}}
 nodes:
   - {metadata: {name: node-1}, status: {allocatable: {cpu: "2", memory: 1Gi}}}
 `);
@@ -282,4 +290,13 @@ test("GPUs and block devices are handed over", () => {
   expect(made).toMatchObject({ gpus: true, devices: [{ volume: "v", path: "/dev/xvda" }] });
   expect(bound({})).not.toHaveProperty("gpus");
   expect(bound({})).not.toHaveProperty("devices");
+});
+
+test.for([
+  ["csi", { fsType: "xfs", mount: ["noatime"], readOnly: false }],
+  ["old", { fsType: "ext3", readOnly: true }],
+] as const)("a volume made by hand (%s) is mounted as it says", ([claimName, expected]) => {
+  const world = worldOf(podWith({}, { volumes: [{ name: "data", persistentVolumeClaim: { claimName } }] }));
+  const disk = { name: "data", kind: "disk", device: "/dev/disk/by-id/x" };
+  expect(bindingFor(world).volumes).toContainEqual({ ...disk, ...expected });
 });

@@ -84,7 +84,7 @@ export const claimRules = rulesFor<PersistentVolumeClaim>({
 });
 
 const reclaimPolicies = ["Delete", "Recycle", "Retain"];
-/** Everything in a volume's spec that is no source of storage. */
+/** Everything in a volume's spec that is no source of storage; what is one is named by `sourcesOf`. */
 const volumeFacts = new Set([
   "accessModes",
   "capacity",
@@ -96,7 +96,7 @@ const volumeFacts = new Set([
   "volumeAttributesClassName",
   "volumeMode",
 ]);
-const sourcesOf = (spec: object): string[] => Object.keys(spec).filter((name) => !volumeFacts.has(name));
+export const sourcesOf = (spec: object): string[] => Object.keys(spec).filter((name) => !volumeFacts.has(name));
 
 function volumeProblems({ spec = {} }: PersistentVolume): FieldProblem[] {
   const { accessModes: modes = [], capacity, persistentVolumeReclaimPolicy: policy } = spec;

@@ -1,4 +1,4 @@
-import { clusterTag } from "./tags.ts";
+import { clusterTag, lentTag } from "./tags.ts";
 
 const word = <Name extends string>(name: Name) => `\${${name}}` as const;
 
@@ -109,6 +109,13 @@ export const grants: readonly Grant[] = [
     ),
     condition: { StringEquals: own },
   },
+  // The instance is the cluster's own; the volume is one that its owner lends by a tag.
+  {
+    sid: "AttachLent",
+    actions: of("ec2", "AttachVolume DetachVolume"),
+    resources: ec2("volume"),
+    condition: { StringEquals: { [`aws:ResourceTag/${lentTag}`]: cluster } },
+  },
   { sid: "TagOwn", actions: ["ec2:CreateTags"], resources: ec2("security-group"), condition: kept },
   {
     sid: "UntagOwn",
@@ -191,5 +198,9 @@ export const grantedActions = (): string[] => [...new Set(grants.flatMap(({ acti
 /** Its permission depends on tags of the thing it is done to, so that trying it on nothing proves nothing. */
 export const needsOwnThing = (action: string): boolean => {
   const where = grants.filter(({ actions }) => actions.includes(action));
-  return where.every(({ condition }) => condition?.["StringEquals"]?.[`aws:ResourceTag/${clusterTag}`] !== undefined);
+  const isBound = ({ condition }: Grant) =>
+    Object.entries(condition?.["StringEquals"] ?? {}).some(
+      ([key, value]) => key.startsWith("aws:ResourceTag/") && value === cluster,
+    );
+  return where.every(isBound);
 };

@@ -7,6 +7,8 @@ export type Tags = Readonly<Record<string, string>>;
 export const clusterTag = "drover.dev/cluster";
 /** On what somebody else has made for the cluster and ends himself, Terraform for one: it is used and left. */
 export const keptByTag = "drover.dev/kept-by";
+/** On a volume whose owner lends it to the cluster: it may be attached and detached, and nothing else. */
+export const lentTag = "drover.dev/attach";
 export const launchTag = "drover.dev/launch";
 export const templateTag = "drover.dev/template";
 const ownerTag = "drover.dev/owner";

@@ -12,17 +12,21 @@ import type { Volume, VolumeSpec, Volumes } from "../volume.ts";
 import type { Send } from "./api.ts";
 import { isKind } from "./errors.ts";
 import { allPages } from "./pages.ts";
-import { clusterTag, type Tags, tagList, tagsOf } from "./tags.ts";
+import { clusterTag, lentTag, type Tags, tagList, tagsOf } from "./tags.ts";
 import { diskRequest } from "./volume-parameters.ts";
 
 const volumeTag = "drover.dev/volume";
 const claimTag = "drover.dev/claim";
+/** A volume that somebody else made. */
+const handleForm = /^vol-[0-9a-f]+$/;
+/** AWS takes so many values of a filter. */
+const filterMax = 200;
 const GiB = 2 ** 30;
 /** Names that Linux instances may give further disks, by AWS' recommendation. */
 const deviceNames = [..."fghijklmnop"].map((letter) => `/dev/sd${letter}`);
 const pageSize = 500;
 
-/** EBS volumes of one cluster. */
+/** EBS volumes of one cluster, and others by their names. */
 function openFinder(send: Send, cluster: string) {
   const describe = (filters: Record<string, string[]>, signal?: AbortSignal): Promise<EbsVolume[]> =>
     allPages(
@@ -42,16 +46,25 @@ function openFinder(send: Send, cluster: string) {
   return {
     all: (signal?: AbortSignal) => describe({ ...ours, "tag-key": [volumeTag] }, signal),
     on: (machineId: string, signal?: AbortSignal) => describe({ "attachment.instance-id": [machineId] }, signal),
+    async named(handles: readonly string[], signal?: AbortSignal): Promise<EbsVolume[]> {
+      const names = handles.filter((handle) => handleForm.test(handle));
+      const parts = Array.from({ length: Math.ceil(names.length / filterMax) }, (_, index) =>
+        describe({ "volume-id": names.slice(index * filterMax, (index + 1) * filterMax) }, signal),
+      );
+      return (await Promise.all(parts)).flat();
+    },
     async find(id: string, signal?: AbortSignal): Promise<EbsVolume | undefined> {
-      const found = await describe({ ...ours, [`tag:${volumeTag}`]: [id] }, signal);
+      const filter = handleForm.test(id) ? { "volume-id": [id] } : { ...ours, [`tag:${volumeTag}`]: [id] };
+      const found = await describe(filter, signal);
       return found.find(({ State }) => State !== "deleting" && State !== "deleted");
     },
   };
 }
 
-/** PersistentVolumes as EBS volumes, known by their tags alone. */
+/** PersistentVolumes as EBS volumes: those that are made here by their tags alone, others by their names. */
 export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {}): Volumes {
-  const { all, on, find } = openFinder(send, cluster);
+  const { all, on, named, find } = openFinder(send, cluster);
+  const shown = (volume: EbsVolume) => shownFor(cluster, volume);
 
   async function create(spec: VolumeSpec, signal?: AbortSignal): Promise<Volume> {
     const gib = Math.ceil(spec.sizeBytes / GiB);
@@ -106,14 +119,17 @@ export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {})
       refuseAttached(id, volume);
       const Device = await freeDevice(machineId, id, signal);
       const { VolumeId } = volume;
-      await send("ec2", new AttachVolumeCommand({ VolumeId, InstanceId: machineId, Device }), { signal });
+      const command = new AttachVolumeCommand({ VolumeId, InstanceId: machineId, Device });
+      await send("ec2", command, { signal }).catch(tellOfTag(volume, cluster));
     },
     async detach(id, signal) {
       const volume = await find(id, signal);
-      const place = volume && placeOf(volume);
+      if (!volume) return;
+      const place = placeOf(volume);
       if (!place || place.State === "detaching") return;
       const { VolumeId, InstanceId } = place;
-      await send("ec2", new DetachVolumeCommand({ VolumeId, InstanceId }), { signal }).catch(unlessDetached);
+      const command = new DetachVolumeCommand({ VolumeId, InstanceId });
+      await send("ec2", command, { signal }).catch(tellOfTag(volume, cluster)).catch(unlessDetached);
     },
     async remove(id, signal) {
       const volume = await find(id, signal);
@@ -124,6 +140,7 @@ export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {})
     async observe(signal) {
       return { volumes: (await all(signal)).map(shown), complete: true };
     },
+    find: async (handles, signal) => (await named(handles, signal)).map(shown),
   };
 }
 
@@ -134,6 +151,18 @@ function refuseAttached(id: string, volume: EbsVolume): void {
   if (holder === undefined) return;
   throw new DroverError("CLOUD_INVALID", `The EBS volume of ${id} is attached to machine ${holder}.`);
 }
+
+/** Of a volume that drover did not make the owner says by a tag who may attach it: the policy asks for it. */
+const tellOfTag =
+  ({ VolumeId, Tags = [] }: EbsVolume, cluster: string) =>
+  (error: unknown): never => {
+    const tags = tagsOf(Tags);
+    if (!isKind(error, "denied") || tags[lentTag] === cluster || tags[clusterTag] === cluster) throw error;
+    const wayOut =
+      `Of volumes that drover did not make its policy permits those that are tagged ${lentTag}=${cluster}: ` +
+      `\`aws ec2 create-tags --resources ${VolumeId} --tags Key=${lentTag},Value=${cluster}\`.`;
+    throw new DroverError(error.code, `${wayOut} ${error.message}`, error.details, error);
+  };
 
 function unlessAbsent(error: unknown): void {
   if (!isKind(error, "absent")) throw error;
@@ -158,15 +187,15 @@ function stateOf(volume: EbsVolume): Volume["state"] {
   return place === undefined || place === "detached" ? "available" : placeStates[place];
 }
 
-function shown(volume: EbsVolume): Volume {
+function shownFor(cluster: string, volume: EbsVolume): Volume {
   const { VolumeId = "", AvailabilityZone = "", Size = 0 } = volume;
-  const tags = tagsOf(volume.Tags);
+  const { [clusterTag]: owner, ...tags } = tagsOf(volume.Tags);
   const machineId = placeOf(volume)?.InstanceId;
   const state = stateOf(volume);
   // A Nitro instance shows the volume's id without its dash as the disk's serial number.
   const device = `/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${VolumeId.replace("-", "")}`;
   return {
-    id: tags[volumeTag] ?? "",
+    id: (owner === cluster ? tags[volumeTag] : undefined) ?? VolumeId,
     name: tags[claimTag] ?? "",
     handle: VolumeId,
     zone: AvailabilityZone,

@@ -1,4 +1,9 @@
-import { CreateLaunchTemplateCommand, RunInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
+import {
+  CreateLaunchTemplateCommand,
+  CreateVolumeCommand,
+  RunInstancesCommand,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { openSend } from "../../../src/clouds/aws/call.ts";
 import { openAwsVolumes } from "../../../src/clouds/aws/volumes.ts";
@@ -63,4 +68,19 @@ test("a volume carries the user's tags, is encrypted, and is made once though th
     "drover.dev/cluster": "test",
     "drover.dev/volume": "pvc-1",
   });
+});
+
+test("volumes of others are found by their names alone, whatever names are asked for", async () => {
+  const { fake, zone, volumes } = await open();
+  const named = await Promise.all(
+    Array.from({ length: 3 }, () => fake.ec2(new CreateVolumeCommand({ AvailabilityZone: zone, Size: 1 }))),
+  );
+  const [one = "", two = ""] = named.map(({ VolumeId }) => VolumeId);
+  const many = Array.from({ length: 250 }, (_, index) => `vol-${String(index).padStart(17, "0")}`);
+  const found = await volumes.find?.([one, "data", ...many, two]);
+  expect(found?.map(({ id, handle }) => [id, handle])).toEqual([
+    [one, one],
+    [two, two],
+  ]);
+  expect((await volumes.observe()).volumes).toEqual([]);
 });
