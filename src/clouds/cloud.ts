@@ -156,7 +156,10 @@ export type Cloud = {
   volumes: Volumes;
   names: Names;
   surroundings(): Promise<Surroundings>;
-  /** What somebody changed by hand beside the balancers, which tell it themselves: one sentence a difference. */
+  /**
+   * What somebody changed by hand beside the balancers, which tell it themselves: one sentence a difference. What drover
+   * itself wishes otherwise than before is no such thing: it is carried out.
+   */
   drift?(signal?: AbortSignal): Promise<readonly string[]>;
   /** What has stood in the way lately, one a cause. */
   troubles?(): readonly Trouble[];

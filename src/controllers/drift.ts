@@ -6,17 +6,22 @@ export const driftKey: ObjectKey = { resource: "drift", namespace: "", name: "al
 
 const lookMs = 600_000;
 /** What an earlier process changed as its last deed is shown everywhere by then. */
-const firstLookMs = 60_000;
+const settledMs = 60_000;
 
-/** Has the provider asked now and then what somebody changed by hand; balancers tell of themselves. */
-export function driftReconciler(): Reconciler<{ isDue: boolean }> {
-  let looks = 0;
+/**
+ * Has the provider asked now and then what somebody changed by hand; balancers tell of themselves. It is asked at the
+ * start too, for what is wished otherwise than before.
+ */
+export function driftReconciler(monotonicMs: () => number): Reconciler<{ ageMs: number }> {
+  const startedMs = monotonicMs();
   return {
     name: "drift",
     watches: {},
-    observe: () => ({ isDue: looks++ > 0 }),
-    plan: ({ isDue }) =>
-      isDue ? { actions: [{ do: "checkDrift" }], againInMs: lookMs } : { actions: [], againInMs: firstLookMs },
+    observe: () => ({ ageMs: monotonicMs() - startedMs }),
+    plan: ({ ageMs }) => ({
+      actions: [{ do: "checkDrift" }],
+      againInMs: ageMs < settledMs ? settledMs - ageMs : lookMs,
+    }),
   };
 }
 

@@ -113,7 +113,7 @@ export function startReconcilers(parts: Parts, run: Run) {
   run(garbageReconciler(view, parts.owners), 16);
   run(apiServiceReconciler(view, parts.apiAddress), 1);
   run(expiryReconciler(view), 1).add(expiryKey);
-  if (parts.cloud.drift) run(driftReconciler(), 1).add(driftKey);
+  if (parts.cloud.drift) run(driftReconciler(monotonicMs), 1).add(driftKey);
   const { troubles } = parts.cloud;
   if (troubles) run(troublesReconciler(view, troubles), 1).add(troublesKey);
   run(ephemeralVolumeReconciler(view), 4);

@@ -31,3 +31,20 @@ test.for([
   ]);
   expect(launched()).toEqual([]);
 });
+
+test("a restart with another --operator-cidr lets it in at once, and is no change by hand", async () => {
+  const { cluster, pass, launched } = await serving(2, { cloud: { operatorCidrs: ["203.0.113.7/32"] } });
+  onTestFinished(cluster.close);
+  const letIn = () =>
+    [...cluster.world.securityGroups.values()]
+      .flatMap(({ ingress }) => ingress.filter(({ from }) => from === 22))
+      .map(({ peer }) => peer);
+  expect(letIn()).toEqual(["203.0.113.7/32"]);
+  cluster.reopen({ operatorCidrs: ["198.51.100.0/24"] });
+  await cluster.restart();
+  await pass(20);
+  expect(letIn()).toEqual(["198.51.100.0/24"]);
+  await pass(900);
+  expect(warned(cluster)).toEqual([]);
+  expect(launched()).toEqual([]);
+});

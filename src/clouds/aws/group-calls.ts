@@ -1,6 +1,7 @@
 import {
   AuthorizeSecurityGroupIngressCommand,
   CreateSecurityGroupCommand,
+  CreateTagsCommand,
   DeleteSecurityGroupCommand,
   DescribeSecurityGroupsCommand,
   type Filter,
@@ -10,10 +11,11 @@ import {
 } from "@aws-sdk/client-ec2";
 import type { Clock } from "../../base/clock.ts";
 import type { Send } from "./api.ts";
+import { appliedTag } from "./balancer-tags.ts";
 import { isKind } from "./errors.ts";
 import { type Opening, permissionsOf } from "./group-rules.ts";
 import { allPages } from "./pages.ts";
-import { clusterTag, keptByTag, type Tags, tagList } from "./tags.ts";
+import { clusterTag, gathered, keptByTag, spread, type Tags, tagList, tagsOf } from "./tags.ts";
 
 /** What a group of the cluster is for. */
 const roleTag = "drover.dev/security-group";
@@ -26,6 +28,24 @@ const deleteAgainMs = 10_000;
 export const roleOf = ({ Tags = [] }: SecurityGroup): string => Tags.find(({ Key }) => Key === roleTag)?.Value ?? "";
 /** Somebody else ends it. */
 export const isKept = ({ Tags = [] }: SecurityGroup): boolean => Tags.some(({ Key }) => Key === keptByTag);
+/** The sources that drover itself last let in; undefined: it has not noted them. */
+export function appliedIn({ Tags = [] }: SecurityGroup): string[] | undefined {
+  const tags = tagsOf(Tags);
+  return tags[appliedTag] === undefined ? undefined : gathered(tags, appliedTag).split(" ").filter(Boolean);
+}
+const sourcesText = (sources: readonly string[]): string => [...sources].sort().join(" ");
+export const isApplied = (group: SecurityGroup, sources: readonly string[]): boolean => {
+  const applied = appliedIn(group);
+  return applied !== undefined && sourcesText(applied) === sourcesText(sources);
+};
+
+/** A text that has become shorter leaves none of the longer one's end: those tags are emptied. */
+function appliedTags(sources: readonly string[], present: Tags = {}): Tags {
+  const known = Object.keys(present).filter((key) => key.startsWith(appliedTag));
+  const emptied = [appliedTag, ...known].map((key) => [key, ""] as const);
+  return Object.fromEntries([...emptied, ...spread(appliedTag, sourcesText(sources))]);
+}
+
 export const groupName = (cluster: string, role: string): string => `drover-${cluster}-${role}`.slice(0, 255);
 
 /** The machines' groups of a cluster at AWS; each call may be repeated. */
@@ -54,10 +74,11 @@ export class GroupCalls {
     return this.#describe([ofCluster, { Name: "tag-key", Values: [roleTag] }], signal);
   }
 
-  /** The id of the group of this role; made when there is none. */
-  async create(role: string, VpcId: string, Description: string): Promise<string> {
+  /** The id of the group of this role; made when there is none, with a note of whom it is to let in. */
+  async create(role: string, VpcId: string, Description: string, sources: readonly string[]): Promise<string> {
     const GroupName = groupName(this.#cluster, role);
-    const tags = { ...this.#tags, Name: GroupName, [clusterTag]: this.#cluster, [roleTag]: role };
+    const own = { Name: GroupName, [clusterTag]: this.#cluster, [roleTag]: role };
+    const tags = { ...this.#tags, ...own, ...appliedTags(sources) };
     const TagSpecifications = [{ ResourceType: "security-group" as const, Tags: tagList(tags) }];
     try {
       const command = new CreateSecurityGroupCommand({ GroupName, VpcId, Description, TagSpecifications });
@@ -100,6 +121,12 @@ export class GroupCalls {
       if (!isKind(error, "exists")) throw error;
       if (openings.length > 1) for (const opening of openings) await this.authorize(GroupId, [opening]);
     }
+  }
+
+  /** Notes whom the group lets in by drover's own doing. */
+  async note({ GroupId = "", Tags = [] }: SecurityGroup, sources: readonly string[]): Promise<void> {
+    const tags = tagList(appliedTags(sources, tagsOf(Tags)));
+    await this.#send("ec2", new CreateTagsCommand({ Resources: [GroupId], Tags: tags }));
   }
 
   async revoke(GroupId: string, IpPermissions: IpPermission[]): Promise<void> {

@@ -2,9 +2,9 @@ import type { SecurityGroup } from "@aws-sdk/client-ec2";
 import type { Clock } from "../../base/clock.ts";
 import type { Send } from "./api.ts";
 import { isKind } from "./errors.ts";
-import { GroupCalls, groupName, isKept, roleOf } from "./group-calls.ts";
-import { openingsIn, openingsOf, type Ports, portsRole, portsText, sshOpenings } from "./group-roles.ts";
-import { compareRules, type Opening } from "./group-rules.ts";
+import { appliedIn, GroupCalls, groupName, isApplied, isKept, roleOf } from "./group-calls.ts";
+import { openingsOf, type Ports, planOrder, portsRole, portsText, sshFor, type Wish, wishFor } from "./group-roles.ts";
+import { compareRules, permissionsOf } from "./group-rules.ts";
 import type { Networks } from "./network.ts";
 import type { Tags } from "./tags.ts";
 
@@ -26,7 +26,10 @@ export type SecurityGroups = {
   forBalancers(): Promise<string>;
   /** One of them is not there: they are looked for again. */
   forget(): void;
-  /** Compares all groups with what they should be, those of an earlier process too: one sentence a difference. */
+  /**
+   * Compares all groups with what they should be, those of an earlier process too: one sentence a difference. What was
+   * wished otherwise when drover last carried it out is carried out; in the first half minute there is nothing else.
+   */
   drift(signal?: AbortSignal): Promise<string[]>;
   /** Deletes groups of declared ports that no machine is in any more. */
   prune(signal?: AbortSignal): Promise<void>;
@@ -38,7 +41,7 @@ const deleteForMs = 600_000;
 /** What was made or looked for so lately may still be shown as it was before. */
 const settledAfterMs = 30_000;
 
-type Wanted = { description: string; openings: readonly Opening[] };
+type Wanted = Wish & { description: string };
 
 export function openSecurityGroups(
   send: Send,
@@ -49,13 +52,18 @@ export function openSecurityGroups(
   const { cluster, operatorCidrs = [], repairDrift = false, tags = {} } = options;
   const calls = new GroupCalls(send, clock, cluster, tags);
   const known = new Map<string, { id: Promise<string>; wanted: Promise<Wanted>; sinceMs: number }>();
+  const openedMs = clock.monotonicMs();
+  const isYoung = (sinceMs: number): boolean => clock.monotonicMs() - sinceMs < settledAfterMs;
 
-  async function make(role: string, { description, openings }: Wanted): Promise<string> {
+  async function make(role: string, wanted: Wanted): Promise<string> {
     const { vpcId } = await networks.find();
     const present = (await calls.list()).find((group) => roleOf(group) === role && group.VpcId === vpcId);
-    const id = present?.GroupId ?? (await calls.create(role, vpcId, description));
-    // Between its creation and its rules there may have been a crash; any other difference is somebody's wish.
-    if ((present?.IpPermissions ?? []).length === 0) await calls.authorize(id, openings);
+    if (present?.GroupId) {
+      await carryOut(calls, present, wanted);
+      return present.GroupId;
+    }
+    const id = await calls.create(role, vpcId, wanted.description, wanted.sources);
+    await calls.authorize(id, openingsOf(wanted));
     return id;
   }
 
@@ -72,21 +80,21 @@ export function openSecurityGroups(
   const forCluster = () =>
     ensure("machines", async () => ({
       description: `Machines of ${cluster}`,
-      openings: sshOpenings(operatorCidrs),
+      ...sshFor(operatorCidrs),
     }));
   const forBalancers = () =>
-    ensure("balancers", async () => ({ description: `Load balancers of ${cluster}`, openings: [] }));
+    ensure("balancers", async () => ({ description: `Load balancers of ${cluster}`, ports: [], sources: [] }));
 
   async function compare(role: string, groups: readonly SecurityGroup[]): Promise<string[]> {
     const { id, wanted, sinceMs = 0 } = known.get(role) ?? {};
-    if (clock.monotonicMs() - sinceMs < settledAfterMs) return [];
+    if (isYoung(sinceMs)) return [];
     const groupId = await id;
     const group = groups.find(({ GroupId }) => GroupId === groupId);
     if (!group || !groupId) {
       known.delete(role);
       return [`The security group ${groupName(cluster, role)} (${groupId}) was deleted.`];
     }
-    return differences(calls, group, (await wanted)?.openings ?? [], repairDrift);
+    return differences(calls, group, await wanted, repairDrift);
   }
 
   return {
@@ -96,7 +104,8 @@ export function openSecurityGroups(
       if (ports.length === 0) return [await forCluster()];
       const opened = ensure(portsRole(ports), async () => ({
         description: `Ports ${portsText(ports)} of machines of ${cluster}`.slice(0, 255),
-        openings: openingsOf(ports, [await forBalancers(), ...(await networks.find()).cidrs]),
+        ports,
+        sources: [await forBalancers(), ...(await networks.find()).cidrs],
       }));
       return Promise.all([forCluster(), opened]);
     },
@@ -105,8 +114,9 @@ export function openSecurityGroups(
       const told: string[] = [];
       for (const role of [...known.keys()]) told.push(...(await compare(role, groups)));
       for (const group of groups.filter((each) => !known.has(roleOf(each)))) {
-        const openings = openingsIn(group, groups, await networks.find(), operatorCidrs);
-        if (openings) told.push(...(await differences(calls, group, openings, repairDrift)));
+        const wish = wishFor(group, groups, await networks.find(), operatorCidrs);
+        if (wish && isOrder(group, wish)) await carryOut(calls, group, wish);
+        else if (wish && !isYoung(openedMs)) told.push(...(await differences(calls, group, wish, repairDrift)));
       }
       return told;
     },
@@ -119,25 +129,42 @@ export function openSecurityGroups(
       }
     },
     async remove(signal) {
-      const groups = (await calls.list(signal)).filter((group) => !isKept(group));
       known.clear();
-      // The group of the load balancers goes last: the others let it in.
-      const last = groups.filter((group) => roleOf(group) === "balancers");
-      const first = groups.filter((group) => !last.includes(group));
-      await Promise.all(first.map(({ GroupId = "" }) => calls.remove(GroupId, deleteForMs, signal)));
-      for (const { GroupId = "" } of last) await calls.remove(GroupId, deleteForMs, signal);
+      await removeAll(calls, signal);
     },
   };
+}
+
+async function removeAll(calls: GroupCalls, signal: AbortSignal | undefined): Promise<void> {
+  const groups = (await calls.list(signal)).filter((group) => !isKept(group));
+  // The group of the load balancers goes last: the others let it in.
+  const last = groups.filter((group) => roleOf(group) === "balancers");
+  const first = groups.filter((group) => !last.includes(group));
+  await Promise.all(first.map(({ GroupId = "" }) => calls.remove(GroupId, deleteForMs, signal)));
+  for (const { GroupId = "" } of last) await calls.remove(GroupId, deleteForMs, signal);
+}
+
+/** Another wish than the one that drover last carried out; who keeps a group sees to its rules himself. */
+const isOrder = (group: SecurityGroup, { sources }: Wish): boolean => !isKept(group) && !isApplied(group, sources);
+
+/** The note comes last: after a crash before it the same is done again. */
+async function carryOut(calls: GroupCalls, group: SecurityGroup, wish: Wish): Promise<void> {
+  const { GroupId = "", IpPermissions = [] } = group;
+  const before = (isKept(group) ? undefined : appliedIn(group)) ?? wish.sources;
+  const { open, close } = planOrder(wish, before, IpPermissions);
+  await calls.authorize(GroupId, open);
+  await calls.revoke(GroupId, permissionsOf(close));
+  if (isOrder(group, wish)) await calls.note(group, wish.sources);
 }
 
 /** One sentence a difference; closed and opened again where the user wants it. */
 async function differences(
   calls: GroupCalls,
   { GroupId = "", GroupName, IpPermissions = [] }: SecurityGroup,
-  openings: readonly Opening[],
+  wish: Wish | undefined,
   repairDrift: boolean,
 ): Promise<string[]> {
-  const { missing, extra, texts } = compareRules(openings, IpPermissions);
+  const { missing, extra, texts } = compareRules(wish ? openingsOf(wish) : [], IpPermissions);
   if (repairDrift) {
     await calls.authorize(GroupId, missing);
     await calls.revoke(GroupId, extra);

@@ -52,13 +52,13 @@ function packed(words: readonly string[]): string[] {
 }
 
 /** A long text over several tags: `key`, `key-1`, … */
-const spread = (key: string, text: string): [string, string][] =>
+export const spread = (key: string, text: string): [string, string][] =>
   Array.from({ length: Math.ceil(text.length / valueLengthMax) }, (_, index) => [
     index === 0 ? key : `${key}-${index}`,
     text.slice(index * valueLengthMax, (index + 1) * valueLengthMax),
   ]);
 
-function gathered(tags: Tags, key: string): string {
+export function gathered(tags: Tags, key: string): string {
   let text = tags[key] ?? "";
   for (let index = 1; tags[`${key}-${index}`] !== undefined; index++) text += tags[`${key}-${index}`];
   return text;

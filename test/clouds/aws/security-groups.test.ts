@@ -160,6 +160,8 @@ test("after a restart groups are compared that nothing has been launched into si
   const IpPermissions = [{ IpProtocol: "udp", FromPort: 53, ToPort: 53, IpRanges: everybody }];
   await fake.ec2(new AuthorizeSecurityGroupIngressCommand({ GroupId: ports, IpPermissions }));
   const { groups } = openParts(fake, { groups: operator });
+  expect(await fake.through(groups.drift()), "what was just changed may be shown as it was before").toEqual([]);
+  await fake.clock.advance(60_000);
   const told = await fake.through(groups.drift());
   expect(told.map((each) => each.replace(/ \(.*?\)|: .*/g, ""))).toEqual([
     "The security group drover-c-machines no longer opens tcp 22 from 203.0.113.7/32",
@@ -167,6 +169,7 @@ test("after a restart groups are compared that nothing has been launched into si
     expect.stringMatching(/^The security group drover-c-ports-\w+ also opens udp 53 from 0\.0\.0\.0\/0$/),
   ]);
   const repairing = openParts(fake, { groups: { ...operator, repairDrift: true } }).groups;
+  await fake.clock.advance(60_000);
   expect(await fake.through(repairing.drift())).toHaveLength(3);
   expect(await fake.through(groups.drift())).toEqual([]);
 });
@@ -175,6 +178,101 @@ test("so many ports that the group's description can't name them all: nothing is
   const fake = openFake();
   const many = Array.from({ length: 28 }, (_, index) => ({ port: 10_000 + index, protocol: "TCP" as const }));
   await fake.through(openParts(fake).groups.forMachine(many));
+  const { groups } = openParts(fake);
   await fake.clock.advance(60_000);
-  expect(await fake.through(openParts(fake).groups.drift())).toEqual([]);
+  expect(await fake.through(groups.drift())).toEqual([]);
+});
+
+const [home, office, hotel] = ["203.0.113.7/32", "198.51.100.0/24", "192.0.2.9/32"];
+/** Who may open SSH to the machines. */
+const letIn = ({ world }: Fake): string[] =>
+  [...world.securityGroups.values()]
+    .filter(({ name }) => name === "drover-c-machines")
+    .flatMap(({ ingress }) => ingress.map(({ from, peer }) => (from === 22 ? peer : `${from} ${peer}`)))
+    .sort();
+const many = Array.from({ length: 40 }, (_, index) => `198.51.100.${100 + index}/32`);
+
+test.for([
+  ["another one", [home], [office]],
+  ["one more", [home], [home, office]],
+  ["one less", [home, office], [office]],
+  ["the first", [], [home]],
+  ["none any more", [home], []],
+  ["so many that one tag can't hold them", [home], many],
+  ["fewer than one tag can't hold", many, [home]],
+] as const)("after a restart with %s for an operator's network it is let in, and nothing is told", async (row) => {
+  const [, before, after] = row;
+  const fake = openFake();
+  await fake.through(openParts(fake, { groups: { operatorCidrs: before } }).groups.forMachine([]));
+  expect(letIn(fake)).toEqual([...before].sort());
+  const { groups } = openParts(fake, { groups: { operatorCidrs: after } });
+  expect(await fake.through(groups.drift())).toEqual([]);
+  expect(letIn(fake)).toEqual([...after].sort());
+  await fake.clock.advance(60_000);
+  expect(await fake.through(groups.drift())).toEqual([]);
+  await fake.through(openParts(fake, { groups: { operatorCidrs: before } }).groups.forMachine([]));
+  expect(letIn(fake), "a launch carries it out too").toEqual([...before].sort());
+});
+
+test("what was changed by hand is told all the same when the operator's network is another one", async () => {
+  const fake = openFake();
+  const both = { operatorCidrs: [home, office] };
+  const [id = ""] = await fake.through(openParts(fake, { groups: both }).groups.forMachine([]));
+  await tamper(fake, id);
+  const https = { IpProtocol: "tcp", FromPort: 443, ToPort: 443, IpRanges: [{ CidrIp: office }] };
+  await fake.ec2(new AuthorizeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: [https] }));
+  const { groups } = openParts(fake, { groups: { operatorCidrs: [home, hotel] } });
+  expect(await fake.through(groups.drift())).toEqual([]);
+  expect(letIn(fake)).toEqual(["0.0.0.0/0", hotel, `443 ${office}`].sort());
+  await fake.clock.advance(60_000);
+  const told = await fake.through(groups.drift());
+  expect(told.map((each) => each.replace(/ \(.*?\)|: .*/g, "")).sort()).toEqual([
+    "The security group drover-c-machines also opens tcp 22 from 0.0.0.0/0",
+    `The security group drover-c-machines also opens tcp 443 from ${office}`,
+    `The security group drover-c-machines no longer opens tcp 22 from ${home}`,
+  ]);
+});
+
+test.for(["AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress", "CreateTags"])(
+  "when drover dies at %s the next one carries the change out",
+  async (action) => {
+    const fake = openFake();
+    await fake.through(openParts(fake, { groups: { operatorCidrs: [home] } }).groups.forMachine([]));
+    const isIt = (call: { action: string }) => call.action === action;
+    fake.world.hooks.beforeCall = (call) => {
+      if (isIt(call)) throw Object.assign(new Error("the process is gone"), { name: "AccessDenied" });
+    };
+    const another = { groups: { operatorCidrs: [office] } };
+    await expect(fake.through(openParts(fake, another).groups.drift())).rejects.toMatchObject({ code: "CLOUD_AUTH" });
+    fake.world.hooks.beforeCall = () => undefined;
+    const { groups } = openParts(fake, another);
+    expect(await fake.through(groups.drift())).toEqual([]);
+    expect(letIn(fake)).toEqual([office]);
+    await fake.clock.advance(60_000);
+    expect(await fake.through(groups.drift())).toEqual([]);
+  },
+);
+
+test("a group that somebody else keeps is not changed by another operator's network: the difference is told", async () => {
+  const fake = openFake();
+  await fake.through(openParts(fake, { groups: { operatorCidrs: [home] } }).groups.forMachine([]));
+  const kept = [...fake.world.securityGroups.values()].find(({ name }) => name === "drover-c-machines");
+  kept?.tags.set("drover.dev/kept-by", "terraform");
+  const { groups } = openParts(fake, { groups: { operatorCidrs: [office] } });
+  await fake.clock.advance(60_000);
+  expect(await fake.through(groups.drift())).toHaveLength(2);
+  expect(letIn(fake)).toEqual([home]);
+});
+
+test("a group without a note, of an earlier drover, is compared with what is wished now", async () => {
+  const fake = openFake();
+  await fake.through(openParts(fake, { groups: { operatorCidrs: [home] } }).groups.forMachine([]));
+  const old = [...fake.world.securityGroups.values()].find(({ name }) => name === "drover-c-machines");
+  old?.tags.delete("drover.dev/applied");
+  const { groups } = openParts(fake, { groups: { operatorCidrs: [office] } });
+  await fake.clock.advance(60_000);
+  expect(await fake.through(groups.drift())).toEqual([]);
+  expect(await fake.through(groups.drift())).toHaveLength(2);
+  await fake.through(openParts(fake, { groups: { operatorCidrs: [home] } }).groups.drift());
+  expect(letIn(fake), "the note is there from then on").toEqual([home]);
 });
