@@ -1,3 +1,5 @@
+import type { Sealed } from "../base/sealed.ts";
+
 /**
  * The port for load balancers: of Services (network balancers, layer 4) and of Ingresses (application balancers, HTTP).
  * Desired targets in, the balancer's own view of each target out.
@@ -68,6 +70,36 @@ export type Condition =
   | { field: "query"; values: readonly { key?: string; value: string }[] }
   | { field: "source"; values: readonly string[] };
 
+/** Where clients prove who they are. All URLs begin with https:// */
+type IdentityProvider =
+  | { kind: "cognito"; userPoolArn: string; clientId: string; domain: string }
+  | {
+      kind: "oidc";
+      issuer: string;
+      authorizationEndpoint: string;
+      tokenEndpoint: string;
+      userInfoEndpoint: string;
+      clientId: string;
+      clientSecret: Sealed;
+      /** Another one: the secret may be another. */
+      secretVersion: string;
+    };
+
+/** Clients of an application balancer log in before they get what a rule is for. Over HTTPS only. */
+export type Login = {
+  provider: IdentityProvider;
+  /** What becomes of who has not logged in: sent to the provider, let in all the same, or answered with 401. */
+  otherwise: "authenticate" | "allow" | "deny";
+  /** What the provider is asked to tell, divided by blanks. */
+  scope: string;
+  /** The cookies that remember it have names that begin like this. */
+  cookie: string;
+  /** 1 to 604,800. */
+  sessionSeconds: number;
+  /** For the provider, at most 10. */
+  parameters?: Readonly<Record<string, string>>;
+};
+
 /** Of an application balancer: the first rule that matches decides. Without host every host, without path every path. */
 export type Rule = {
   /** `www.example.org`, `*.example.org`. */
@@ -82,6 +114,8 @@ export type Rule = {
   forward: Forward;
   /** Then `forward` is empty. */
   answer?: Answer;
+  /** Nobody gets there without; a cloud that knows no login ignores it. */
+  login?: Login;
   /** A client stays with the group that it was sent to first for so long. */
   stickySeconds?: number;
 };
@@ -96,6 +130,8 @@ export type Listener = {
   forward: Forward;
   /** What everything is answered that no rule matched; then `forward` is empty. */
   answer?: Answer;
+  /** Before what is for everything that no rule matched. */
+  login?: Login;
 };
 
 /** All that a balancer should be; `ensure` makes the present one equal to it. */
@@ -112,6 +148,8 @@ export type BalancerSpec = {
   /** The Service's own address where the cloud can listen on it (local). */
   clusterAddress?: string;
   listeners: readonly Listener[];
+  /** Of an application balancer: the hosts that it serves by name, for clouds that find certificates by them. */
+  hosts?: readonly string[];
   groups: readonly TargetGroupSpec[];
   /** Only clients from these networks, in CIDR form; empty: everybody. */
   sourceRanges: readonly string[];

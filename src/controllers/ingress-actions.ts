@@ -1,5 +1,16 @@
 import type { Ingress, IngressBackend } from "../api/types.gen.ts";
 import type { Answer, Condition, Rule } from "../clouds/balancer.ts";
+import {
+  attempt,
+  type Fields,
+  fieldsOf,
+  isFields,
+  jsonOf,
+  lowered,
+  Refused,
+  textOf,
+  wholeNumber,
+} from "./ingress-json.ts";
 
 /** The AWS Load Balancer Controller's `actions.NAME` and `conditions.NAME`: JSON, its keys in any case. */
 
@@ -13,53 +24,6 @@ export type ParsedAction =
   | { services: readonly { name: string; port: string; weight: number }[]; stickySeconds?: number };
 
 export type ParsedConditions = Pick<Rule, "hosts" | "patterns" | "conditions">;
-
-/** What is wrong with an annotation, to be completed by its name. */
-class Refused extends Error {}
-
-/** Thrown words become a result; other errors are none of this file's. */
-function attempt<Result>(annotation: string, parse: () => Result): Result | { problem: string } {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof Refused) return { problem: `${annotation}: ${error.message}` };
-    throw error;
-  }
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** The value with all its keys in lower case. */
-function lowered(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(lowered);
-  if (!isFields(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key.toLowerCase(), lowered(one)]));
-}
-
-function json(text: string): unknown {
-  try {
-    return lowered(JSON.parse(text));
-  } catch {
-    throw new Refused("it is not JSON");
-  }
-}
-
-const fieldsOf = (value: unknown, name: string): Fields => {
-  if (isFields(value)) return value;
-  throw new Refused(`${name} is missing`);
-};
-
-const textOf = (value: unknown): string | undefined =>
-  typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-
-function wholeNumber(value: unknown, name: string, from: number, to: number): number {
-  const text = textOf(value) ?? "";
-  if (/^\d{1,6}$/.test(text) && Number(text) >= from && Number(text) <= to) return Number(text);
-  throw new Refused(`${name} must be a whole number from ${from} to ${to}, not ${text || "nothing"}`);
-}
 
 function redirectOf(config: Fields): Answer {
   const status = /^HTTP_(301|302)$/.exec(textOf(config["statuscode"])?.toUpperCase() ?? "")?.[1];
@@ -113,7 +77,7 @@ function forwardOf(action: Fields): ParsedAction {
 }
 
 function actionOf(text: string): ParsedAction {
-  const action = fieldsOf(json(text), "an object");
+  const action = fieldsOf(lowered(jsonOf(text)), "an object");
   const type = textOf(action["type"])?.toLowerCase();
   if (type === "redirect") return { answer: redirectOf(fieldsOf(action["redirectconfig"], "redirectConfig")) };
   if (type === "fixed-response")
@@ -152,7 +116,7 @@ const configs: Readonly<Record<string, string>> = {
 };
 
 function conditionsOf(text: string): ParsedConditions {
-  const list = json(text);
+  const list = lowered(jsonOf(text));
   if (!Array.isArray(list) || list.length === 0) throw new Refused("a list of conditions is expected");
   const hosts: string[] = [];
   const patterns: string[] = [];

@@ -1,7 +1,8 @@
 import type { Ingress, IngressBackend, Pod, Secret, Service, ServicePort } from "../api/types.gen.ts";
-import type { BalancerSpec, Forward, Listener, Rule, TargetGroupSpec } from "../clouds/balancer.ts";
+import type { Answer, BalancerSpec, Forward, Listener, Rule, TargetGroupSpec } from "../clouds/balancer.ts";
 import { balancerAnnotations, groupAnnotation, words } from "./balancer-annotations.ts";
 import { actionNamed, conditionsNamed, isAction, type ParsedConditions } from "./ingress-actions.ts";
+import { loginOf } from "./ingress-login.ts";
 import { certificatesOf, type Warn } from "./ingress-tls.ts";
 import { backendOfGroup, groupsBehind, type Seen } from "./shares.ts";
 import { type Candidate, targetPort } from "./targets.ts";
@@ -30,7 +31,8 @@ export function ingressBalancer(
   const behind = new Backends(ingress, sources, seen, warn);
   const rules = rulesOf(ingress, behind);
   const { defaultBackend } = ingress.spec;
-  const { forward, answer } = defaultBackend ? behind.endOf(defaultBackend, "the default") : { forward: [] };
+  const usual: End = defaultBackend ? behind.endOf(defaultBackend, "the default") : { forward: [] };
+  const { forward, answer, login } = usual;
   const certificates = certificatesOf(ingress, sources.secretOf, warn);
   const listeners = portsOf(ingress, certificates.length > 0, warn).map(
     ({ port, protocol }): Listener => ({
@@ -39,9 +41,10 @@ export function ingressBalancer(
       ...(protocol === "HTTPS" && { certificates }),
       rules: rules.filter((rule) => !leadsBack(rule, port, protocol)),
       forward,
-      ...(answer && !leadsBack({ answer }, port, protocol) && { answer }),
+      ...(!leadsBack(usual, port, protocol) && { ...(answer && { answer }), ...(login && { login }) }),
     }),
   );
+  const hosts = hostsOf(ingress);
   const group = annotations[`${prefix}group.name`] ?? annotations[groupAnnotation];
   const wanted: BalancerSpec = {
     id,
@@ -51,6 +54,7 @@ export function ingressBalancer(
     scheme: annotations[`${prefix}scheme`] === "internal" ? "internal" : "internet-facing",
     ...(group && { group }),
     listeners,
+    ...(hosts.length > 0 && { hosts }),
     groups: behind.groups,
     sourceRanges: words(annotations[`${prefix}inbound-cidrs`]),
     annotations: balancerAnnotations(annotations),
@@ -58,7 +62,17 @@ export function ingressBalancer(
   return { wanted, warnings };
 }
 
-type End = Pick<Rule, "forward" | "answer" | "stickySeconds">;
+/** Whom clients ask for: in the rules, and in what is said of TLS. */
+function hostsOf({ spec }: Ingress): string[] {
+  const inRules = (spec.rules ?? []).flatMap(({ host }) => host ?? []);
+  const inTls = (spec.tls ?? []).flatMap(({ hosts = [] }) => hosts);
+  return [...new Set([...inRules, ...inTls].map((host) => host.toLowerCase()).filter((host) => host !== ""))].sort();
+}
+
+type End = Pick<Rule, "forward" | "answer" | "login" | "stickySeconds">;
+
+/** What nobody may see who has not logged in, and nobody can. */
+const unavailable: Answer = { kind: "fixed", statusCode: 503, body: "Nobody can log in here\n" };
 
 const weightMax = 999;
 
@@ -105,19 +119,36 @@ class Backends {
   /** What becomes of a request. `where`: which backend it is, for people. */
   endOf(backend: IngressBackend, where: string): End {
     const { name } = backend.service ?? {};
-    if (name === undefined || !isAction(backend)) return { forward: this.#forwardTo(backend, where) };
+    if (name === undefined) return { forward: this.#forwardTo(backend, where) };
+    if (!isAction(backend)) return this.#guarded({ forward: this.#forwardTo(backend, where) }, [name], where);
     const action = actionNamed(this.#ingress, name);
     if ("problem" in action) {
       this.#warn("InvalidAnnotation", `${action.problem}; ${where} is answered with 404.`);
       return { forward: [] };
     }
-    if ("answer" in action) return { forward: [], answer: action.answer };
+    if ("answer" in action) return this.#guarded({ forward: [], answer: action.answer }, [], where);
     const { services, stickySeconds } = action;
     const parts = services.map((service) => {
       const port = /^\d+$/.test(service.port) ? { number: Number(service.port) } : { name: service.port };
       return { weight: service.weight, forward: this.#forwardTo({ service: { name: service.name, port } }, where) };
     });
-    return { forward: shared(parts), ...(stickySeconds !== undefined && { stickySeconds }) };
+    const end: End = { forward: shared(parts), ...(stickySeconds !== undefined && { stickySeconds }) };
+    return this.#guarded(
+      end,
+      services.map((service) => service.name),
+      where,
+    );
+  }
+
+  /** With the login that the Ingress or its Services ask for. Where that can't be said nobody is served. */
+  #guarded(end: End, services: readonly string[], where: string): End {
+    if (end.forward.length === 0 && end.answer === undefined) return end;
+    const { serviceOf, secretOf } = this.#sources;
+    const login = loginOf(this.#ingress, services.map(serviceOf), secretOf);
+    if (login === undefined) return end;
+    if (!("problem" in login)) return { ...end, login };
+    this.#warn(login.reason, `${login.problem}; ${where} is answered with 503.`);
+    return { forward: [], answer: unavailable };
   }
 
   /** What a request must have beside host and path; undefined where that can't be read, so that nothing is served wrongly. */

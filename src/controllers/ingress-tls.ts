@@ -11,7 +11,9 @@ export function certificatesOf(
   secretOf: (name: string) => Secret | undefined,
   warn: Warn,
 ): Certificate[] {
-  const hasOwn = metadata.annotations?.[arnAnnotation] !== undefined;
+  const { [arnAnnotation]: arn, [portsAnnotation]: ports = "" } = metadata.annotations ?? {};
+  // Who asks for HTTPS by itself means a certificate of ACM, named or found by its hosts.
+  const hasOwn = arn !== undefined || ports.includes("HTTPS");
   return (spec.tls ?? []).flatMap(({ hosts = [], secretName }): Certificate[] => {
     if (!secretName) {
       if (!hasOwn) warn("CertificateMissing", `${theirs(hosts)} not served over HTTPS: ${ways}.`);
@@ -33,7 +35,8 @@ export function certificatesOf(
 }
 
 const arnAnnotation = "alb.ingress.kubernetes.io/certificate-arn";
-const ways = `name a Secret in spec.tls, or on AWS a certificate of ACM with ${arnAnnotation}`;
+const portsAnnotation = "alb.ingress.kubernetes.io/listen-ports";
+const ways = `name a Secret in spec.tls, or on AWS a certificate of ACM with ${arnAnnotation}, or HTTPS in ${portsAnnotation} for one that is found by its hosts`;
 
 const theirs = (hosts: readonly string[]): string =>
   hosts.length === 0 ? "it is" : `${hosts.join(", ")} ${hosts.length === 1 ? "is" : "are"}`;

@@ -23,6 +23,7 @@ import {
 } from "./frontend.ts";
 import { type IngressSources, type IngressWarning, ingressBalancer, portOfIngressGroup } from "./ingress-balancer.ts";
 import { backendServices, foreignClass } from "./ingress-class.ts";
+import { secretsOfLogin } from "./ingress-login.ts";
 import { isSame, keyOf } from "./owned.ts";
 import type { Action, Notice, Plan, Reconciler } from "./reconciler.ts";
 
@@ -40,9 +41,7 @@ export const ingressReconciler = (options: BalancingOptions): Reconciler<Ingress
     pods: (object, view) => reaching(object, view, options),
     "deployments.apps": ({ metadata }, view) => ingressesOf(view, metadata.namespace, () => true),
     secrets: ({ metadata }, view) =>
-      ingressesOf(view, metadata.namespace, ({ spec }) =>
-        (spec.tls ?? []).some(({ secretName }) => secretName === metadata.name),
-      ),
+      ingressesOf(view, metadata.namespace, (ingress) => secretsOf(ingress, view).includes(metadata.name)),
     "ingressclasses.networking.k8s.io": (_object, view) => ingressesOf(view, undefined, () => true),
     [frontendResource]: (object) => recordKey("ingress", object),
   },
@@ -99,6 +98,13 @@ const ingressesOf = (view: View, namespace: string | undefined, isMeant: (ingres
     .list(resource, namespace)
     .filter(isMeant)
     .map((ingress) => ownerKey("ingress", ingress));
+
+/** What an Ingress needs Secrets for: its certificates, and its clients' login, which Services may name too. */
+function secretsOf(ingress: Ingress, view: View): string[] {
+  const { metadata, spec } = ingress;
+  const named = [...backendServices(ingress)].map((name) => view.get("services", metadata.namespace ?? "", name));
+  return [...(spec.tls ?? []).flatMap(({ secretName }) => secretName ?? []), ...secretsOfLogin([ingress, ...named])];
+}
 
 /** Ingresses with a Service that selects the Pod, and those whose balancer still has its machine. */
 function reaching(pod: KubeObject, view: View, { roster, book }: BalancingOptions): ObjectKey[] {

@@ -1,4 +1,5 @@
 import { expect, test, vi } from "vitest";
+import { ingress, openBalancerParts, outcomeOf } from "../clouds/aws/balancer-parts.ts";
 import { enforce, generatedStatements, type Statement } from "./iam.ts";
 import { life } from "./life.ts";
 
@@ -28,10 +29,10 @@ test("those of another cluster permit to look and to make nothing", async () => 
 });
 
 /**
- * Such a life has no Pod with a role, no new account, no group that comes back before its remains are gone and no volume
- * made by hand (those are hand-made-volumes.test.ts'), and no `drover down` after it.
+ * Such a life has no Pod with a role, no new account, no group that comes back before its remains are gone, no user pool,
+ * no web ACL (that is below) and no volume made by hand (those are hand-made-volumes.test.ts'), and no `drover down` after it.
  */
-const unused = ["GivePodsRoles", "FirstOfAnAccount", "UntagOwn", "AttachLent", "DeleteZone"];
+const unused = ["GivePodsRoles", "FirstOfAnAccount", "UntagOwn", "AttachLent", "DeleteZone", "Logins", "WebAcls"];
 
 test.for(generatedStatements("test").filter(({ Sid }) => !unused.includes(Sid)))(
   "without the statement $Sid a call is refused that it permits",
@@ -42,5 +43,28 @@ test.for(generatedStatements("test").filter(({ Sid }) => !unused.includes(Sid)))
     expect(without.Action).toEqual(expect.arrayContaining(actions));
     expect(events.length).toBeGreaterThan(0);
     expect(without.Action).toEqual(expect.arrayContaining(events));
+  },
+);
+
+test.for([
+  [undefined, []],
+  ["WebAcls", ["wafv2:AssociateWebACL"]],
+] as const)(
+  "an Ingress with a web ACL needs the statement WebAcls: without %s refused is %j",
+  async ([sid, lacking]) => {
+    const { world, open } = openBalancerParts();
+    const { refused } = enforce(
+      world,
+      generatedStatements("test").filter(({ Sid }) => Sid !== sid),
+    );
+    const arn = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/shop/1";
+    world.webAcls.add(arn);
+    const balancers = open();
+    const site = (acl: string) =>
+      ingress("web", [{ path: "/" }], { annotations: { "alb.ingress.kubernetes.io/wafv2-acl-arn": acl } });
+    const outcome = await outcomeOf(balancers.ensure(site(arn)));
+    if (sid === undefined) await balancers.ensure(site("none"));
+    expect([...new Set([...refused].map((each) => each.split(" ")[0]))]).toEqual(lacking);
+    for (const action of lacking) expect(outcome).toContain(`AWS does not permit ${action}`);
   },
 );

@@ -98,8 +98,18 @@ function needsOf(world: AwsWorld, service: Call["service"], action: string, inpu
   if (service === "ec2") return ec2Needs(world, action, input);
   if (service === "elb") return elbNeeds(world, action, input);
   if (service === "route53") return [need("route53", action, route53Resource(action, input))];
+  if (service === "wafv2") return webAclNeeds(world, action, input);
   if (service === "ssm") return [need("ssm", action, `arn:aws:ssm:${region}::parameter${input["Name"]}`)];
   return [need(service === "quotas" ? "servicequotas" : service, action, "*")];
+}
+
+/** Of the firewall's calls: the load balancer, the web ACL, and what the load balancer's own service asks for. */
+function webAclNeeds(world: AwsWorld, action: string, input: Given): Need[] {
+  if (action.startsWith("Get")) return ["GetWebACL", action].map((one) => need("wafv2", one, "*"));
+  const named = [input["WebACLArn"], input["ResourceArn"]].filter((arn) => typeof arn === "string");
+  const own = elbTags(world, String(input["ResourceArn"]));
+  const setting = need("elasticloadbalancing", "SetWebAcl", String(input["ResourceArn"]), { own });
+  return [...named.map((arn) => need("wafv2", action, arn)), setting];
 }
 
 function route53Resource(action: string, input: Given): string {

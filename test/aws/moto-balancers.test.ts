@@ -1,3 +1,4 @@
+import { ImportCertificateCommand } from "@aws-sdk/client-acm";
 import { DescribeInstancesCommand, DescribeSubnetsCommand, RunInstancesCommand } from "@aws-sdk/client-ec2";
 import {
   DescribeListenersCommand,
@@ -5,10 +6,13 @@ import {
   DescribeRulesCommand,
   DescribeTargetGroupsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { CreateWebACLCommand, GetWebACLForResourceCommand } from "@aws-sdk/client-wafv2";
 import { expect, test } from "vitest";
+import { Sealed } from "../../src/base/sealed.ts";
 import type { Send } from "../../src/clouds/aws/api.ts";
 import { openAwsBalancers } from "../../src/clouds/aws/balancers.ts";
-import type { BalancerSpec } from "../../src/clouds/balancer.ts";
+import type { BalancerSpec, Login } from "../../src/clouds/balancer.ts";
+import { issue, makeAuthority } from "../../src/server/certificates.ts";
 import { ingress, service, target } from "../clouds/aws/balancer-parts.ts";
 import { openAccount, useMoto } from "./account.ts";
 
@@ -77,6 +81,75 @@ test("an Ingress' actions, conditions and weights", { timeout: 60_000 }, async (
     ["4", "http-request-method query-string source-ip", "forward"],
     ["default", "", "forward"],
   ]);
+  await balancers.remove("site");
+  close();
+});
+
+const usual = { otherwise: "authenticate", scope: "openid", cookie: "shop", sessionSeconds: 3_600 } as const;
+const logins: readonly Login[] = [
+  {
+    ...usual,
+    provider: {
+      kind: "oidc",
+      issuer: "https://id.example.org/",
+      authorizationEndpoint: "https://id.example.org/authorize",
+      tokenEndpoint: "https://id.example.org/token",
+      userInfoEndpoint: "https://id.example.org/me",
+      clientId: "shop",
+      clientSecret: new Sealed("do-not-tell"),
+      secretVersion: "1",
+    },
+  },
+  {
+    ...usual,
+    parameters: { display: "page" },
+    provider: {
+      kind: "cognito",
+      userPoolArn: "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_a",
+      clientId: "shop",
+      domain: "my-shop",
+    },
+  },
+];
+
+test("an Ingress' logins, its certificate by its hosts, and its web ACL", { timeout: 60_000 }, async () => {
+  const { send, balancers, close } = openAws();
+  const nowMs = Date.now();
+  const authority = await makeAuthority("test", nowMs, 10);
+  const names = ["*.example.org"];
+  const pair = await issue(authority, {
+    ...{ commonName: "a", organizations: [], usage: "server", names, nowMs, days: 5 },
+  });
+  const [Certificate, PrivateKey] = [pair.certificate, pair.key].map((pem) => Buffer.from(pem));
+  await send("acm", new ImportCertificateCommand({ Certificate, PrivateKey }));
+  const VisibilityConfig = { SampledRequestsEnabled: false, CloudWatchMetricsEnabled: false, MetricName: "shop" };
+  const { Summary: acl } = await send(
+    "wafv2",
+    new CreateWebACLCommand({ Name: "shop", Scope: "REGIONAL", DefaultAction: { Allow: {} }, VisibilityConfig }),
+  );
+  const site = (webAcl: string) =>
+    ingress("site", [], {
+      hosts: ["www.example.org"],
+      annotations: { "alb.ingress.kubernetes.io/wafv2-acl-arn": webAcl },
+      listeners: [
+        {
+          ...{ port: 443, protocol: "HTTPS", forward: [] },
+          rules: logins.map((login, index) => ({ path: `/${index}`, forward: [{ groupId: "g", weight: 1 }], login })),
+        },
+      ],
+    });
+  await balancers.ensure(site(acl?.ARN ?? ""));
+  const { Rules = [] } = await send("elb", new DescribeRulesCommand({ ListenerArn: await listenerOf(send) }));
+  expect(Rules.map(({ Actions = [] }) => Actions.map(({ Type }) => Type).join(" "))).toEqual([
+    "authenticate-oidc forward",
+    "authenticate-cognito forward",
+    "fixed-response",
+  ]);
+  const { LoadBalancers: [balancer] = [] } = await send("elb", new DescribeLoadBalancersCommand({}));
+  const of = new GetWebACLForResourceCommand({ ResourceArn: balancer?.LoadBalancerArn });
+  expect((await send("wafv2", of)).WebACL?.ARN).toBe(acl?.ARN);
+  await balancers.ensure(site("none"));
+  expect((await send("wafv2", of)).WebACL).toBeUndefined();
   await balancers.remove("site");
   close();
 });

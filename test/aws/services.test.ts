@@ -50,7 +50,7 @@ test("costs, annotations that nothing is done about and those that are refused a
   expect(cluster.events("LoadBalancerCost").join("\n")).toMatch(/3 public IPv4 addresses \$10\.95/);
   expect(cluster.events("LoadBalancerWarning")).toEqual([`Nothing is done about ${nlb}target-node-labels.`]);
   const failed = cluster.events("SyncLoadBalancerFailed").join("\n");
-  expect(failed).toContain(`${alb}wafv2-acl-arn: "arn:aws:wafv2:a" is not possible: drover associates no web ACL`);
+  expect(failed).toContain(`${alb}wafv2-acl-arn: "arn:aws:wafv2:a" is not the ARN of a regional web ACL`);
   expect(failed).toContain(`${alb}certificate-arn: `);
   expect(failed).toContain("Certificate 'arn:aws:acm:none' not found");
   const rules = world.writes.filter(({ action }) => action === "CreateRule").map(({ input }) => input);

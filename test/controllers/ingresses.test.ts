@@ -196,11 +196,19 @@ describe("the balancer of an Ingress", () => {
   test("says how hosts get a certificate that nobody names", () => {
     const spec = { tls: [{ hosts: ["www.example.org"] }], defaultBackend: to("a") };
     const message =
-      /^www\.example\.org is not served over HTTPS: name a Secret .*alb\.ingress\.kubernetes\.io\/certificate-arn\.$/;
+      /^www\.example\.org is not served over HTTPS: name a Secret .*alb\.ingress\.kubernetes\.io\/certificate-arn, or HTTPS in .*listen-ports .* found by its hosts\.$/;
     expect(balance(ingress(spec)).warnings).toEqual([
       { reason: "CertificateMissing", message: expect.stringMatching(message) },
     ]);
     expect(balance(ingress(spec, { [`${prefix}certificate-arn`]: "arn:aws:acm:a" })).warnings).toEqual([]);
+    expect(balance(ingress(spec, { [`${prefix}listen-ports`]: '[{"HTTPS": 443}]' })).warnings).toEqual([]);
+  });
+
+  test("names the hosts of its rules and of spec.tls, for certificates that are found by them", () => {
+    const rules = [rule("WWW.example.org", "/", "a"), rule("*.b.org", "/", "a"), rule(undefined, "/", "a")];
+    const tls = [{ hosts: ["www.example.org", "c.org"] }];
+    expect(balance(ingress({ rules, tls })).wanted.hosts).toEqual(["*.b.org", "c.org", "www.example.org"]);
+    expect(balance(ingress({ defaultBackend: to("a") })).wanted).not.toHaveProperty("hosts");
   });
 
   test("takes scheme, group, source ranges and the backends' protocol from annotations", () => {

@@ -56,6 +56,8 @@ export const grants: readonly Grant[] = [
         DescribeTargetGroups DescribeTargetHealth`,
       ),
       "servicequotas:ListServiceQuotas",
+      ...of("acm", "DescribeCertificate ListCertificates"),
+      ...of("wafv2", "GetWebACL GetWebACLForResource"),
     ],
     condition: { StringEquals: here },
   },
@@ -102,11 +104,20 @@ export const grants: readonly Grant[] = [
   },
   {
     sid: "Own",
-    actions: of(
-      "ec2",
-      `AttachVolume AuthorizeSecurityGroupIngress DeleteLaunchTemplate DeleteSecurityGroup DeleteVolume DetachVolume
-      GetConsoleOutput ModifyVolume RevokeSecurityGroupIngress TerminateInstances`,
-    ),
+    actions: [
+      ...of(
+        "ec2",
+        `AttachVolume AuthorizeSecurityGroupIngress DeleteLaunchTemplate DeleteSecurityGroup DeleteVolume DetachVolume
+        GetConsoleOutput ModifyVolume RevokeSecurityGroupIngress TerminateInstances`,
+      ),
+      ...of(
+        "elasticloadbalancing",
+        `AddListenerCertificates DeleteListener DeleteLoadBalancer DeleteRule DeleteTargetGroup DeregisterTargets
+        ModifyListener ModifyLoadBalancerAttributes ModifyRule ModifyTargetGroup ModifyTargetGroupAttributes
+        RegisterTargets RemoveListenerCertificates SetIpAddressType SetRulePriorities SetSecurityGroups SetSubnets
+        SetWebAcl`,
+      ),
+    ],
     condition: { StringEquals: own },
   },
   // The instance is the cluster's own; the volume is one that its owner lends by a tag.
@@ -116,7 +127,12 @@ export const grants: readonly Grant[] = [
     resources: ec2("volume"),
     condition: { StringEquals: { [`aws:ResourceTag/${lentTag}`]: cluster } },
   },
-  { sid: "TagOwn", actions: ["ec2:CreateTags"], resources: ec2("security-group"), condition: kept },
+  {
+    sid: "TagOwn",
+    actions: ["ec2:CreateTags", "elasticloadbalancing:AddTags"],
+    resources: [...ec2("security-group"), `elasticloadbalancing:${region}:${account}:*`],
+    condition: kept,
+  },
   {
     sid: "UntagOwn",
     actions: ["ec2:DeleteTags"],
@@ -144,16 +160,15 @@ export const grants: readonly Grant[] = [
       },
     },
   },
-  { sid: "TagOwnBalancers", actions: ["elasticloadbalancing:AddTags"], condition: kept },
   {
-    sid: "OwnBalancers",
-    actions: of(
-      "elasticloadbalancing",
-      `AddListenerCertificates DeleteListener DeleteLoadBalancer DeleteRule DeleteTargetGroup DeregisterTargets
-      ModifyListener ModifyLoadBalancerAttributes ModifyRule ModifyTargetGroup ModifyTargetGroupAttributes
-      RegisterTargets RemoveListenerCertificates SetIpAddressType SetRulePriorities SetSecurityGroups SetSubnets`,
-    ),
-    condition: { StringEquals: own },
+    sid: "WebAcls",
+    actions: of("wafv2", "AssociateWebACL DisassociateWebACL"),
+    resources: [`wafv2:${region}:${account}:regional/webacl/*/*`, ...elb("loadbalancer/app")],
+  },
+  {
+    sid: "Logins",
+    actions: ["cognito-idp:DescribeUserPoolClient"],
+    resources: [`cognito-idp:${region}:${account}:userpool/*`],
   },
   {
     sid: "Names",
@@ -190,7 +205,13 @@ export const grants: readonly Grant[] = [
 ];
 
 /** Actions that no command of drover's is called by: AWS asks for them on behalf of another call. */
-export const impliedActions: readonly string[] = ["iam:PassRole", "iam:CreateServiceLinkedRole"];
+export const impliedActions: readonly string[] = [
+  "cognito-idp:DescribeUserPoolClient",
+  "elasticloadbalancing:SetWebAcl",
+  "iam:CreateServiceLinkedRole",
+  "iam:PassRole",
+  "wafv2:GetWebACL",
+];
 
 /** Every action once, sorted. */
 export const grantedActions = (): string[] => [...new Set(grants.flatMap(({ actions }) => actions))].sort();

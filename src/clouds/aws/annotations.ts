@@ -40,6 +40,8 @@ export type BalancerSettings = {
   group?: string;
   /** Where this one's rules stand among those of its group: -1000 to 1000, small first. */
   order?: number;
+  /** The ARN of the firewall's rules, or `none`. */
+  webAcl?: string;
   /** With security groups of the user's own: whether machines let the load balancer in without any rule of theirs. */
   managesMachineRules?: boolean;
   /** Accepted without effect: every Pod is an instance with an address of its own. */
@@ -142,6 +144,14 @@ const internal: Reader<"internal" | "internet-facing"> = {
     ({ true: "internal" as const, "0.0.0.0/0": "internal" as const, false: "internet-facing" as const })[text],
 };
 
+const webAcl: Reader<string> = {
+  expected: "the ARN of a regional web ACL of this account's WAF (arn:aws:wafv2:…:regional/webacl/NAME/ID), or none",
+  read(text) {
+    if (text === "" || text === "none") return "none";
+    return /^arn:[\w-]+:wafv2:[\w-]+:\d+:regional\/webacl\/[\w-]+\/[\w-]+$/.test(text) ? text : undefined;
+  },
+};
+
 const of = (
   field: keyof BalancerSettings,
   network: string | undefined,
@@ -155,7 +165,6 @@ const of = (
 });
 
 const groupsNeeded = "machines let load balancers in by their security group, so each has one";
-const byHand = "leave it out, and associate one with `aws wafv2 associate-web-acl` once the load balancer is there";
 
 /** Every annotation that is understood: of Services, of Ingresses, and its form. Later rows win over earlier ones. */
 const rows: readonly Row[] = [
@@ -235,14 +244,15 @@ const rows: readonly Row[] = [
     matching(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "a name of lower-case letters, digits, dots and dashes"),
   ),
   of("order", undefined, "group.order", number(-1000, 1000)),
-  of("ignored", undefined, "auth-type", refused("drover has nobody log in at the load balancer", "none")),
-  of("ignored", undefined, "wafv2-acl-arn", refused(`drover associates no web ACL; ${byHand}`)),
-  of("ignored", undefined, "waf-acl-id", refused(`drover associates no web ACL; ${byHand}`)),
+  of("webAcl", undefined, "wafv2-acl-arn", webAcl),
+  of("ignored", undefined, "waf-acl-id", refused(`AWS has ended its first firewall; name a web ACL by wafv2-acl-arn`)),
   of("ignored", undefined, "shield-advanced-protection", refused("drover subscribes to no Shield", "false")),
 ];
 
-/** Annotations with a name of the user's own at their end; the rules of the spec hold what they say. */
-const named = ["actions.", "conditions."].map((word) => prefixes.application + word);
+/** Annotations that the rules of the spec hold: those with a name of the user's own at their end, and the logins. */
+const inRules = ["actions.", "conditions."].map((word) => prefixes.application + word);
+const logins = ["type", "idp-cognito", "idp-oidc", "on-unauthenticated-request", "scope", "session-cookie"];
+const ofLogin = new Set([...logins, "session-timeout"].map((word) => `${prefixes.application}auth-${word}`));
 
 /** The annotation that sets a field, for errors that AWS finds later. */
 export const annotationOf = (kind: Kind, field: keyof BalancerSettings): string | undefined =>
@@ -266,7 +276,11 @@ export function readAnnotations(kind: Kind, annotations: Readonly<Record<string,
   const settings = Object.fromEntries(found) as BalancerSettings;
   const known = new Set(rows.map((row) => row[kind]));
   const unknown = Object.keys(annotations).filter(
-    (key) => key.startsWith(ownPrefixes[kind]) && !known.has(key) && !named.some((start) => key.startsWith(start)),
+    (key) =>
+      key.startsWith(ownPrefixes[kind]) &&
+      !known.has(key) &&
+      !ofLogin.has(key) &&
+      !inRules.some((start) => key.startsWith(start)),
   );
   return { settings, unknown };
 }

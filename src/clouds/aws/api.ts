@@ -1,3 +1,4 @@
+import type { ACMClient } from "@aws-sdk/client-acm";
 import type { EC2Client } from "@aws-sdk/client-ec2";
 import type { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import type { PricingClient } from "@aws-sdk/client-pricing";
@@ -5,6 +6,7 @@ import type { Route53Client } from "@aws-sdk/client-route-53";
 import type { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
 import type { SSMClient } from "@aws-sdk/client-ssm";
 import type { STSClient } from "@aws-sdk/client-sts";
+import type { WAFV2Client } from "@aws-sdk/client-wafv2";
 
 /** One client a service, shared by everything, so that its retry tokens are shared too. The fake has the same shape. */
 export type AwsClients = {
@@ -15,6 +17,8 @@ export type AwsClients = {
   pricing: Pick<PricingClient, "send">;
   quotas: Pick<ServiceQuotasClient, "send">;
   sts: Pick<STSClient, "send">;
+  acm: Pick<ACMClient, "send">;
+  wafv2: Pick<WAFV2Client, "send">;
 };
 
 /** An SDK command as far as a call needs it; `Output` is found through its handler. */

@@ -1,5 +1,5 @@
 import type { BalancerSettings } from "./annotations.ts";
-import type { SeenListener } from "./balancer-inventory.ts";
+import { givenWebAcl, type SeenListener } from "./balancer-inventory.ts";
 import type { BalancerPlan } from "./balancer-plan.ts";
 import { ensureSecurityGroup, markRemains, removeSecurityGroup, unmarkRemains } from "./balancer-security-group.ts";
 import { balancerTag } from "./balancer-tags.ts";
@@ -8,12 +8,18 @@ import { type Arns, ensureListener, mergedListeners, removeListener } from "./li
 import { ensureLoadBalancer, givenGroups, removeLoadBalancer, sharedSettings } from "./load-balancer.ts";
 import { ensureRules, removeRule } from "./rules.ts";
 import { ensureTargetGroup, removeTargetGroup } from "./target-groups.ts";
+import { agreedWebAcl, ensureWebAcl, webAclOf } from "./web-acl.ts";
 
 /**
  * The plans of a load balancer's members, as far as they are known. Right after a start some are not: what they share
  * is then added to and never reduced, until all have been ensured once.
  */
-export type Members = { plans: readonly BalancerPlan[]; isWhole: boolean };
+export type Members = {
+  plans: readonly BalancerPlan[];
+  isWhole: boolean;
+  /** The same as each is asked for now, whether it could be made so or not. */
+  asked: { plans: readonly BalancerPlan[]; isWhole: boolean };
+};
 
 /** Who has target groups behind a load balancer, whether its plan is known or not. */
 export const memberIds = ({ inventory }: Workshop, name: string): Set<string> => {
@@ -31,17 +37,18 @@ const arnsOf = ({ inventory }: Pick<Workshop, "inventory">): Arns =>
 export async function build(
   workshop: Workshop,
   plan: BalancerPlan,
-  { plans, isWhole }: Members,
+  { plans, isWhole, asked }: Members,
   machinesLetIn: () => Promise<string>,
 ): Promise<void> {
   const { inventory } = workshop;
   const listeners = mergedListeners(plans, plan);
+  const present = inventory.loadBalancers.get(plan.name);
+  const webAcl = webAclOf(plan, asked.plans, present && givenWebAcl(present));
   if (plan.targetGroups.length > 0) {
     await Promise.all(plan.targetGroups.map((each) => ensureTargetGroup(workshop, plan, each)));
     const settings = sharedSettings(plans);
     const given = await givenGroups(workshop, plan, settings);
     const own = given ?? [(await ensureSecurityGroup(workshop, plans, plan, isWhole)).id];
-    const present = inventory.loadBalancers.get(plan.name);
     const balancer =
       present !== undefined && !isWhole
         ? present
@@ -49,6 +56,7 @@ export async function build(
             ...own,
             ...(needsLetIn(settings) ? [await machinesLetIn()] : []),
           ]);
+    await ensureWebAcl(workshop, balancer, webAcl, asked.isWhole);
     const replaced = inventory.securityGroups.get(plan.name);
     if (given !== undefined && replaced !== undefined && isWhole) await removeSecurityGroup(workshop, replaced);
     for (const wanted of listeners) {
@@ -61,7 +69,7 @@ export async function build(
       if (wanted.rules !== undefined) await ensureRules(workshop, plan, listener, wanted.rules, arnsOf(workshop));
     }
   }
-  await trim(workshop, plan.name, plan.id, { plans, isWhole });
+  await trim(workshop, plan.name, plan.id, { plans, isWhole, asked });
   const kept = new Set(plan.targetGroups.map(({ name }) => name));
   for (const group of groupsOf(workshop, plan.name, plan.id)) {
     if (!kept.has(group.name)) await removeTargetGroup(workshop, group);
@@ -115,7 +123,11 @@ export async function tearDown(workshop: Workshop, name: string, id: string, oth
   } else {
     await trim(workshop, name, id, others);
     const [first] = others.plans;
+    const balancer = inventory.loadBalancers.get(name);
+    const { asked } = others;
     if (first && group && others.isWhole) await ensureSecurityGroup(workshop, others.plans, first, true);
+    if (first && balancer)
+      await ensureWebAcl(workshop, balancer, agreedWebAcl(asked.plans, givenWebAcl(balancer)), asked.isWhole);
     if (group) await unmarkRemains(workshop, group, id);
   }
   for (const each of groupsOf(workshop, name, id)) await removeTargetGroup(workshop, each);

@@ -7,6 +7,7 @@ import { listenerDrift, mergedListeners } from "./listeners.ts";
 import { loadBalancerDrift } from "./load-balancer.ts";
 import { planRules, ruleDrift } from "./rules.ts";
 import { targetGroupDrift } from "./target-groups.ts";
+import { webAclDrift } from "./web-acl.ts";
 
 /** `deleted`: something is missing; made again by the next `ensure`. `edited`: something is not as it was made. */
 export type Drift = { deleted?: string; edited?: string };
@@ -69,6 +70,7 @@ function findEdited(
   if (strange) found.push(`There is another listener on port ${strange.port}.`);
   const group = securityGroups.get(plan.name);
   const balancer = loadBalancers.get(plan.name);
+  if (isWhole && balancer) found.push(webAclDrift(balancer));
   if (isWhole && group) {
     found.push(securityGroupDrift(group, plans));
     if (balancer) found.push(loadBalancerDrift(balancer, [group.id, letIn]));

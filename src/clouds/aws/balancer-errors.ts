@@ -33,6 +33,8 @@ const settings: Readonly<Record<string, keyof BalancerSettings>> = {
   AvailabilityZoneNotSupported: "subnets",
   InvalidSecurityGroup: "securityGroups",
   AllocationIdNotFound: "elasticIps",
+  WAFNonexistentItem: "webAcl",
+  WAFInvalidParameter: "webAcl",
 };
 
 /** The same failure in the words of whoever wrote the Service or Ingress: the quota's or the annotation's name. */

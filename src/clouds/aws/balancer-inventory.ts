@@ -10,13 +10,16 @@ import {
   DescribeTagsCommand,
   DescribeTargetGroupsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { GetWebACLForResourceCommand } from "@aws-sdk/client-wafv2";
 import pLimit from "p-limit";
+import { DroverError } from "../../base/errors.ts";
 import type { Send } from "./api.ts";
-import { loadBalancerTag } from "./balancer-tags.ts";
+import { loadBalancerTag, noWebAcl, webAclTag } from "./balancer-tags.ts";
 import { allPages } from "./pages.ts";
 import { clusterTag, type Tags, tagsOf } from "./tags.ts";
 
-export type SeenLoadBalancer = { arn: string; name: string; raw: AwsLoadBalancer; tags: Tags };
+/** `webAcl`: of one that was given a web ACL, the ARN of the one that it has, "" for none; absent: it is not known. */
+export type SeenLoadBalancer = { arn: string; name: string; raw: AwsLoadBalancer; tags: Tags; webAcl?: string };
 export type SeenTargetGroup = { arn: string; name: string; loadBalancer: string; raw: AwsTargetGroup; tags: Tags };
 export type SeenRule = { arn: string; priority: number; raw: AwsRule; tags: Tags };
 export type SeenListener = { arn: string; port: number; raw: AwsListener; tags: Tags; rules: SeenRule[] };
@@ -61,6 +64,7 @@ export async function readInventory(scope: InventoryScope): Promise<{ inventory:
     ownTargetGroups(counted, scope),
     ownSecurityGroups(counted, scope),
   ]);
+  await lookAtWebAcls(counted, balancers);
   const slots = limit();
   const listeners = await Promise.all(
     balancers.map(({ arn, name, raw }) =>
@@ -102,6 +106,27 @@ export const seenLoadBalancer = (raw: AwsLoadBalancer, tags: Tags): SeenLoadBala
   raw,
   tags,
 });
+
+/** The web ACL that drover has given the load balancer; undefined: it has given none. */
+export const givenWebAcl = ({ tags }: SeenLoadBalancer): string | undefined =>
+  tags[webAclTag] === noWebAcl ? undefined : tags[webAclTag];
+
+/** The ARN of the web ACL that a load balancer has, "" if it has none. */
+export async function readWebAcl(send: Send, ResourceArn: string): Promise<string> {
+  const { WebACL } = await send("wafv2", new GetWebACLForResourceCommand({ ResourceArn }));
+  return WebACL?.ARN ?? "";
+}
+
+/** Of load balancers that were given one: which they have now. Where nobody can be asked it is not known. */
+async function lookAtWebAcls(send: Send, balancers: readonly SeenLoadBalancer[]): Promise<void> {
+  for (const seen of balancers.filter((each) => givenWebAcl(each) !== undefined)) {
+    try {
+      seen.webAcl = await readWebAcl(send, seen.arn);
+    } catch (error) {
+      if (!(error instanceof DroverError)) throw error;
+    }
+  }
+}
 
 async function ownTargetGroups(send: Send, { vpcId, cluster }: InventoryScope): Promise<SeenTargetGroup[]> {
   const all = await allPages(

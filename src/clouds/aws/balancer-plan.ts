@@ -1,34 +1,9 @@
 import { createHash } from "node:crypto";
-import { DroverError } from "../../base/errors.ts";
-import type { Answer, BalancerSpec, Condition, Listener, Rule, Target, TargetGroupSpec } from "../balancer.ts";
-import { annotationOf, type BalancerSettings, readAnnotations } from "./annotations.ts";
+import type { BalancerSpec, Listener, Target, TargetGroupSpec } from "../balancer.ts";
+import { type BalancerSettings, readAnnotations } from "./annotations.ts";
+import { applicationListeners } from "./application-listeners.ts";
+import { destinationOf, invalid, type Names, type PlannedListener, tlsOf } from "./destinations.ts";
 import { type JoinedPorts, joinedPorts } from "./joined-ports.ts";
-
-/** One listener's or rule's end: weights by target group name, an answer of its own, or (empty) a 404. */
-export type Destination = {
-  forward: readonly { name: string; weight: number }[];
-  answer?: Answer;
-  stickySeconds?: number;
-};
-
-export type PlannedRule = {
-  hosts: readonly string[];
-  paths: readonly string[];
-  conditions?: readonly Condition[];
-  destination: Destination;
-};
-
-export type PlannedListener = {
-  port: number;
-  protocol: Listener["protocol"] | "TCP_UDP";
-  /** ARNs of ACM, the default first. */
-  certificates: readonly string[];
-  tlsPolicy?: string;
-  alpnPolicy?: string;
-  destination: Destination;
-  /** Absent: of a network balancer. */
-  rules?: readonly PlannedRule[];
-};
 
 export type HealthCheckInput = {
   HealthCheckProtocol: "TCP" | "HTTP" | "HTTPS";
@@ -112,11 +87,6 @@ export function planBalancer(spec: BalancerSpec, settings: BalancerSettings, vpc
 function schemeOf(spec: BalancerSpec, { scheme }: BalancerSettings): BalancerSpec["scheme"] {
   if (spec.kind === "network" && spec.scheme === "internal") return "internal";
   return scheme ?? spec.scheme;
-}
-
-function invalid(spec: BalancerSpec, field: keyof BalancerSettings, message: string): DroverError {
-  const annotation = annotationOf(spec.kind, field) ?? field;
-  return new DroverError("CLOUD_INVALID", `${annotation}: ${message}`, { annotation });
 }
 
 type Around = {
@@ -218,21 +188,6 @@ function healthCheckOf(spec: BalancerSpec, group: TargetGroupSpec, settings: Bal
 const clamp = (value: number | undefined, least: number, most: number): number | undefined =>
   value === undefined ? undefined : Math.min(most, Math.max(least, value));
 
-type Names = ReadonlyMap<string, string>;
-
-/** A weight means nothing where there is only one group; always the same then, so that nothing looks changed. */
-const destinationOf = (
-  { forward, answer, stickySeconds }: Pick<Rule, "forward" | "answer" | "stickySeconds">,
-  names: Names,
-): Destination => ({
-  forward: forward.flatMap(({ groupId, weight }) => {
-    const name = names.get(groupId);
-    return name === undefined ? [] : [{ name, weight: forward.length === 1 ? 1 : weight }];
-  }),
-  ...(answer && { answer }),
-  ...(stickySeconds !== undefined && forward.length > 1 && { stickySeconds }),
-});
-
 export const isTls = ({ port, protocol }: Listener, { certificates = [], tlsPorts = "*" }: BalancerSettings): boolean =>
   protocol === "TLS" ||
   (protocol === "TCP" && certificates.length > 0 && (tlsPorts === "*" || tlsPorts.includes(port)));
@@ -254,68 +209,4 @@ function networkListeners({ spec, settings, joined }: Around, names: Names): Pla
       // A network balancer's listener can't exist without a group: nobody listens there, as was asked for.
       .filter(({ destination }) => destination.forward.length > 0)
   );
-}
-
-const tlsOf = (tlsPolicy: string | undefined, alpnPolicy?: string) => ({
-  ...(tlsPolicy === undefined ? {} : { tlsPolicy }),
-  ...(alpnPolicy === undefined ? {} : { alpnPolicy }),
-});
-
-function applicationListeners(spec: BalancerSpec, settings: BalancerSettings, names: Names): PlannedListener[] {
-  const { certificates = [], tlsRedirectPort } = settings;
-  const usual = certificates.length > 0 && spec.listeners.every(({ protocol }) => protocol === "HTTP");
-  const asked = settings.listenPorts ?? (usual ? [{ protocol: "HTTPS" as const, port: 443 }] : spec.listeners);
-  return asked.map(({ protocol, port }): PlannedListener => {
-    const said = spec.listeners.find((listener) => listener.port === port) ?? spec.listeners[0];
-    if (protocol === "HTTPS" && certificates.length === 0) {
-      throw invalid(
-        spec,
-        "certificates",
-        `port ${port} with HTTPS needs the ARN of a certificate in ACM; that of a Secret gets there by \`aws acm import-certificate\`.`,
-      );
-    }
-    if (protocol === "HTTP" && tlsRedirectPort !== undefined) {
-      return {
-        port,
-        protocol,
-        certificates: [],
-        destination: {
-          forward: [],
-          answer: { kind: "redirect", statusCode: 301, protocol: "HTTPS", port: tlsRedirectPort },
-        },
-        rules: [],
-      };
-    }
-    return {
-      port,
-      protocol,
-      certificates: protocol === "HTTPS" ? certificates : [],
-      ...(protocol === "HTTPS" ? tlsOf(settings.tlsPolicy) : {}),
-      destination: destinationOf(said ?? { forward: [] }, names),
-      rules: (said?.rules ?? []).map(
-        (rule): PlannedRule => ({
-          hosts: [...(rule.host === undefined ? [] : [rule.host]), ...(rule.hosts ?? [])],
-          paths: [...pathsOf(rule), ...(rule.patterns ?? [])],
-          ...(rule.conditions && { conditions: rule.conditions }),
-          destination: destinationOf(rule, names),
-        }),
-      ),
-    };
-  });
-}
-
-/** AWS matches paths by pattern; `*` and `?` of Exact and Prefix paths would be such without being meant. */
-function pathsOf({ path, pathType }: Rule): string[] {
-  if (path === undefined) return [];
-  if (pathType === undefined) return [path];
-  if (/[*?]/.test(path)) {
-    throw new DroverError(
-      "CLOUD_INVALID",
-      `spec.rules.http.paths.path: "${path}" holds * or ?, which needs pathType ImplementationSpecific.`,
-      { field: "spec.rules.http.paths.path" },
-    );
-  }
-  if (pathType === "Exact") return [path];
-  const stem = path.replace(/\/+$/, "");
-  return stem === "" ? [] : [stem, `${stem}/*`];
 }

@@ -12,6 +12,10 @@ export const targetGroupTag = "drover.dev/target-group";
 export const loadBalancerTag = "drover.dev/load-balancer";
 /** Of a rule: where its balancer stands in the group. */
 export const orderTag = "drover.dev/order";
+/** Of a load balancer: the web ACL that it was given, or `none` where one was taken away. */
+export const webAclTag = "drover.dev/web-acl";
+/** The same word is the annotation's. */
+export const noWebAcl = "none";
 /** What the resource was last made to be: another value than the wanted one's means an order, not a change by hand. */
 export const appliedTag = "drover.dev/applied";
 

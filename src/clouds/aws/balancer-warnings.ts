@@ -1,5 +1,6 @@
 import type { BalancerSpec } from "../balancer.ts";
 import { annotationOf, type BalancerSettings } from "./annotations.ts";
+import { portsOf } from "./application-listeners.ts";
 import { type BalancerPlan, isTls } from "./balancer-plan.ts";
 
 /** What of a spec is not as its writer may believe, one sentence each. `unknown`: annotations that nothing honours. */
@@ -14,6 +15,7 @@ export function warningsOf(spec: BalancerSpec, settings: BalancerSettings, unkno
   const annotation = annotationOf("network", "healthPort");
   return [
     ...ignored,
+    ...(needsHttps(spec, settings) ? [withoutHttps] : []),
     ...forgetful.map(({ port }) => `AWS keeps no client with its machine on port ${port}, because TLS ends there.`),
     ...datagrams.map(
       (port) =>
@@ -21,6 +23,13 @@ export function warningsOf(spec: BalancerSpec, settings: BalancerSettings, unkno
     ),
   ];
 }
+
+const withoutHttps = `Nobody is served where alb.ingress.kubernetes.io/auth-type asks for a login, which takes HTTPS: name a port by ${annotationOf("application", "listenPorts")} and a certificate by ${annotationOf("application", "certificates")}.`;
+
+/** Clients have to log in and can't. */
+const needsHttps = (spec: BalancerSpec, settings: BalancerSettings): boolean =>
+  spec.listeners.some(({ login, rules = [] }) => login !== undefined || rules.some((rule) => rule.login)) &&
+  !portsOf(spec, settings).some(({ protocol }) => protocol === "HTTPS");
 
 /** A UDP listener without a TCP one beside it. */
 const isAlone = ({ port, protocol }: BalancerSpec["listeners"][number], { listeners }: BalancerSpec): boolean =>

@@ -40,7 +40,7 @@ const stillBusy = (error: unknown): DroverError => {
   const said = error instanceof Error ? error.message : "";
   return new DroverError(
     "CLOUD_UNAVAILABLE",
-    `AWS has not let go of everything yet; it is tried again. ${said}`,
+    `AWS is not ready for it yet; it is tried again. ${said}`,
     details,
     error,
   );

@@ -13,7 +13,9 @@ import { balancerTag, nameTag, targetGroupTag } from "./balancer-tags.ts";
 import { groupWarnings, warningsOf } from "./balancer-warnings.ts";
 import { Watch } from "./balancer-watch.ts";
 import { patience, type Workshop } from "./balancer-workshop.ts";
+import { Certificates, certificatesFor } from "./certificates.ts";
 import { kindOf } from "./errors.ts";
+import { hidingSecrets } from "./login-actions.ts";
 import type { Networks } from "./network.ts";
 import type { SecurityGroups } from "./security-groups.ts";
 import type { Tags } from "./tags.ts";
@@ -55,7 +57,10 @@ export const openAwsBalancers = (options: BalancersOptions): Balancers => {
 class AwsBalancers implements Balancers {
   readonly #options: BalancersOptions;
   readonly #watch: Watch;
+  readonly #certificates: Certificates;
   readonly #entries = new Map<string, Entry>();
+  /** As each was last asked for, whether it could be made so or not. */
+  readonly #asked = new Map<string, BalancerPlan>();
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #warnings = new Map<string, readonly string[]>();
   /** Load balancers that are gone but for their security groups, by name. */
@@ -69,10 +74,12 @@ class AwsBalancers implements Balancers {
   constructor(options: BalancersOptions) {
     this.#options = options;
     this.#watch = new Watch(options.send, options.clock);
+    this.#certificates = new Certificates(options.send, options.clock);
   }
 
   async ensure(spec: BalancerSpec, signal?: AbortSignal): Promise<void> {
     const plan = await this.#plan(spec);
+    this.#asked.set(plan.id, plan);
     await this.#inTurn(plan.name, async () => {
       try {
         await this.#carryOut(plan, signal);
@@ -92,9 +99,12 @@ class AwsBalancers implements Balancers {
 
   async #plan(spec: BalancerSpec): Promise<BalancerPlan> {
     const { settings, unknown } = readAnnotations(spec.kind, spec.annotations);
-    this.#warnings.set(spec.id, warningsOf(spec, settings, unknown));
+    const present = this.#entries.get(spec.id)?.plan.settings.certificates;
+    const { certificates, warnings } = await certificatesFor(spec, settings, this.#certificates, present);
+    this.#warnings.set(spec.id, [...warningsOf(spec, settings, unknown), ...warnings]);
     const { vpcId } = await this.#options.networks.find();
-    return planBalancer(spec, { ...settings, tags: { ...this.#options.tags, ...settings.tags } }, vpcId);
+    const tags = { ...this.#options.tags, ...settings.tags };
+    return planBalancer(spec, { ...settings, ...(certificates && { certificates }), tags }, vpcId);
   }
 
   async #carryOut(plan: BalancerPlan, signal: AbortSignal | undefined): Promise<void> {
@@ -195,6 +205,7 @@ class AwsBalancers implements Balancers {
   async remove(id: string, signal?: AbortSignal): Promise<void> {
     const inventory = await this.#current(signal);
     this.#entries.delete(id);
+    this.#asked.delete(id);
     this.#warnings.delete(id);
     for (const name of this.#namesOf(inventory, id)) {
       const remains = this.#remains.get(name);
@@ -259,8 +270,8 @@ class AwsBalancers implements Balancers {
     const workshop = await this.#workshop(signal);
     for (const [id, entry] of this.#entries) {
       if (entry.built === undefined) continue;
-      const { plans, isWhole } = this.#members(workshop, entry.plan.name, entry.plan);
-      const { deleted, edited } = findDrift(inventory, entry.plan, { plans, isWhole }, letIn);
+      const members = this.#members(workshop, entry.plan.name, entry.plan);
+      const { deleted, edited } = findDrift(inventory, entry.plan, members, letIn);
       delete entry.drift;
       if (deleted !== undefined) this.#lost(id, deleted);
       if (edited === undefined) continue;
@@ -281,8 +292,10 @@ class AwsBalancers implements Balancers {
     const plans = others.filter((other) => other.name === name && other.id !== without);
     if (plan) plans.push(plan);
     plans.sort((a, b) => a.order - b.order || (a.people < b.people ? -1 : 1));
-    const known = new Set([...plans.map(({ id }) => id), without]);
-    return { plans, isWhole: [...memberIds(workshop, name)].every((id) => known.has(id)) };
+    const asked = [...this.#asked.values()].filter((each) => each.name === name);
+    const areAll = (known: readonly BalancerPlan[]) =>
+      [...memberIds(workshop, name)].every((id) => id === without || known.some((each) => each.id === id));
+    return { plans, isWhole: areAll(plans), asked: { plans: asked, isWhole: areAll(asked) } };
   }
 
   #changed(): void {
@@ -292,7 +305,9 @@ class AwsBalancers implements Balancers {
 
   async #workshop(signal: AbortSignal | undefined): Promise<Workshop> {
     const { clock, networks, repairDrift = false } = this.#options;
-    const send: Send = (service, command, options) => this.#options.send(service, command, { signal, ...options });
+    const send: Send = hidingSecrets((service, command, options) =>
+      this.#options.send(service, command, { signal, ...options }),
+    );
     const network = await networks.find();
     return {
       send,

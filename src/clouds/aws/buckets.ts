@@ -28,6 +28,9 @@ const rules: readonly Rule[] = [
   rule("pricing", /./, [10, 5]),
   rule("quotas", /./, [10, 5]),
   rule("sts", /./, [20, 10]),
+  rule("acm", /./, [10, 5]),
+  rule("wafv2", /^Get/, [1, 1]),
+  rule("wafv2", /./, [1, 0.5]),
 ];
 
 function rule(service: Service, actions: RegExp, requests: [number, number], resources?: [number, number]): Rule {

@@ -22,6 +22,8 @@ const iamNames: Readonly<Record<keyof AwsClients, string>> = {
   pricing: "pricing",
   quotas: "servicequotas",
   sts: "sts",
+  acm: "acm",
+  wafv2: "wafv2",
 };
 
 /** Calls under way at once, per service. */

@@ -1,3 +1,4 @@
+import { ACMClient } from "@aws-sdk/client-acm";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { PricingClient } from "@aws-sdk/client-pricing";
@@ -5,6 +6,7 @@ import { Route53Client } from "@aws-sdk/client-route-53";
 import { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
 import { SSMClient } from "@aws-sdk/client-ssm";
 import { STSClient } from "@aws-sdk/client-sts";
+import { WAFV2Client } from "@aws-sdk/client-wafv2";
 import type { AwsClients } from "./api.ts";
 import { awsError, isKind } from "./errors.ts";
 
@@ -44,6 +46,8 @@ export function openClients(options: ClientOptions = {}): RealClients {
       pricing: send("pricing"),
       quotas: send("quotas"),
       sts: send("sts"),
+      acm: send("acm"),
+      wafv2: send("wafv2"),
     },
     async region() {
       return await current.ec2.config.region().catch((error: unknown) => {
@@ -81,6 +85,8 @@ function connect({ region, profile }: ClientOptions) {
     pricing: new PricingClient({ ...common, region: pricingRegion }),
     quotas: new ServiceQuotasClient(common),
     sts: new STSClient(common),
+    acm: new ACMClient(common),
+    wafv2: new WAFV2Client(common),
   };
   for (const client of Object.values(clients)) retryOnlyTransient(client.config);
   return clients;

@@ -9,17 +9,19 @@ import { grantedActions, grants, needsOwnThing } from "./actions.ts";
 import type { Send } from "./api.ts";
 import { balancerProbes, nameProbes } from "./doctor-balancer-probes.ts";
 import { absentSubjects, computeProbes, imageParameter, type Probe, type Subjects } from "./doctor-probes.ts";
+import { protectionProbes } from "./doctor-protection-probes.ts";
 import { isKind } from "./errors.ts";
 import { clusterTag } from "./tags.ts";
 
 const probes: Readonly<Record<string, Probe>> = {
   ...computeProbes,
   ...Object.fromEntries(Object.entries(balancerProbes).map(([name, probe]) => [`elasticloadbalancing:${name}`, probe])),
+  ...protectionProbes,
   ...Object.fromEntries(Object.entries(nameProbes).map(([name, probe]) => [`route53:${name}`, probe])),
 };
 
 /** AWS does these on behalf of drover's calls and offers no way to try them. */
-const untriable = ["iam:CreateServiceLinkedRole"];
+const untriable = ["cognito-idp:DescribeUserPoolClient", "iam:CreateServiceLinkedRole"];
 
 export type Permissions = {
   tried: number;

@@ -108,7 +108,8 @@ const rows: readonly Row[] = [
       NoSuchResourceException InvalidVpcID.NotFound InvalidSubnetID.NotFound InvalidGroup.NotFound
       InvalidSecurityGroupID.NotFound InvalidInstanceID.NotFound InvalidVolume.NotFound InvalidAMIID.NotFound
       InvalidLaunchTemplateName.NotFoundException InvalidLaunchTemplateId.NotFound
-      InvalidLaunchTemplateId.NotFoundException InvalidPermission.NotFound InvalidAMIID.Unavailable`,
+      InvalidLaunchTemplateId.NotFoundException InvalidPermission.NotFound InvalidAMIID.Unavailable
+      WAFNonexistentItem`,
   },
   {
     kind: "exists",
@@ -119,7 +120,7 @@ const rows: readonly Row[] = [
   {
     kind: "busy",
     codes: `DependencyViolation VolumeInUse IncorrectState IncorrectInstanceState ResourceInUse ConcurrentModification
-      IncorrectSpotRequestState OperationInProgress`,
+      IncorrectSpotRequestState OperationInProgress WAFUnavailableEntity`,
   },
   { kind: "mismatch", codes: "IdempotentParameterMismatch IdempotentParameterMismatchException" },
   {

@@ -11,9 +11,11 @@ import {
 import { DroverError } from "../../base/errors.ts";
 import { elbCode } from "./balancer-errors.ts";
 import { readListeners, type SeenListener, type SeenLoadBalancer } from "./balancer-inventory.ts";
-import { type BalancerPlan, type Destination, fingerprint, type PlannedListener } from "./balancer-plan.ts";
+import { type BalancerPlan, fingerprint } from "./balancer-plan.ts";
 import { appliedTag, balancerTag, ownTags, sharedTags } from "./balancer-tags.ts";
 import type { Workshop } from "./balancer-workshop.ts";
+import type { Destination, PlannedListener } from "./destinations.ts";
+import { loginAction, loginText, sorted } from "./login-actions.ts";
 import { tagList } from "./tags.ts";
 
 /** Target group names to ARNs. */
@@ -41,16 +43,24 @@ function answering(answer: NonNullable<Destination["answer"]>): Action {
   return { Type: "redirect", RedirectConfig };
 }
 
-export function actionsOf({ forward, answer, stickySeconds }: Destination, arns: Arns): Action[] {
-  if (answer !== undefined) return [answering(answer)];
+/** Whoever has to log in does so before anything else. */
+export function actionsOf(destination: Destination, arns: Arns): Action[] {
+  const { forward, answer, login } = destination;
+  const last = lastOf(destination, arns);
+  if (login === undefined || (forward.length === 0 && answer === undefined)) return [last];
+  return [loginAction(login), last].map((action, index) => ({ ...action, Order: index + 1 }));
+}
+
+function lastOf({ forward, answer, stickySeconds }: Destination, arns: Arns): Action {
+  if (answer !== undefined) return answering(answer);
   const groups = forward.map(({ name, weight }) => ({ TargetGroupArn: arns.get(name) ?? "", Weight: weight }));
   const [first, ...others] = groups;
-  if (first === undefined) return [answering({ kind: "fixed", statusCode: 404, body: "Not found\n" })];
-  if (others.length === 0) return [{ Type: "forward", TargetGroupArn: first.TargetGroupArn }];
+  if (first === undefined) return answering({ kind: "fixed", statusCode: 404, body: "Not found\n" });
+  if (others.length === 0) return { Type: "forward", TargetGroupArn: first.TargetGroupArn };
   const sticky = stickySeconds !== undefined && {
     TargetGroupStickinessConfig: { Enabled: true, DurationSeconds: stickySeconds },
   };
-  return [{ Type: "forward", ForwardConfig: { TargetGroups: groups, ...sticky } }];
+  return { Type: "forward", ForwardConfig: { TargetGroups: groups, ...sticky } };
 }
 
 /** What a redirect leaves as the request has it. */
@@ -64,9 +74,12 @@ const redirectDefaults = {
 
 /** The same text for actions that do the same, however AWS writes them. */
 export const actionText = (actions: readonly Action[] | undefined): string =>
-  (actions ?? [])
-    .map(({ Type, TargetGroupArn, ForwardConfig, RedirectConfig, FixedResponseConfig }) => {
+  [...(actions ?? [])]
+    .sort((a, b) => (a.Order ?? 0) - (b.Order ?? 0))
+    .map((action) => {
+      const { Type, TargetGroupArn, ForwardConfig, RedirectConfig, FixedResponseConfig } = action;
       if (Type === "redirect") return `redirect ${sorted({ ...redirectDefaults, ...RedirectConfig })}`;
+      if (Type === "authenticate-oidc" || Type === "authenticate-cognito") return loginText(action);
       if (Type !== "forward") return `${Type} ${sorted(FixedResponseConfig ?? {})}`;
       const groups = ForwardConfig?.TargetGroups ?? [{ TargetGroupArn, Weight: 1 }];
       const weights = groups.map((group) => `${group.TargetGroupArn}=${groups.length === 1 ? 1 : (group.Weight ?? 1)}`);
@@ -75,11 +88,11 @@ export const actionText = (actions: readonly Action[] | undefined): string =>
     })
     .join("; ");
 
-const sorted = (fields: object): string =>
-  Object.entries(fields)
-    .map(([name, value]) => `${name}=${value}`)
-    .sort()
-    .join(" ");
+/** What a listener or rule was made to do, for its fingerprint: of a secret the version alone. */
+export const appliedText = (destination: Destination, arns: Arns): string[] => [
+  actionText(actionsOf(destination, arns)),
+  ...(destination.login?.provider.kind === "oidc" ? [destination.login.provider.secretVersion] : []),
+];
 
 /**
  * What the load balancer should listen on, as far as its members are known. Those of a network balancer have ports of
@@ -133,7 +146,7 @@ const appliedOf = (listener: PlannedListener, arns: Arns): string =>
     listener.certificates,
     listener.tlsPolicy ?? "",
     listener.alpnPolicy ?? "",
-    actionText(actionsOf(listener.destination, arns)),
+    ...appliedText(listener.destination, arns),
   ]);
 
 /** A listener to be made, of which plan and load balancer. */

@@ -9,10 +9,11 @@ import {
 import type { Condition } from "../balancer.ts";
 import { elbCode } from "./balancer-errors.ts";
 import { type SeenListener, type SeenRule, seenRule } from "./balancer-inventory.ts";
-import { type BalancerPlan, fingerprint, type PlannedRule } from "./balancer-plan.ts";
+import { type BalancerPlan, fingerprint } from "./balancer-plan.ts";
 import { appliedTag, balancerTag, nameTag, orderTag, ownTags } from "./balancer-tags.ts";
 import type { Workshop } from "./balancer-workshop.ts";
-import { type Arns, actionsOf, actionText } from "./listeners.ts";
+import type { PlannedRule } from "./destinations.ts";
+import { type Arns, actionsOf, actionText, appliedText } from "./listeners.ts";
 import { tagList } from "./tags.ts";
 
 /** AWS wants at least one condition: this one is always true. */
@@ -152,7 +153,7 @@ export async function ensureRules(
 }
 
 const appliedOf = (rule: PlannedRule, arns: Arns): string =>
-  fingerprint([conditionText(conditionsOf(rule)), actionText(actionsOf(rule.destination, arns))]);
+  fingerprint([conditionText(conditionsOf(rule)), ...appliedText(rule.destination, arns)]);
 
 /** One sentence about what was changed by hand. */
 export const ruleDrift = (seen: SeenRule, wanted: PlannedRule, arns: Arns): string | undefined =>

@@ -205,7 +205,7 @@ const kindOf = (annotation: string) => (annotation.startsWith(application) ? "ap
 /** A fake account, and in texts the ids that it has. */
 function openAccount() {
   const parts = openBalancerParts();
-  parts.world.certificates.add(arn);
+  parts.world.certificates.set(arn, { domains: [], status: "ISSUED" });
   const [first = "", second = ""] = [...parts.world.subnets.keys()].sort();
   const [group = ""] = parts.world.securityGroups.keys();
   const filled = <Value>(value: Value): Value => {
@@ -239,8 +239,7 @@ test.for(rows)("%s: %s leads to its %s", async ([annotation, text, action, input
 
 test.for([
   [`${network}disable-nlb-sg`, "true", "machines let load balancers in by their security group"],
-  [`${application}wafv2-acl-arn`, "arn:aws:wafv2:a", "drover associates no web ACL"],
-  [`${application}auth-type`, "oidc", "drover has nobody log in at the load balancer"],
+  [`${application}wafv2-acl-arn`, "arn:aws:wafv2:a", "is not the ARN of a regional web ACL"],
   [`${network}security-groups`, "nobody's", "no security group of vpc-"],
   [`${network}subnets`, "nobody's", "no subnet of vpc-"],
   [`${application}shield-advanced-protection`, "true", "drover subscribes to no Shield"],

@@ -5,6 +5,7 @@ import { policyParts, policyText } from "../../../src/clouds/aws/policy.ts";
 
 const folder = "src/clouds/aws";
 const services: Readonly<Record<string, string>> = {
+  "client-acm": "acm",
   "client-ec2": "ec2",
   "client-elastic-load-balancing-v2": "elasticloadbalancing",
   "client-pricing": "pricing",
@@ -12,6 +13,7 @@ const services: Readonly<Record<string, string>> = {
   "client-service-quotas": "servicequotas",
   "client-ssm": "ssm",
   "client-sts": "sts",
+  "client-wafv2": "wafv2",
 };
 
 /** `ec2:RunInstances` for every command that the sources make, doctor's among them. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { SeenRule } from "../../../src/clouds/aws/balancer-inventory.ts";
-import type { PlannedRule } from "../../../src/clouds/aws/balancer-plan.ts";
+import type { PlannedRule } from "../../../src/clouds/aws/destinations.ts";
 import { conditionsOf, planRules } from "../../../src/clouds/aws/rules.ts";
 
 const rule = (path: string): PlannedRule => ({ hosts: [], paths: [path], destination: { forward: [] } });

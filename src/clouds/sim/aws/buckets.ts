@@ -11,6 +11,8 @@ const hundredAtFive: Limit = { requests: { capacity: 100, perSecond: 5 } };
 const elbReads: Limit = { requests: { capacity: 40, perSecond: 10 } };
 const elbModifies: Limit = { requests: { capacity: 20, perSecond: 3 } };
 const elbTargets: Limit = { requests: { capacity: 20, perSecond: 4 } };
+const webAclReads: Limit = { requests: { capacity: 1, perSecond: 1 } };
+const webAclWrites: Limit = { requests: { capacity: 1, perSecond: 0.5 } };
 const route53Calls: Limit = { requests: { capacity: 50, perSecond: 10 } };
 
 const ec2Actions: Readonly<Record<string, Limit>> = {
@@ -44,6 +46,7 @@ export function limitOf(service: string, action: string, input: object): { name:
     return { name, limit: /Targets$/.test(action) ? elbTargets : elbModifies };
   }
   if (service === "route53") return { name, limit: route53Calls };
+  if (service === "wafv2") return { name, limit: isRead(action) ? webAclReads : webAclWrites };
   return undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { Instance, StateReason } from "./instances.ts";
 
-export type Service = "ec2" | "elb" | "route53" | "ssm" | "pricing" | "quotas" | "sts";
+export type Service = "ec2" | "elb" | "route53" | "ssm" | "pricing" | "quotas" | "sts" | "acm" | "wafv2";
 
 /** One command on its way. `attempt`: 1 for the first, more for what the SDK repeats. */
 export type Call = { service: Service; action: string; input: Readonly<Record<string, unknown>>; attempt: number };

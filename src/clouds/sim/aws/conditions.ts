@@ -16,6 +16,8 @@ const prefixes: Readonly<Record<Service, string>> = {
   pricing: "pricing",
   quotas: "servicequotas",
   sts: "sts",
+  acm: "acm",
+  wafv2: "wafv2",
 };
 
 /** The state that a test puts the account in: it lasts until it is taken back. */
@@ -53,7 +55,9 @@ export class Conditions {
       );
     }
     if (service === "ec2") throw new AwsError("RequestExpired", "Request has expired.");
-    const code = ["ssm", "pricing", "quotas"].includes(service) ? "ExpiredTokenException" : "ExpiredToken";
+    const code = ["ssm", "pricing", "quotas", "acm", "wafv2"].includes(service)
+      ? "ExpiredTokenException"
+      : "ExpiredToken";
     throw new AwsError(code, "The security token included in the request is expired");
   }
 
@@ -81,6 +85,7 @@ function neededFor(service: Service, action: string, input: Call["input"]): stri
   const has = (name: string) => Array.isArray(input[name]) && input[name].length > 0;
   if (service === "ec2" && action !== "CreateTags" && has("TagSpecifications")) needed.push("ec2:CreateTags");
   if (service === "elb" && action.startsWith("Create") && has("Tags")) needed.push("elasticloadbalancing:AddTags");
+  if (service === "wafv2") needed.push(action.startsWith("Get") ? "wafv2:GetWebACL" : "elasticloadbalancing:SetWebAcl");
   if (action === "RunInstances" && input["IamInstanceProfile"] !== undefined) needed.push("iam:PassRole");
   return needed;
 }

@@ -1,6 +1,7 @@
 import type { Action } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { elbError, validation } from "./elb-errors.ts";
 import type { LoadBalancer } from "./load-balancers.ts";
+import { checkLogins, completedLogin } from "./logins.ts";
 import { type TargetGroup, targetGroupOf } from "./target-groups.ts";
 import { groupsIn } from "./uses.ts";
 import type { AwsWorld } from "./world.ts";
@@ -21,7 +22,7 @@ const compatible: Readonly<Record<string, readonly string[]>> = {
 
 /** Both forms of a forward are shown once either is given, as AWS does. */
 function completed(action: Action): Action {
-  if (action.Type !== "forward") return action;
+  if (action.Type !== "forward") return completedLogin(action);
   const [only, ...others] = groupsIn([action]);
   const groups = action.ForwardConfig?.TargetGroups ?? [{ TargetGroupArn: only }];
   const weighted = groups.map(({ TargetGroupArn, Weight }) => ({ TargetGroupArn, Weight: Weight ?? 1 }));
@@ -49,6 +50,7 @@ export function checkActions(
     const bad = groups.find(({ Weight: weight = 1 }) => weight < 0 || weight > weightMax);
     if (bad !== undefined) throw validation(`Weight '${bad.Weight}' must be between 0 and ${weightMax}`);
   }
+  checkLogins(protocol, actions);
   if (balancer.type === "network" && actions.some(({ Type }) => Type !== "forward"))
     throw elbError("InvalidLoadBalancerAction", "Network load balancers support only forward actions");
   return actions.map(completed);

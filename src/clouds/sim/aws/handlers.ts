@@ -1,6 +1,7 @@
 import { getCallerIdentity, getParameter, getProducts, getServiceQuota, listServiceQuotas } from "./account.ts";
 import { attachVolume, detachVolume } from "./attachments.ts";
 import type { Service } from "./calls.ts";
+import { describeCertificate, listCertificates } from "./certificates.ts";
 import { getConsoleOutput } from "./console.ts";
 import {
   describeLoadBalancerAttributes,
@@ -60,6 +61,7 @@ import {
 import { createTargetGroup, deleteTargetGroup, describeTargetGroups, modifyTargetGroup } from "./target-groups.ts";
 import { deregisterTargets, describeTargetHealth, registerTargets } from "./target-health.ts";
 import { createVolume, deleteVolume, describeVolumes, modifyVolume } from "./volumes.ts";
+import { associateWebAcl, disassociateWebAcl, getWebAclForResource } from "./web-acls.ts";
 import type { AwsWorld } from "./world.ts";
 
 /** The work of one command, done in no time. Reads show the world as it was at `seenAtMs`. */
@@ -153,4 +155,10 @@ export const handlers: Readonly<Record<Service, Readonly<Record<string, Handler>
   pricing: { GetProducts: getProducts },
   quotas: { GetServiceQuota: getServiceQuota, ListServiceQuotas: listServiceQuotas },
   sts: { GetCallerIdentity: getCallerIdentity },
+  acm: { DescribeCertificate: describeCertificate, ListCertificates: listCertificates },
+  wafv2: {
+    AssociateWebACL: associateWebAcl,
+    DisassociateWebACL: disassociateWebAcl,
+    GetWebACLForResource: getWebAclForResource,
+  },
 };

@@ -32,6 +32,7 @@ export type LoadBalancer = Resource & {
   vpcId: string;
   subnets: { id: string; zone: string; allocationId?: string; privateAddress?: string }[];
   groupIds: string[];
+  webAclArn?: string;
   madeWallMs: number;
   activeAtMs: number;
   attributes: Map<string, string>;

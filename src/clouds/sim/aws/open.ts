@@ -74,6 +74,8 @@ export function openAwsFake(options: AwsFakeOptions): {
       pricing: client("pricing"),
       quotas: client("quotas"),
       sts: client("sts"),
+      acm: client("acm"),
+      wafv2: client("wafv2"),
     };
   };
   const connectBoxes = () => {

@@ -2,6 +2,7 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Random } from "../../../base/random.ts";
 import { Buckets } from "./buckets.ts";
 import type { CallFaults, CallRecord, Hooks } from "./calls.ts";
+import type { Certificate } from "./certificates.ts";
 import { Conditions } from "./conditions.ts";
 import type { HostedZone, ZoneChange } from "./hosted-zones.ts";
 import type { Image } from "./images.ts";
@@ -84,8 +85,10 @@ export class AwsWorld {
   readonly loadBalancers = new Map<string, LoadBalancer>();
   readonly targetGroups = new Map<string, TargetGroup>();
   readonly listeners = new Map<string, Listener>();
-  /** ARNs of the certificates that the account has. */
-  readonly certificates = new Set<string>();
+  /** The account's certificates by ARN. */
+  readonly certificates = new Map<string, Certificate>();
+  /** ARNs of the account's web ACLs. */
+  readonly webAcls = new Set<string>();
   /** Private hosted zones by id, and changes to them. */
   readonly hostedZones = new Map<string, HostedZone>();
   readonly zoneChanges = new Map<string, ZoneChange>();

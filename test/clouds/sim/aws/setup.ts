@@ -35,6 +35,8 @@ export function openFake(options: Partial<AwsFakeOptions> & { seed?: number } = 
     sts: sender("sts"),
     quotas: sender("quotas"),
     pricing: sender("pricing"),
+    acm: sender("acm"),
+    wafv2: sender("wafv2"),
   };
 }
 
