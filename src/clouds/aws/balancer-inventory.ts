@@ -38,7 +38,14 @@ export type Inventory = {
   securityGroups: Map<string, SeenSecurityGroup>;
 };
 
-export type InventoryScope = { send: Send; cluster: string; vpcId: string; signal?: AbortSignal | undefined };
+export type InventoryScope = {
+  send: Send;
+  cluster: string;
+  vpcId: string;
+  signal?: AbortSignal | undefined;
+  /** Also which web ACLs load balancers have, of which AWS tells one a second. */
+  withWebAcls?: boolean;
+};
 
 /** DescribeTags takes no more. */
 const tagArnsMax = 20;
@@ -64,7 +71,7 @@ export async function readInventory(scope: InventoryScope): Promise<{ inventory:
     ownTargetGroups(counted, scope),
     ownSecurityGroups(counted, scope),
   ]);
-  await lookAtWebAcls(counted, balancers);
+  if (scope.withWebAcls) await lookAtWebAcls(counted, balancers);
   const slots = limit();
   const listeners = await Promise.all(
     balancers.map(({ arn, name, raw }) =>

@@ -262,7 +262,7 @@ class AwsBalancers implements Balancers {
     const before = this.#changes;
     const { send, cluster, networks, repairDrift = false, securityGroups } = this.#options;
     const { vpcId } = await networks.find();
-    const { inventory, calls } = await readInventory({ send, cluster, vpcId, signal });
+    const { inventory, calls } = await readInventory({ send, cluster, vpcId, signal, withWebAcls: true });
     this.#watch.swept(calls);
     if (this.#changes !== before) return;
     this.#inventory = Promise.resolve(inventory);
