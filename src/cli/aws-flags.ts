@@ -84,6 +84,28 @@ export const withAwsFlags = (command: Command): Command =>
     .option("--tag <key=value>", "tag on everything that is made; may be repeated (--cloud aws)", tags, {})
     .option("--repair-drift", "put back what somebody has changed by hand (--cloud aws)", false);
 
+/** What says how machines and networks are made, and how machines are got into. */
+const ofMaking: readonly (keyof AwsFlags)[] = [
+  "operatorCidr",
+  "reach",
+  "proxyCommand",
+  "hostKey",
+  "createZone",
+  "image",
+  "tag",
+  "repairDrift",
+];
+
+/**
+ * The same for commands that make nothing: they take every word that `drover serve` takes, so that the same words will
+ * do, and show those that say where to look.
+ */
+export function withAwsPlaceFlags(command: Command): Command {
+  withAwsFlags(command);
+  for (const option of command.options) if (ofMaking.some((flag) => flag === option.attributeName())) option.hideHelp();
+  return command;
+}
+
 /**
  * The way to the machines, and to which of their addresses. `publicAddresses`: whether they get one; absent: as their
  * subnet does. @throws USAGE: an empty program

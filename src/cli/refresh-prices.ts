@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
-import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
+import { type AwsFlags, withAwsPlaceFlags } from "./aws-flags.ts";
 import { clusterPaths } from "./home.ts";
 import { openLog } from "./log.ts";
 import { columns, terminal } from "./print.ts";
@@ -9,7 +9,7 @@ import { awsCloud } from "./provider.ts";
 
 /** Shows the prices that machines are chosen by; `--refresh` asks AWS for today's. */
 export const pricesCommand = (): Command =>
-  withAwsFlags(new Command("prices"))
+  withAwsPlaceFlags(new Command("prices"))
     .description("Say which prices machines on AWS are chosen by; --refresh asks AWS for today's of the region.")
     .option("--refresh", "ask the Pricing API (some fifteen calls) and keep the answer", false)
     .action(prices);

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { type AwsFlags, reachOf, withAwsFlags } from "../../src/cli/aws-flags.ts";
+import { type AwsFlags, reachOf, withAwsFlags, withAwsPlaceFlags } from "../../src/cli/aws-flags.ts";
 
 function parsed(...words: string[]): AwsFlags {
   const command = withAwsFlags(new Command())
@@ -59,4 +59,11 @@ test.for<[name: string, flags: Parameters<typeof reachOf>[0], want: object]>([
 
 test("an empty program is none", () => {
   expect(() => reachOf({ proxyCommand: " " })).toThrow(/--proxy-command is empty/);
+});
+
+test("a command that makes nothing shows where it looks, and takes what `drover serve` takes", () => {
+  const command = withAwsPlaceFlags(new Command());
+  const shown = [...command.helpInformation().matchAll(/^ {2}(--[\w-]+)/gm)].map(([, flag]) => flag);
+  expect(shown).toEqual(["--region", "--profile", "--vpc", "--subnets", "--domain"]);
+  expect(command.parse(["--tag", "a=b", "--create-zone"], { from: "user" }).opts()).toMatchObject({ tag: { a: "b" } });
 });
