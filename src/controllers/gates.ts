@@ -26,8 +26,11 @@ export const doorsOf = (view: View, namesOnly: NamesOnly, namespace: string | un
 
 type Labels = Record<string, string> | undefined;
 
-/** The balancers that are to reach a Pod with these labels: the uid of the Service or Ingress, and the balancer's id. */
-export function balancersFor({ services, ingresses, namesOnly }: Doors, labels: Labels): { uid: string; id: string }[] {
+/** `of`: `Service web`; `uid`: its; `id`: the balancer's. */
+type Door = { of: string; uid: string; id: string };
+
+/** The balancers that are to reach a Pod with these labels. */
+export function balancersFor({ services, ingresses, namesOnly }: Doors, labels: Labels): Door[] {
   const selecting = services
     .filter(({ metadata, spec }) => {
       const isThere = metadata.deletionTimestamp === undefined && Object.keys(spec.selector ?? {}).length > 0;
@@ -42,7 +45,8 @@ export function balancersFor({ services, ingresses, namesOnly }: Doors, labels: 
   });
   const balancer =
     (kind: "service" | "ingress") =>
-    ({ metadata: { uid = "" } }: Service | Ingress) => ({
+    ({ metadata: { name, uid = "" } }: Service | Ingress): Door => ({
+      of: `${kind === "service" ? "Service" : "Ingress"} ${name}`,
       uid,
       id: frontendName(kind, uid),
     });

@@ -25,6 +25,9 @@ const source = "node-controller";
 /** Nodes that stand for machines; all others are none of ours. */
 const machineLabel = "drover.dev/machine";
 
+/** A Node has it from its creation on, until somebody has seen that it is ready. */
+const notReadyTaint = "node.kubernetes.io/not-ready";
+
 export type NodeOptions = { view: View; roster: Roster; poll: Pick<Poll, "sight">; boxes: Pick<Boxes, "contact"> };
 
 /** Machines as Nodes: made when a machine runs, gone with it; one that a user deletes takes its Pod along. */
@@ -80,6 +83,12 @@ function planReplacement(pod: Pod): Plan {
 function planStatus(world: NodeWorld, node: Node, nowMs: number): Plan {
   const { machine, launch } = world;
   if (!machine || !launch) return { actions: [] };
+  const { taints = [] } = node.spec ?? {};
+  const others = taints.filter(({ key }) => key !== notReadyTaint);
+  if (machine.state === "running" && others.length < taints.length) {
+    const next = { ...node, spec: { ...node.spec, taints: others } };
+    return { actions: [{ do: "write", key: keyOf("nodes", node), next }] };
+  }
   const status = { ...node.status, ...statusOf(world, machine, launch, nowMs) };
   if (isSame(status, node.status)) return { actions: [] };
   const write: Action = { do: "write", key: keyOf("nodes", node), next: { ...node, status }, subresource: "status" };

@@ -3,7 +3,7 @@ import { rfc3339 } from "../base/clock.ts";
 import { stageCondition } from "../machines/stage.ts";
 import { statusFromReport } from "../machines/status.ts";
 import { condition, timeMs } from "./owned.ts";
-import type { PodWorld } from "./pod-world.ts";
+import type { GateState, PodWorld } from "./pod-world.ts";
 import type { Notice } from "./reconciler.ts";
 
 type Said = Omit<PodCondition, "lastTransitionTime">;
@@ -77,10 +77,12 @@ const toldStages: Record<string, string> = {
   InService: "The Pod serves",
 };
 
-/** What to tell when `status` brings the Pod to another stage. */
-export function stageNotice(pod: Pod, status: PodStatus): Notice | undefined {
+/** What to tell when `status` brings the Pod to another stage; `gates` that are closed are what it waits for. */
+export function stageNotice(pod: Pod, status: PodStatus, gates: readonly GateState[] = []): Notice | undefined {
   const stage = status.conditions?.find(({ type }) => type === stageCondition);
-  const text = toldStages[stage?.reason ?? ""];
+  const closed = gates.flatMap(({ open, of }) => (open ? [] : (of ?? []))).join(", ");
+  const isWaiting = stage?.reason === "Registering" && closed !== "";
+  const text = isWaiting ? `The containers are ready; waiting for ${closed}` : toldStages[stage?.reason ?? ""];
   if (!stage?.reason || text === undefined || condition(pod, stageCondition)?.reason === stage.reason) return undefined;
   const message = stage.message ? `${text} (${stage.message})` : text;
   return { about: pod, type: "Normal", reason: stage.reason, message, source: "drover" };

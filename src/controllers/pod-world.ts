@@ -5,7 +5,14 @@ import type { Action, Notice } from "./reconciler.ts";
 import type { Seat } from "./roster.ts";
 
 /** What a balancer says of a Pod's readiness gate. */
-export type GateState = { type: string; open: boolean; reason: string; message: string };
+export type GateState = {
+  type: string;
+  open: boolean;
+  reason: string;
+  message: string;
+  /** `Service web`: whose balancer it is. Absent: nobody's any more. */
+  of?: string;
+};
 
 /** Everything that decides what is done with a Pod. */
 export type PodWorld = {

@@ -173,7 +173,8 @@ function gatesOf(
     if (book.completeMs() === undefined || (isOpen && state === "initial")) return [];
     const reason = state === undefined ? "NotRegistered" : `Target${state[0]?.toUpperCase()}${state.slice(1)}`;
     const why = target?.reason === undefined ? "" : ` (${target.reason})`;
-    return [{ type, open: false, reason, message: `The balancer's target is ${state ?? "not registered"}${why}.` }];
+    const { of } = balancer;
+    return [{ type, open: false, reason, of, message: `The balancer's target is ${state ?? "not registered"}${why}.` }];
   });
 }
 
@@ -196,7 +197,7 @@ export function planPod(world: PodWorld, nowMs: number): Plan {
     return { actions: [{ do: "write", key, next, subresource: "binding", told }] };
   }
   const status = nextStatus(world, nowMs);
-  const told = stageNotice(pod, status);
+  const told = stageNotice(pod, status, world.gates);
   const actions: Action[] = isSame(status, pod.status)
     ? []
     : [{ do: "write", key, next: { ...pod, status }, subresource: "status", ...(told && { told }) }];

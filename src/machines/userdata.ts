@@ -101,12 +101,12 @@ function load(folder: string): Templates {
       if (!template || name.startsWith("engine/")) {
         throw new DroverError(
           "TEMPLATE_INVALID",
-          `There is no template "${name}"; there are ${[...compiled.keys()].join(", ")}.`,
+          `drover.dev/template: there is no template "${name}"; there are ${[...compiled.keys()].join(", ")}.`,
         );
       }
       const { engine: engineName, family } = context;
       const partial = compiled.get(`engine/${engineName}.${family}`) ?? compiled.get(`engine/${engineName}`);
-      if (!partial) throw new DroverError("TEMPLATE_INVALID", `There is no engine "${engineName}".`);
+      if (!partial) throw noEngine(context, [...compiled.keys()]);
       const agent = agentProgram(agentParts(engineName, family));
       try {
         return template({ ...context, agent }, { partials: { engine: partial } });
@@ -116,6 +116,18 @@ function load(folder: string): Templates {
       }
     },
   };
+}
+
+function noEngine({ engine, family }: UserDataContext, templates: readonly string[]): DroverError {
+  const known = templates.flatMap((name) => {
+    const [, one, only] = /^engine\/([^.]+)(?:\.(.+))?$/.exec(name) ?? [];
+    return one !== undefined && (only === undefined || only === family) ? one : [];
+  });
+  const among = [...new Set(known)].sort().join(", ");
+  return new DroverError(
+    "TEMPLATE_INVALID",
+    `drover.dev/engine: there is no engine "${engine}" on machine images of the family ${family}; there are ${among}.`,
+  );
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -69,6 +69,16 @@ test.for<[string, Partial<NodeWorld>, string]>([
   expect(told.join()).toBe(want);
 });
 
+test("a Node whose machine runs is tainted no longer, but for what others say of it", () => {
+  const mine = { key: "dedicated", value: "db", effect: "NoSchedule" };
+  const taints = [{ key: "node.kubernetes.io/not-ready", effect: "NoSchedule" }, mine];
+  const tainted = { ...node, spec: { taints } };
+  const [write] = planNode(world({ node: tainted }), nowMs).actions;
+  expect(write?.do === "write" && write.next["spec"]).toEqual({ taints: [mine] });
+  const [status] = planNode(world({ node: tainted, machine: { ...machine, state: "pending" } }), nowMs).actions;
+  expect(status?.do === "write" && status.subresource).toBe("status");
+});
+
 test("a Node says what its machine is", () => {
   const [create] = planNode(world({}), nowMs).actions;
   expect(create?.do === "create" && create.object).toMatchObject({

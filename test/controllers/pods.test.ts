@@ -174,6 +174,21 @@ describe("a Pod on its way up", () => {
   });
 });
 
+test("a Pod that waits for balancers says whose they are", () => {
+  const gate = (name: string, open: boolean) => ({
+    ...{ type: `drover.dev/balancer-${name}`, open, reason: "", message: "" },
+    ...(!open && { of: `Service ${name}` }),
+  });
+  const gates = [gate("web", false), gate("inner", true), gate("tls", false)];
+  const readinessGates = gates.map(({ type }) => ({ conditionType: type }));
+  const pod = podOf();
+  const gated = { ...pod, spec: { ...pod.spec, readinessGates } };
+  const [write] = planPod(world({ pod: gated, contact: told(report()), gates }), nowMs).actions;
+  expect(write?.do === "write" && write.told?.message).toBe(
+    "The containers are ready; waiting for Service web, Service tls",
+  );
+});
+
 describe("a machine that can't be got into", () => {
   const since = (seconds: number): PodCondition => ({
     ...{ type: "drover.dev/Stage", status: "False", reason: "Configuring" },

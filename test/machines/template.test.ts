@@ -143,7 +143,12 @@ test("pods that differ only in name share a template; another request makes anot
 });
 
 test.for([
-  ["an unknown engine", { "drover.dev/engine": "wasm" }, {}, /no engine "wasm"/],
+  [
+    "an unknown engine",
+    { "drover.dev/engine": "wasm" },
+    {},
+    /^drover\.dev\/engine: there is no engine "wasm" on machine images of the family debian; there are ami, native, oci\.$/,
+  ],
   ["an unknown template", { "drover.dev/template": "../../etc/passwd" }, {}, /no template/],
   [
     "a value without a helper",

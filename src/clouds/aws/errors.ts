@@ -95,7 +95,7 @@ export const awsCodeOf = (error: unknown): string =>
   error instanceof DroverError ? asText(error.details["awsCode"]) : "";
 
 /** An instance profile that was made a moment ago is not known everywhere yet. */
-export const isFreshProfile = (error: unknown): boolean =>
+export const isFreshProfile = (error: unknown): error is DroverError =>
   awsCodeOf(error) === "InvalidParameterValue" &&
   error instanceof DroverError &&
   /Invalid IAM Instance Profile/i.test(error.message);

@@ -5,6 +5,7 @@ import {
   type RunInstancesCommandInput,
 } from "@aws-sdk/client-ec2";
 import type { Clock } from "../../base/clock.ts";
+import { DroverError } from "../../base/errors.ts";
 import type { Launch } from "../cloud.ts";
 import type { Send } from "./api.ts";
 import { awsCodeOf, isFreshProfile, isKind } from "./errors.ts";
@@ -92,7 +93,7 @@ async function run(parts: LaunchParts, launch: Launch, signal?: AbortSignal): Pr
       const options = { signal, resources: launch.slots.length };
       return (await send("ec2", new RunInstancesCommand(input), options)).Instances ?? [];
     } catch (error) {
-      if (clock.monotonicMs() >= untilMs || !isAboutFresh(error)) throw error;
+      if (clock.monotonicMs() >= untilMs || !isAboutFresh(error)) throw explained(error, launch);
       await clock.sleep(freshAgainMs, signal);
       // Somebody may have deleted what this process believes to be there.
       const name = input.LaunchTemplate?.LaunchTemplateName;
@@ -101,6 +102,15 @@ async function run(parts: LaunchParts, launch: Launch, signal?: AbortSignal): Pr
       input = await runInput(parts, launch, signal);
     }
   }
+}
+
+/** AWS' own words name the profile and not who asks for it. */
+function explained(error: unknown, { template: { profile } }: Launch): unknown {
+  if (!isFreshProfile(error) || profile === undefined) return error;
+  const message =
+    `There is no instance profile ${profile} (ServiceAccount's annotation drover.dev/instance-profile, or ` +
+    `eks.amazonaws.com/role-arn by the role's name): ${error.message}`;
+  return new DroverError(error.code, message, { ...error.details }, error);
 }
 
 /** It refers to something that may have been made a moment ago. */

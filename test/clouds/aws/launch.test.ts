@@ -184,7 +184,9 @@ test("an instance profile that was made a moment ago is waited for, one that isn
   expect(launched).toHaveLength(1);
   expect(fake.clock.monotonicMs()).toBeLessThan(16_000);
   const refused = machines.launch(launchOf("l-2", 1, { template: { profile: "other" } }));
-  await expect(fake.through(refused)).rejects.toThrow(/Invalid IAM Instance Profile name/);
+  await expect(fake.through(refused)).rejects.toThrow(
+    /^There is no instance profile other \(ServiceAccount's annotation drover\.dev\/instance-profile, or .*Invalid IAM Instance Profile name/,
+  );
   expect(fake.clock.monotonicMs()).toBeLessThan(60_000);
 });
 
