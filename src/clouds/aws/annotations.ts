@@ -47,6 +47,8 @@ export type BalancerSettings = {
   /** Accepted without effect: every Pod is an instance with an address of its own. */
   targetType?: string;
   type?: string;
+  /** Accepted without effect: the rules of the spec say who has to log in. */
+  login?: string;
   /** Accepted where it asks for nothing. */
   ignored?: string;
 };
@@ -143,6 +145,9 @@ const internal: Reader<"internal" | "internet-facing"> = {
   read: (text) =>
     ({ true: "internal" as const, "0.0.0.0/0": "internal" as const, false: "internet-facing" as const })[text],
 };
+
+/** What is wrong with it was told by who made the spec's rules of it. */
+const inRules: Reader<string> = { expected: "a text", read: (text) => text };
 
 const webAcl: Reader<string> = {
   expected: "the ARN of a regional web ACL of this account's WAF (arn:aws:wafv2:…:regional/webacl/NAME/ID), or none",
@@ -244,15 +249,20 @@ const rows: readonly Row[] = [
     matching(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "a name of lower-case letters, digits, dots and dashes"),
   ),
   of("order", undefined, "group.order", number(-1000, 1000)),
+  of("login", undefined, "auth-type", inRules),
+  of("login", undefined, "auth-idp-cognito", inRules),
+  of("login", undefined, "auth-idp-oidc", inRules),
+  of("login", undefined, "auth-on-unauthenticated-request", inRules),
+  of("login", undefined, "auth-scope", inRules),
+  of("login", undefined, "auth-session-cookie", inRules),
+  of("login", undefined, "auth-session-timeout", inRules),
   of("webAcl", undefined, "wafv2-acl-arn", webAcl),
   of("ignored", undefined, "waf-acl-id", refused(`AWS has ended its first firewall; name a web ACL by wafv2-acl-arn`)),
   of("ignored", undefined, "shield-advanced-protection", refused("drover subscribes to no Shield", "false")),
 ];
 
-/** Annotations that the rules of the spec hold: those with a name of the user's own at their end, and the logins. */
-const inRules = ["actions.", "conditions."].map((word) => prefixes.application + word);
-const logins = ["type", "idp-cognito", "idp-oidc", "on-unauthenticated-request", "scope", "session-cookie"];
-const ofLogin = new Set([...logins, "session-timeout"].map((word) => `${prefixes.application}auth-${word}`));
+/** Annotations with a name of the user's own at their end; the rules of the spec hold what they say. */
+const named = ["actions.", "conditions."].map((word) => prefixes.application + word);
 
 /** The annotation that sets a field, for errors that AWS finds later. */
 export const annotationOf = (kind: Kind, field: keyof BalancerSettings): string | undefined =>
@@ -276,11 +286,7 @@ export function readAnnotations(kind: Kind, annotations: Readonly<Record<string,
   const settings = Object.fromEntries(found) as BalancerSettings;
   const known = new Set(rows.map((row) => row[kind]));
   const unknown = Object.keys(annotations).filter(
-    (key) =>
-      key.startsWith(ownPrefixes[kind]) &&
-      !known.has(key) &&
-      !ofLogin.has(key) &&
-      !inRules.some((start) => key.startsWith(start)),
+    (key) => key.startsWith(ownPrefixes[kind]) && !known.has(key) && !named.some((start) => key.startsWith(start)),
   );
   return { settings, unknown };
 }

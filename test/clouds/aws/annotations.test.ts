@@ -5,6 +5,8 @@ import { annotationOf, type BalancerSettings, readAnnotations } from "../../../s
 const network = "service.beta.kubernetes.io/aws-load-balancer-";
 const application = "alb.ingress.kubernetes.io/";
 
+const webAcl = "arn:aws-us-gov:wafv2:us-gov-west-1:123456789012:regional/webacl/shop_1/a-b";
+
 const good: [annotation: string, text: string, settings: BalancerSettings][] = [
   [`${network}scheme`, "internet-facing", { scheme: "internet-facing" }],
   [`${network}internal`, "true", { scheme: "internal" }],
@@ -62,6 +64,8 @@ const good: [annotation: string, text: string, settings: BalancerSettings][] = [
   [`${application}certificate-arn`, "arn:aws:acm:a", { certificates: ["arn:aws:acm:a"] }],
   [`${application}success-codes`, "200,204", { healthCodes: "200,204" }],
   [`${application}backend-protocol-version`, "GRPC", { backendProtocolVersion: "GRPC" }],
+  [`${application}wafv2-acl-arn`, webAcl, { webAcl }],
+  [`${application}wafv2-acl-arn`, "", { webAcl: "none" }],
 ];
 const kindOf = (annotation: string) => (annotation.startsWith(application) ? "application" : "network");
 
@@ -85,6 +89,8 @@ const bad: [annotation: string, text: string][] = [
   [`${application}listen-ports`, "80"],
   [`${application}listen-ports`, '[{"HTTP": 70000}]'],
   [`${application}group.order`, "1001"],
+  [`${application}wafv2-acl-arn`, "arn:aws:wafv2:us-east-1:123456789012:global/webacl/shop/a"],
+  [`${application}wafv2-acl-arn`, "shop"],
   [`${application}group.name`, "Not A Name"],
 ];
 
