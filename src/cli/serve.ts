@@ -25,11 +25,14 @@ type Options = {
   logLevel: string;
 } & AwsFlags;
 
-const number = (least: number, most: number) => (text: string) => {
-  const value = Number(text);
-  if (Number.isFinite(value) && value >= least && value <= most) return value;
-  throw new InvalidArgumentError(`a number from ${least} to ${most} is expected.`);
-};
+const number =
+  (least: number, most: number, what: "number" | "whole number" = "number") =>
+  (text: string) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    const isWhole = what === "number" || Number.isInteger(value);
+    if (isWhole && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`a ${what} from ${least} to ${most} is expected.`);
+  };
 
 export const serveCommand = (): Command =>
   withAwsFlags(new Command("serve"))
@@ -37,11 +40,11 @@ export const serveCommand = (): Command =>
     .addOption(new Option("--cloud <name>", "where the machines are").choices(cloudNames).default("local"))
     .option("--cluster <name>", "name of the cluster; by default the cloud's")
     .option("--data <dir>", "where objects are kept; by default in ~/.drover/clusters")
-    .option("--port <number>", "port on 127.0.0.1, 0 for any free one", number(0, 65_535), 6_443)
+    .option("--port <number>", "port on 127.0.0.1, 0 for any free one", number(0, 65_535, "whole number"), 6_443)
     .option("--kubeconfig <file>", "write a kubeconfig of its own here instead of a context into ~/.kube/config")
     .option("--speed <factor>", "how fast simulated time passes (--cloud sim)", number(0.1, 10_000), 10)
     .option("--templates <dir>", "cloud-init templates of your own, which stand in for drover's of the same name")
-    .option("--max-machines <number>", "machines that there may be at once", number(1, 100_000), 1_000)
+    .option("--max-machines <number>", "machines that there may be at once", number(1, 100_000, "whole number"), 1_000)
     .option(
       "--max-usd-per-hour <number>",
       "what all machines may cost together; balancers and disks are not counted",
