@@ -60,9 +60,10 @@ def mount_disk(box, volume):
         box.folders[volume["name"]] = device
         return
     wanted = volume["fsType"]
+    present = file_system(device)
+    kind = present or wanted
     if not mounted(folder):
-        present = file_system(device)
-        provide(present or wanted)
+        provide(kind)
         if not present and volume["readOnly"]:
             raise Broken("FailedMount", "the disk is empty and read-only")
         if not present:
@@ -75,10 +76,11 @@ def mount_disk(box, volume):
                 raise Broken("FailedMount", "fsck: " + (error or out))
         os.makedirs(folder, exist_ok=True)
         options = ["ro" if volume["readOnly"] else "rw", *volume.get("mount", [])]
-        demand("mount", "-t", present or wanted, "-o", ",".join(options), device, folder)
+        demand("mount", "-t", kind, "-o", ",".join(options), device, folder)
     if not volume["readOnly"]:
-        grow = ("xfs_growfs", folder) if wanted == "xfs" else ("resize2fs", device)
-        box.attempt("FileSystemResizeFailed", 'volume "%s": ' % volume["name"], demand, *grow)
+        grow = ("xfs_growfs", folder) if kind == "xfs" else ("resize2fs", device)
+        if kind == "xfs" or kind.startswith("ext"):
+            box.attempt("FileSystemResizeFailed", 'volume "%s": ' % volume["name"], demand, *grow)
         hand_over(folder, box.binding.get("fsGroup"))
     box.folders[volume["name"]] = folder
 

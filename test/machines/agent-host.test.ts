@@ -83,6 +83,18 @@ describe("disks", () => {
     expect(calls(agent).join("\n")).not.toMatch(/mkfs/);
   });
 
+  test("a disk that somebody made is mounted and grown as what it is, whatever its volume says", async () => {
+    const agent = await startAgent();
+    attach(agent);
+    execFileSync("mkfs.ext4", ["-q", "-F", path(agent)], { env: { PATH: "/usr/sbin:/sbin:/usr/bin:/bin" } });
+    await agent.bind(binding([container("web", undefined, { mounts })], { volumes: [disk({ fsType: "xfs" })] }));
+    await agent.until(ready);
+    const mounting = [`mount -t ext4 -o rw /dev/disk/by-id/one ${folder}`, "resize2fs /dev/disk/by-id/one"];
+    expect(calls(agent).slice(-2)).toEqual(mounting);
+    expect(await agent.ask({ op: "update", volumes: [disk({ fsType: "xfs" })] })).toEqual({ ok: true });
+    expect(calls(agent).at(-1)).toBe(mounting[1]);
+  });
+
   test("a disk that comes with a later binding, and one that grows, are seen to", async () => {
     const agent = await startAgent();
     const configError = "ContainerCreating: the disk is not attached yet";
