@@ -7,6 +7,7 @@ import {
   allowedZones,
   claimNames,
   diskUsers,
+  handleOf,
   isMade,
   isOwnProvisioner,
   volumeName,
@@ -253,8 +254,11 @@ function planBound(world: VolumeClaimWorld, volume: PersistentVolume): Plan {
       actions: [...told, { do: "growDisk", spec: specOf(cluster, claim, storageClass, zone), storage: sizeOf(claim) }],
     };
   }
+  const handle = handleOf(volume) ?? "its storage";
+  const byHand = `drover grows only disks that it made: grow ${handle} by hand, then set spec.capacity of the PersistentVolume "${volume.metadata.name}"`;
+  const told = isLarger && !isMade(volume) ? [tell(claim, "Warning", "VolumeResizeFailed", byHand)] : [];
   const status = { ...claim.status, phase: "Bound", accessModes: volume.spec.accessModes, capacity };
-  return { actions: isSame(status, claim.status) ? [] : [writeStatus(claim, status)] };
+  return { actions: [...told, ...(isSame(status, claim.status) ? [] : [writeStatus(claim, status)])] };
 }
 
 /** A claim goes when no Pod needs it any more; a disk that was made for it but never bound goes first. */

@@ -349,3 +349,21 @@ test.for([
   await cluster.clock.advance(30_000);
   expect(claimOf(cluster)?.status?.phase).toBe(phase);
 });
+
+test("a claim that is to grow with a disk that drover did not make is told what to do, and no disk is made", async () => {
+  const cluster = await openTestCluster();
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass({ allowVolumeExpansion: true }));
+  await create(cluster, "persistentvolumes", handMade("vol-1", { storageClassName: "gp3" }));
+  await create(cluster, "persistentvolumeclaims", claim({ volumeName: "mine" }));
+  await cluster.until("it is bound", () => claimOf(cluster)?.status?.phase === "Bound");
+  await cluster.client.update(
+    { resource: "persistentvolumeclaims", namespace: "default", name: "data" },
+    (current) => ({ ...current, spec: { ...current.spec, resources: { requests: { storage: "5Gi" } } } }),
+    manager,
+  );
+  await cluster.clock.advance(30_000);
+  expect(cluster.events("VolumeResizeFailed")).toEqual([
+    'drover grows only disks that it made: grow vol-1 by hand, then set spec.capacity of the PersistentVolume "mine"',
+  ]);
+  expect(disks(cluster)).toEqual([]);
+});
