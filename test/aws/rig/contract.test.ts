@@ -6,10 +6,17 @@ import { fasterClock, systemClock } from "../../../src/base/clock.ts";
 import { openAwsBalancers } from "../../../src/clouds/aws/balancers.ts";
 import { openSend } from "../../../src/clouds/aws/call.ts";
 import { openClients } from "../../../src/clouds/aws/clients.ts";
+import { openImages } from "../../../src/clouds/aws/images.ts";
+import { openLaunchTemplates } from "../../../src/clouds/aws/launch-template.ts";
+import { openMachines } from "../../../src/clouds/aws/machines.ts";
+import { openAwsNames } from "../../../src/clouds/aws/names.ts";
 import { openNetworks } from "../../../src/clouds/aws/network.ts";
 import { openSecurityGroups } from "../../../src/clouds/aws/security-groups.ts";
 import { openAwsVolumes } from "../../../src/clouds/aws/volumes.ts";
+import { launchOf } from "../../clouds/aws/parts.ts";
 import { type BalancersBench, balancersContract } from "../../contract/balancers.ts";
+import { machinesContract } from "../../contract/machines.ts";
+import { namesContract } from "../../contract/names.ts";
 import { type VolumesUnderTest, volumesContract } from "../../contract/volumes.ts";
 import { type Rig, startRig } from "./rig.ts";
 
@@ -100,6 +107,38 @@ describe("balancers", { timeout: 60_000 }, () => {
   }
   balancersContract(open);
 });
+
+describe("machines", { timeout: 60_000 }, () =>
+  machinesContract(async () => {
+    const { send, networks, close } = await openAws();
+    const groups = openSecurityGroups(send, clock, networks, { cluster });
+    const open = () => {
+      const parts = { templates: openLaunchTemplates(send, clock, cluster), images: openImages(send, clock) };
+      return openMachines({ ...parts, send, clock, cluster, networks, groups, offers: async () => [] }).machines;
+    };
+    const machines = open();
+    const { id: image } = await machines.image("al2023", "amd64");
+    const [subnet] = (await networks.find()).subnets;
+    const placement = { type: "t3.micro", zone: subnet?.zone ?? "", capacityType: "on-demand" } as const;
+    return {
+      machines,
+      // Without user data an instance is only an address: bodies are for who asks something of them.
+      launchOf: (id, count) => launchOf(id, count, { cluster, placement, template: { image, userData: "" } }),
+      reopen: async () => open(),
+      pause: () => systemClock.sleep(20),
+      close: async () => close(),
+    };
+  }),
+);
+
+describe("names", { timeout: 60_000 }, () =>
+  namesContract(async () => {
+    const { send, networks, close } = await openAws();
+    const zone = { domain: "cluster.local", region: "us-east-1", createZone: true };
+    const open = () => openAwsNames({ send, clock, cluster, networks, ...zone });
+    return { names: open(), reopen: async () => open(), close: async () => close() };
+  }),
+);
 
 describe("volumes", () => {
   async function open(): Promise<VolumesUnderTest> {

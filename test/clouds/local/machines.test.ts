@@ -8,6 +8,7 @@ import type { ProcessState } from "../../../src/clouds/local/children.ts";
 import type { Holder } from "../../../src/clouds/local/holder-client.ts";
 import { openMachines } from "../../../src/clouds/local/machines.ts";
 import { runTool } from "../../../src/clouds/local/run-tool.ts";
+import { machinesContract } from "../../contract/machines.ts";
 import { capture, eventually } from "./holder-home.ts";
 
 /** Processes and taps as the holder keeps them, without any. */
@@ -67,6 +68,22 @@ const launch = (id: string, slots: number, memoryBytes = 2 ** 28): Launch => ({
 
 const statesOf = async (machines: { observe(): Promise<{ machines: readonly { state: string }[] }> }) =>
   (await machines.observe()).machines.map(({ state }) => state);
+
+machinesContract(async () => {
+  const { open } = await makeComputer();
+  let machines = await open();
+  return {
+    machines,
+    launchOf: launch,
+    async reopen() {
+      await machines.close();
+      machines = await open();
+      return machines;
+    },
+    pause: () => systemClock.sleep(20),
+    close: () => machines.close(),
+  };
+});
 
 test("a launch gives machines with addresses of their own, and repeated gives the same", async () => {
   const { open, started } = await makeComputer();

@@ -8,6 +8,7 @@ import type { Holder } from "../../../src/clouds/local/holder-client.ts";
 import { changed, openNames } from "../../../src/clouds/local/names.ts";
 import { endPublisher, openPublisher } from "../../../src/clouds/local/publisher-client.ts";
 import { askUpstream, hostResolvers } from "../../../src/clouds/local/upstream.ts";
+import { namesContract } from "../../contract/names.ts";
 import { build, startHolder } from "./holder-home.ts";
 
 beforeAll(build);
@@ -29,6 +30,11 @@ async function start() {
   const folder = join(home, "clusters", "test");
   return { holder, home, folder, names: openNames({ folder, domain: "cluster.local", holder }) };
 }
+
+namesContract(async () => {
+  const { names, folder, holder } = await start();
+  return { names, reopen: async () => openNames({ folder, domain: "cluster.local", holder }) };
+});
 
 test("a changed name is answered as soon as the change is done, more addresses than a datagram holds too", async () => {
   const { holder, names } = await start();
