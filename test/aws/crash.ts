@@ -69,7 +69,7 @@ export async function crash({ seed, call, moment, store }: CrashPoint): Promise<
     active.faults = false;
     if (cluster.world.loadBalancers.size !== 1) problems.push("there is more than one load balancer");
     problems.push(...duplicates(cluster));
-    if (store === "lost") problems.push(...ended(cluster, serving));
+    if (store === "lost") problems.push(...ended(cluster, serving), ...unclaimed(cluster, serving));
     else problems.push(...(await leaks(cluster)));
     return { problems, calls, action };
   } catch (error) {
@@ -106,6 +106,17 @@ function ended({ world, clock }: AwsCluster, serving: readonly string[]): string
   return serving.flatMap((id) => {
     const instance = world.instances.get(id);
     return instance && instance.shuttingDownAtMs <= nowMs ? [`instance ${id} served and was ended`] : [];
+  });
+}
+
+/** What served as it is applied again has its Pod again: none was launched in its place. */
+function unclaimed({ world, ...cluster }: AwsCluster, serving: readonly string[]): string[] {
+  const nodes = new Set(cluster.pods().map(({ spec }) => spec.nodeName));
+  const owners = new Set(cluster.pods().map(({ metadata }) => metadata.ownerReferences?.[0]?.name));
+  return serving.flatMap((id) => {
+    const { tags = new Map(), launchIndex = 0 } = world.instances.get(id) ?? {};
+    const owner = claimOf(Object.fromEntries(tags), launchIndex)?.owner.name;
+    return owners.has(owner) && !nodes.has(id) ? [`instance ${id} served ${owner} and was not claimed`] : [];
   });
 }
 
