@@ -57,13 +57,8 @@ export async function life(prepare: (cluster: AwsCluster) => void, hostedZones =
   await client.create("persistentvolumeclaims", claim as never, manager);
   await client.create("pods", keeper as never, manager);
   await clock.advance(300_000);
-  const key = { resource: "services" as const, namespace: "default", name: "web" };
   const ports = [{ port: 81, targetPort: "http" }];
-  await client.update(
-    key,
-    (now) => ({ ...now, spec: { ...(webService().spec as object), ...now.spec, ports } }) as never,
-    manager,
-  );
+  await alter(cluster, "services", "web", (now) => ({ ...(webService().spec as object), ...now, ports }));
   await apply(cluster, 1, "web:2");
   await clock.advance(300_000);
   await client.delete({ resource: "ingresses.networking.k8s.io", namespace: "default", name: "web" }, {});
@@ -71,6 +66,85 @@ export async function life(prepare: (cluster: AwsCluster) => void, hostedZones =
   await client.delete({ resource: "persistentvolumeclaims", namespace: "default", name: "data" }, {});
   await remove(cluster);
   await clock.advance(300_000);
+  return told(cluster);
+}
+
+type Changed = "services" | "ingresses.networking.k8s.io" | "persistentvolumeclaims";
+
+const alter = (
+  { client }: AwsCluster,
+  resource: Changed,
+  name: string,
+  spec: (now: object) => object,
+  annotations: Record<string, string> = {},
+) =>
+  client.update(
+    { resource, namespace: "default", name },
+    (now) => ({ ...now, metadata: { ...now.metadata, annotations }, spec: spec(now.spec ?? {}) }) as never,
+    manager,
+  );
+
+const certificates = ["a", "b"].map((name) => `arn:aws:acm:us-east-1:123456789012:certificate/${name}`);
+const webAcl = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/shop/1";
+const alb = "alb.ingress.kubernetes.io/";
+const guarded = { [`${alb}wafv2-acl-arn`]: webAcl, [`${alb}listen-ports`]: '[{"HTTP": 80}, {"HTTPS": 443}]' };
+const nlb = "service.beta.kubernetes.io/aws-load-balancer-";
+const tls = (count: number) => ({
+  [`${nlb}ssl-cert`]: certificates.slice(0, count).join(),
+  [`${nlb}attributes`]: "load_balancing.cross_zone.enabled=true",
+});
+
+/** As `life`, for what people change of things that are there: a load balancer's settings, rules, a claim's size. */
+export async function changes(prepare: (cluster: AwsCluster) => void) {
+  const cluster = await openAwsCluster({ latencies: noLatencies, hostedZones: [], cloud: { createZone: true } });
+  // Of so many names a list does not show all.
+  const domains = [...Array.from({ length: 100 }, (_, index) => `w${index}.example.com`), "*.example.org"];
+  for (const arn of certificates) cluster.world.certificates.set(arn, { domains, status: "ISSUED" });
+  cluster.world.webAcls.add(webAcl);
+  cluster.world.instanceProfiles.set("mine", {
+    arn: "arn:aws:iam::123456789012:instance-profile/mine",
+    visibleAtMs: 0,
+  });
+  prepare(cluster);
+  const { client, clock, world } = cluster;
+  const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...meta("mine"), annotations: {} } };
+  Object.assign(account.metadata.annotations, { "drover.dev/instance-profile": "mine" });
+  await client.create("serviceaccounts", account as never, manager);
+  await client.create(
+    "storageclasses.storage.k8s.io",
+    { ...storageClass, allowVolumeExpansion: true } as never,
+    manager,
+  );
+  await client.create("persistentvolumeclaims", claim as never, manager);
+  await client.create("pods", { ...keeper, spec: { ...keeper.spec, serviceAccountName: "mine" } } as never, manager);
+  await apply(cluster, 1);
+  await client.create("ingresses.networking.k8s.io", ingress as never, manager);
+  const service = (annotations: Record<string, string>) => alter(cluster, "services", "web", (now) => now, annotations);
+  await service(tls(1));
+  await clock.advance(300_000);
+  const [first, second] = world.subnets.keys();
+  const other = { ...tls(2), [`${nlb}subnets`]: `${first},${second}`, [`${nlb}ip-address-type`]: "dualstack" };
+  const own = [...world.securityGroups.values()].find(({ name }) => name === "default")?.id ?? "";
+  const policy = {
+    [`${nlb}security-groups`]: own,
+    [`${nlb}ssl-negotiation-policy`]: "ELBSecurityPolicy-TLS13-1-2-2021-06",
+  };
+  await service({ ...other, ...policy, [`${nlb}healthcheck-interval`]: "20" });
+  const [rule] = ingress.spec.rules;
+  const [path] = rule?.http.paths ?? [];
+  const before = { ...rule, http: { paths: [{ ...path, path: "/first", pathType: "Exact" }, path] } };
+  await alter(cluster, "ingresses.networking.k8s.io", "web", (now) => ({ ...now, rules: [before] }), guarded);
+  const resources = { requests: { storage: "2Gi" } };
+  await alter(cluster, "persistentvolumeclaims", "data", (now) => ({ ...now, resources }));
+  await clock.advance(300_000);
+  await service(tls(1));
+  await alter(cluster, "ingresses.networking.k8s.io", "web", (now) => ({ ...now, rules: [rule] }));
+  await clock.advance(300_000);
+  return told(cluster);
+}
+
+/** Where it was said that an action is not permitted, what was called, and what is left. */
+async function told(cluster: AwsCluster) {
   const names = (text: string) => text.match(/does not permit (\w+:\w+)/)?.[1] ?? [];
   const naming = cluster.view.list("events").filter(({ message = "" }) => names(message).length > 0);
   const events = naming.flatMap(({ message = "" }) => names(message));
