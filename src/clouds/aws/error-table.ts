@@ -65,9 +65,20 @@ const rows: readonly Row[] = [
   },
   {
     kind: "expired",
-    codes: `ExpiredToken ExpiredTokenException RequestExpired TokenRefreshRequired CredentialsProviderError
-      TokenProviderError AuthFailure InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId
+    codes: `ExpiredToken ExpiredTokenException RequestExpired TokenRefreshRequired InvalidAccessKeyId
       SSOTokenProviderFailure`,
+  },
+  {
+    kind: "expired",
+    codes: "CredentialsProviderError TokenProviderError",
+    advice:
+      "log in again, for example with `aws sso login`, or name a profile that has credentials (--profile, AWS_PROFILE)",
+  },
+  {
+    kind: "expired",
+    codes: "AuthFailure InvalidClientTokenId UnrecognizedClientException",
+    advice:
+      "log in again, for example with `aws sso login`; a region that the account has not enabled refuses every login so",
   },
   {
     kind: "expired",

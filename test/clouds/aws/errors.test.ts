@@ -94,6 +94,21 @@ test("an expired login says what to do", () => {
   expect(error.message).toMatch(/^AWS does not accept the credentials \(ExpiredToken: .*expired\): log in again/);
 });
 
+test("who has no credentials at all is told where to name some", () => {
+  const message = "Could not load credentials from any providers";
+  const error = awsError(thrown("CredentialsProviderError", message), "sts:GetCallerIdentity");
+  expect(error.message).toMatch(/any providers\): log in again, for example with `aws sso login`, or .*--profile/);
+});
+
+test.for(["AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException"])(
+  "%s may be a region that is not enabled",
+  (code) => {
+    expect(awsError(thrown(code, "was not able to validate", 401), "a:B").message).toMatch(
+      /log in again.*a region that/,
+    );
+  },
+);
+
 test("a wrong clock is called a wrong clock", () => {
   expect(awsError(thrown("RequestTimeTooSkewed", "", 403), "a:B").message).toContain("clock");
 });
