@@ -14,8 +14,8 @@ type Options = {
   cloud: "aws";
   cluster: string;
   replicas?: number;
-  cpu: string;
-  memory: string;
+  cpu?: string;
+  memory?: string;
   filename?: string[];
   output?: "json";
 } & AwsFlags;
@@ -33,8 +33,8 @@ export const doctorCommand = (): Command =>
     .addOption(new Option("--cloud <name>", "where the machines are to be").choices(["aws"]).default("aws"))
     .option("--cluster <name>", "name of the cluster", "aws")
     .option("--replicas <number>", "machines that are wanted, for the quotas", count)
-    .option("--cpu <quantity>", "CPU that each requests", "400m")
-    .option("--memory <quantity>", "memory that each requests", "192Mi")
+    .option("--cpu <quantity>", "CPU that each requests; by default what a Pod gets that requests nothing")
+    .option("--memory <quantity>", "memory that each requests; by default as for --cpu")
     .option("-f, --filename <files...>", "manifests whose Pods are wanted")
     .addOption(new Option("-o, --output <format>", "json: an array of findings").choices(["json"]))
     .action(doctor);
@@ -42,7 +42,8 @@ export const doctorCommand = (): Command =>
 async function doctor(options: Options): Promise<void> {
   const io = terminal();
   const { cluster, domain, createZone, operatorCidr: operatorCidrs } = options;
-  const log = openLog("warn");
+  // What the cloud would warn of is a finding here.
+  const log = openLog("error");
   const demands = demandsOf(options);
   const cloud = await awsCloud({ paths: clusterPaths(cluster), aws: options, clock: systemClock, log });
   try {
@@ -68,7 +69,8 @@ export function demandsOf({
   memory,
   filename = [],
 }: Pick<Options, "replicas" | "cpu" | "memory" | "filename">): Demand[] {
-  const container = { name: "each", resources: { requests: { cpu, memory } } };
+  const requests = { ...(cpu !== undefined && { cpu }), ...(memory !== undefined && { memory }) };
+  const container = { name: "each", resources: { requests } };
   const asked =
     replicas === undefined ? [] : [demandOf("--replicas", replicas, { containers: [container] } as Pod["spec"])];
   return [...asked, ...filename.flatMap(demandsOfFile)];

@@ -34,6 +34,8 @@ spec:
 `,
   );
   const demands = demandsOf({ replicas: 2, cpu: "400m", memory: "192Mi", filename: [file] });
+  // `kubectl create deployment --replicas 2` asks for no more than that.
+  expect(demandsOf({ replicas: 2 })).toEqual([{ ...demands[0], cpuMillis: 400 }]);
   rmSync(folder, { recursive: true });
   // A machine keeps 100m and 320Mi for itself.
   expect(demands).toEqual([
@@ -74,6 +76,15 @@ test("without a region, and with nothing at AWS, it is said what to do", { timeo
   const { code, err } = await home.drover(["doctor"], 30_000, { ...moto.env, AWS_REGION: "" });
   expect(code).toBe(1);
   expect(err).toMatch(/region/i);
+});
+
+test("without credentials one line says so, and no other", { timeout: 60_000 }, async () => {
+  const env = { ...moto.env, AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "" };
+  const { code, out, err } = await home.drover(["doctor", ...here], 30_000, env);
+  expect([code, err]).toEqual([1, ""]);
+  expect(out.match(/credentials .*/g)).toEqual([
+    expect.stringMatching(/does not accept the credentials.*aws sso login/),
+  ]);
 });
 
 test("down at AWS ends what there is, which is nothing, and says so", { timeout: 120_000 }, async () => {

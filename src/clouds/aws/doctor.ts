@@ -4,6 +4,7 @@ import { DroverError } from "../../base/errors.ts";
 import type { Offer } from "../cloud.ts";
 import type { AwsCloud } from "./cloud.ts";
 import { findSubjects, type Permissions, tryPermissions } from "./doctor-permissions.ts";
+import { awsCodeOf } from "./errors.ts";
 import { findZone } from "./hosted-zone.ts";
 import { balancerSubnets, type Network, zonesOf } from "./network.ts";
 
@@ -41,7 +42,11 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
   const { cloud, cluster, region, createZone } = options;
   const findings: Finding[] = [await clockFinding(options)];
   const identity = await cloud.send("sts", new GetCallerIdentityCommand({})).catch((error: unknown) => error);
-  if (identity instanceof Error) return [...findings, { check: "credentials", state: "fix", text: sentence(identity) }];
+  if (identity instanceof Error) {
+    // Nobody looks at credentials where there is no AWS.
+    const check = awsCodeOf(identity) === "ENOTFOUND" ? "region" : "credentials";
+    return [...findings, { check, state: "fix", text: sentence(identity) }];
+  }
   const { Arn = "", Account = "" } = identity as { Arn?: string; Account?: string };
   findings.push({ check: "credentials", state: "ok", text: `${Arn} in account ${Account}` });
   findings.push({ check: "region", state: "ok", text: region });
@@ -143,8 +148,7 @@ async function zoneFinding(options: DoctorOptions, network: unknown): Promise<{ 
     const isAbsent =
       error instanceof DroverError && error.code === "CLOUD_INVALID" && /has no private/.test(error.message);
     if (isAbsent && createZone) return { finding: { check, state: "ok", text: `drover will make the zone ${domain}` } };
-    const advice = isAbsent ? " (`drover serve --create-zone`)" : "";
-    return { finding: { check, state: "fix", text: `${sentence(error)}${advice}` } };
+    return { finding: { check, state: "fix", text: sentence(error) } };
   }
 }
 
@@ -164,7 +168,10 @@ function reachFinding({ reach, operatorCidrs }: DoctorOptions): Finding {
 }
 
 async function quotaFindings({ cloud, demands }: DoctorOptions): Promise<Finding[]> {
-  if (demands.length === 0) return [];
+  if (demands.length === 0) {
+    const text = "Not compared with anything: --replicas NUMBER or -f FILE says what is wanted.";
+    return [{ check: "quotas", state: "note", text }];
+  }
   let offers: readonly Offer[];
   try {
     offers = await cloud.machines.offers();

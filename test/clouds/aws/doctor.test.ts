@@ -3,6 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { grantedActions } from "../../../src/clouds/aws/actions.ts";
 import { openAwsCloud } from "../../../src/clouds/aws/cloud.ts";
 import { type DoctorOptions, examine, type Finding } from "../../../src/clouds/aws/doctor.ts";
+import { awsError } from "../../../src/clouds/aws/errors.ts";
 import { openFake } from "../sim/aws/setup.ts";
 import { launchOf } from "./parts.ts";
 
@@ -50,7 +51,17 @@ test("in a sound account nothing is to be fixed, and nothing is changed", async 
   const findings = await diagnose(fake);
   expect(fixes(findings)).toEqual([]);
   expect(findings.map(({ check }) => check)).toEqual(
-    expect.arrayContaining(["clock", "credentials", "region", "permissions", "network", "subnet", "names", "ssh"]),
+    expect.arrayContaining([
+      "clock",
+      "credentials",
+      "region",
+      "permissions",
+      "network",
+      "subnet",
+      "names",
+      "ssh",
+      "quotas",
+    ]),
   );
   const { world } = fake;
   const made = [world.instances, world.loadBalancers, world.targetGroups, world.volumes, world.launchTemplates];
@@ -105,13 +116,23 @@ test("credentials that are no good end the look with one line about them", async
   expect(fixes(findings)[0]?.text).toMatch(/does not accept the credentials.*log in/i);
 });
 
+test("a region that there is not is called so, and not a matter of credentials", async () => {
+  const fake = newFake();
+  const lost = Object.assign(new Error("getaddrinfo ENOTFOUND sts.eu-nowhere-1.amazonaws.com"), { code: "ENOTFOUND" });
+  const send = () => Promise.reject(awsError(lost, "sts:GetCallerIdentity"));
+  const told = fixes(await diagnose(fake, { cloud: { ...cloudOn(fake), send } }));
+  expect(told).toEqual([
+    { check: "region", state: "fix", text: expect.stringMatching(/eu-nowhere-1.*name of the region/) },
+  ]);
+});
+
 test("a clock that is off, a zone that is missing, SSH that is open to nobody, each with the way out", async () => {
   const fake = newFake({});
   const findings = await diagnose(fake, { awsTimeMs: async () => fake.clock.wallMs() - 400_000, operatorCidrs: [] });
   const told = Object.fromEntries(fixes(findings).map(({ check, text }) => [check, text]));
   expect(Object.keys(told).sort()).toEqual(["clock", "names", "ssh"]);
   expect(told["clock"]).toContain("400 s ahead of");
-  expect(told["names"]).toContain("--create-zone");
+  expect(told["names"]?.match(/--create-zone/g)).toHaveLength(1);
   expect(told["ssh"]).toContain("--operator-cidr");
 });
 
