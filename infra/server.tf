@@ -33,7 +33,7 @@ resource "aws_instance" "server" {
   ami                         = data.aws_ssm_parameter.server_image[0].value
   instance_type               = var.server_instance_type
   subnet_id                   = local.subnet_ids[0]
-  associate_public_ip_address = local.make_vpc
+  associate_public_ip_address = local.make_vpc ? true : null # In a given VPC as its subnet does.
   iam_instance_profile        = aws_iam_instance_profile.drover.name
   vpc_security_group_ids      = [aws_security_group.server[0].id]
   user_data_replace_on_change = false # Its disk holds the cluster's objects and keys.
