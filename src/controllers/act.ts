@@ -91,7 +91,12 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
         });
       case "ensureBalancer": {
         const call = book.ensuring(action.spec);
-        await cloud.balancers.ensure(action.spec, signal);
+        try {
+          await cloud.balancers.ensure(action.spec, signal);
+        } catch (error) {
+          call.failed();
+          throw error;
+        }
         call.done();
         return poll.kick();
       }

@@ -7,7 +7,7 @@ import type { BalancerSpec, BalancerState } from "../clouds/balancer.ts";
  */
 export type BalancerBook = {
   /** Around every call that changes a balancer; a call that failed may have happened all the same. */
-  ensuring(spec: BalancerSpec): { done(): void };
+  ensuring(spec: BalancerSpec): { done(): void; failed(): void };
   removing(id: string): { done(): void };
   observed(states: readonly BalancerState[], startedMs: number, complete: boolean): void;
   /** Monotonic time at which the last complete observation began. */
@@ -50,7 +50,7 @@ type Page = {
   /** Where `carriedOut` has each machine. */
   places: Places;
   carriedOutMs: number;
-  /** When it was last asked for; a call that failed may have made it all the same, but for its end. */
+  /** When the last call for it was over; Infinity while it goes on. One that failed may have made it all the same. */
   askedMs: number;
   isUnanswered: boolean;
   /** Since when each target that is told to drain has been, by group and machine. */
@@ -104,8 +104,8 @@ const blankPage = (): Page => ({
 });
 
 /** The call for `spec` begins: from now on it may be so. */
-function noteAsked(page: Page, spec: BalancerSpec, nowMs: number): void {
-  page.askedMs = nowMs;
+function noteAsked(page: Page, spec: BalancerSpec): void {
+  page.askedMs = Number.POSITIVE_INFINITY;
   page.isUnanswered = true;
   for (const { machineId, draining } of placesOf(spec)) if (!draining) page.maybeActive.add(machineId);
 }
@@ -121,6 +121,7 @@ function noteCarriedOut(page: Page, spec: BalancerSpec, nowMs: number): void {
   page.carriedOut = spec;
   page.places = byMachine(places);
   page.carriedOutMs = nowMs;
+  page.askedMs = nowMs;
   page.isUnanswered = false;
   page.drainingSinceMs = since;
 }
@@ -136,6 +137,15 @@ function show(page: Page, state: BalancerState | undefined): void {
   if (state) page.state = state;
   else delete page.state;
   page.targets = new Map(state?.targets.map((target) => [target.machineId, target]));
+}
+
+/** A complete look that began at `startedMs` does not show it. Whether there is nothing more to know of it. */
+function noteAbsent(page: Page, startedMs: number): boolean {
+  show(page, undefined);
+  if (page.carriedOut !== undefined) return false;
+  // The last call for it was over well before that: none has made it.
+  if (startedMs >= page.askedMs + lateMs) page.maybeActive.clear();
+  return page.maybeActive.size === 0 && page.askedMs !== Number.POSITIVE_INFINITY;
 }
 
 export function openBalancerBook(clock: Clock): BalancerBook {
@@ -165,10 +175,13 @@ export function openBalancerBook(clock: Clock): BalancerBook {
   return {
     ensuring(spec) {
       const entry = page(spec.id);
-      noteAsked(entry, spec, clock.monotonicMs());
+      noteAsked(entry, spec);
       return {
         done() {
           noteCarriedOut(entry, spec, clock.monotonicMs());
+        },
+        failed() {
+          entry.askedMs = clock.monotonicMs();
         },
       };
     },
@@ -184,13 +197,7 @@ export function openBalancerBook(clock: Clock): BalancerBook {
       if (!complete) return;
       completeMs = startedMs;
       const present = new Set(states.map(({ id }) => id));
-      for (const [id, entry] of pages) {
-        if (present.has(id)) continue;
-        show(entry, undefined);
-        // A look begun well after it was last asked for does not show it: no call for it has made it.
-        if (entry.carriedOut === undefined && startedMs >= entry.askedMs + lateMs) entry.maybeActive.clear();
-        if (entry.carriedOut === undefined && entry.maybeActive.size === 0) pages.delete(id);
-      }
+      for (const [id, entry] of pages) if (!present.has(id) && noteAbsent(entry, startedMs)) pages.delete(id);
     },
     completeMs: () => completeMs,
     carriedOut: (id) => pages.get(id)?.carriedOut,

@@ -233,14 +233,37 @@ test.for([
   expect(targetPort(port, candidate("A", "0").pod)).toBe(want);
 });
 
-describe("a machine is released", () => {
-  const setUp = async () => {
-    const clock = new VirtualClock();
-    return { clock, book: openBalancerBook(clock) };
-  };
+const openBook = () => {
+  const clock = new VirtualClock();
+  return { clock, book: openBalancerBook(clock) };
+};
 
+test("a machine is not released while a call goes on that may yet register it, however long that takes", async () => {
+  const { book, clock } = openBook();
+  book.observed([], 0, true);
+  const call = book.ensuring(specOf([active("1")]));
+  await clock.advance(60_000);
+  book.observed([], 59_000, true);
+  expect([book.released("1"), book.isSettled("svc-s")]).toEqual([false, false]);
+  call.done();
+  expect([book.released("1"), book.carriedOut("svc-s")]).toEqual([false, specOf([active("1")])]);
+});
+
+test("a machine is released once looks show that a call which failed has made nothing", async () => {
+  const { book, clock } = openBook();
+  book.observed([], 0, true);
+  const call = book.ensuring(specOf([active("1")]));
+  await clock.advance(60_000);
+  call.failed();
+  book.observed([], 65_000, true);
+  expect([book.released("1"), book.isSettled("svc-s")]).toEqual([false, true]);
+  book.observed([], 70_000, true);
+  expect(book.released("1")).toBe(true);
+});
+
+describe("a machine is released", () => {
   test("by nobody before everything was seen", async () => {
-    const { book } = await setUp();
+    const { book } = openBook();
     expect(book.released("1")).toBe(false);
     book.observed([], 0, false);
     expect(book.released("1")).toBe(false);
@@ -249,7 +272,7 @@ describe("a machine is released", () => {
   });
 
   test("when it was told to drain and is seen to be drained after that", async () => {
-    const { book, clock } = await setUp();
+    const { book, clock } = openBook();
     book.observed([], 0, true);
     book.ensuring(specOf([active("1")])).done();
     book.observed([state(["1", "healthy"])], 0, true);
@@ -266,7 +289,7 @@ describe("a machine is released", () => {
   });
 
   test("not while a call that failed may have registered it", async () => {
-    const { book } = await setUp();
+    const { book } = openBook();
     book.observed([], 0, true);
     book.ensuring(specOf([active("1")]));
     book.observed([state()], 10, true);
@@ -276,7 +299,7 @@ describe("a machine is released", () => {
   });
 
   test("counts the time of draining only from when every balancer was told", async () => {
-    const { book, clock } = await setUp();
+    const { book, clock } = openBook();
     book.observed([], 0, true);
     book.ensuring(specOf([active("1")])).done();
     book.observed([state(["1", "healthy"])], 0, true);
@@ -290,7 +313,7 @@ describe("a machine is released", () => {
   });
 
   test("from one group while another uses it: by time, and it is not let go of", async () => {
-    const { book, clock } = await setUp();
+    const { book, clock } = openBook();
     book.observed([], 0, true);
     const { groups, ...rest } = specOf([active("1")]);
     const both = [
@@ -312,7 +335,7 @@ describe("a machine is released", () => {
   });
 
   test("by a balancer of an earlier process when that says so", async () => {
-    const { book } = await setUp();
+    const { book } = openBook();
     book.observed([state(["1", "healthy"], ["2", "drained"])], 0, true);
     expect([book.released("1"), book.released("2"), book.released("3")]).toEqual([false, true, true]);
     book.observed([], 10, true);
