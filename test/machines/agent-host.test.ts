@@ -33,6 +33,12 @@ describe("disks", () => {
     writeFileSync(path(agent), content);
     truncateSync(path(agent), 8 << 20);
   }
+  /** With this computer's own programs. */
+  const writeWith = (agent: TestAgent, [program = "", ...words]: readonly string[]) =>
+    execFileSync(program, [...words, path(agent)], {
+      env: { PATH: "/usr/sbin:/sbin:/usr/bin:/bin" },
+      stdio: "ignore",
+    });
   const folder = "/var/lib/drover/volumes/data";
 
   test("a blank disk is formatted once it is there, then mounted, and unmounted before the Pod has finished", async () => {
@@ -68,11 +74,7 @@ describe("disks", () => {
     const agent = await startAgent();
     attach(agent, Buffer.isBuffer(make) ? make : Buffer.alloc(0));
     if (!Buffer.isBuffer(make)) {
-      const [program, ...words] = make;
-      execFileSync(program, [...words, path(agent)], {
-        env: { PATH: "/usr/sbin:/sbin:/usr/bin:/bin" },
-        stdio: "ignore",
-      });
+      writeWith(agent, make);
     }
     await agent.bind(binding([container("web", undefined, { mounts })], { volumes: [disk()] }));
     if (refusal) {
@@ -86,7 +88,7 @@ describe("disks", () => {
   test("a disk that somebody made is mounted and grown as what it is, whatever its volume says", async () => {
     const agent = await startAgent();
     attach(agent);
-    execFileSync("mkfs.ext4", ["-q", "-F", path(agent)], { env: { PATH: "/usr/sbin:/sbin:/usr/bin:/bin" } });
+    writeWith(agent, ["mkfs.ext4", "-q", "-F"]);
     await agent.bind(binding([container("web", undefined, { mounts })], { volumes: [disk({ fsType: "xfs" })] }));
     await agent.until(ready);
     const mounting = [`mount -t ext4 -o rw /dev/disk/by-id/one ${folder}`, "resize2fs /dev/disk/by-id/one"];
