@@ -105,7 +105,7 @@ describe.skipIf(missing !== undefined)("instances that are machines", () => {
   test("they are rolled under load, and nothing is lost", { timeout: 2 * bootMs + 4 * minutes }, async () => {
     const url = await drover.url("service/web");
     const slow = { path: "/slow", everyMs: 2_000 };
-    const load = startLoad({ clock: systemClock, url, ratePerSecond: 20, slow, timeoutMs: answerMs });
+    const load = startLoad({ clock: systemClock, url, ratePerSecond: 10, slow, timeoutMs: answerMs });
     const before = await fields(".spec.nodeName");
     await k("set image deployment/web web=web:2");
     await settled("web:2", 2 * bootMs);
