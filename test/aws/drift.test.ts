@@ -32,6 +32,14 @@ test.for([
   expect(launched()).toEqual([]);
 });
 
+test("a network that is named by one of its addresses is no drift", async () => {
+  const { cluster, pass } = await serving(2, { cloud: { operatorCidrs: ["203.0.113.7/24"] } });
+  onTestFinished(cluster.close);
+  await cluster.restart();
+  await pass(900);
+  expect(warned(cluster)).toEqual([]);
+});
+
 test("a restart with another --operator-cidr lets it in at once, and is no change by hand", async () => {
   const { cluster, pass, launched } = await serving(2, { cloud: { operatorCidrs: ["203.0.113.7/32"] } });
   onTestFinished(cluster.close);

@@ -8,6 +8,7 @@ import {
   type IpPermission,
   RevokeSecurityGroupIngressCommand,
 } from "@aws-sdk/client-ec2";
+import { networkOf } from "../../base/cidr.ts";
 import { elbCode } from "./balancer-errors.ts";
 import { type SeenSecurityGroup, seenSecurityGroup } from "./balancer-inventory.ts";
 import { type BalancerPlan, fingerprint } from "./balancer-plan.ts";
@@ -25,7 +26,7 @@ const openingsOf = (plans: readonly BalancerPlan[]): Opening[] => {
   const all = plans.flatMap(({ listeners, sourceRanges }) =>
     listeners.flatMap(({ port, protocol }) =>
       carriers(protocol).flatMap((carrier) =>
-        sourceRanges.map((source): Opening => ({ protocol: carrier, port, source })),
+        sourceRanges.map((source): Opening => ({ protocol: carrier, port, source: networkOf(source) })),
       ),
     ),
   );

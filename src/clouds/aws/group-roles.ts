@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IpPermission, SecurityGroup } from "@aws-sdk/client-ec2";
+import { networkOf } from "../../base/cidr.ts";
 import type { MachineTemplate } from "../cloud.ts";
 import { roleOf } from "./group-calls.ts";
 import { compareRules, type Opening } from "./group-rules.ts";
@@ -30,7 +31,11 @@ export const sshFor = (sources: readonly string[]): Wish => ({ ports: [{ port: s
 export const openingsOf = ({ ports, sources }: Wish): Opening[] =>
   textsOf(ports).flatMap((text) => {
     const [port, protocol] = text.split("/");
-    return sources.map((source) => ({ protocol: protocol === "UDP" ? "udp" : "tcp", port: Number(port), source }));
+    return sources.map((source) => ({
+      protocol: protocol === "UDP" ? "udp" : "tcp",
+      port: Number(port),
+      source: networkOf(source),
+    }));
   });
 
 /** What a group that an earlier process has made should open; undefined: nobody knows. */

@@ -1,4 +1,5 @@
 import type { IpPermission, SecurityGroupRule } from "@aws-sdk/client-ec2";
+import { networkOf } from "../../../base/cidr.ts";
 import { shownTags, type Tags } from "./tags.ts";
 import type { AwsWorld } from "./world.ts";
 
@@ -24,7 +25,9 @@ export function rulesOf(world: AwsWorld, permissions: readonly IpPermission[], t
   return permissions.flatMap((permission) => {
     const { IpProtocol: protocol = "-1", FromPort: from = -1, ToPort: to = -1 } = permission;
     const peers = [
-      ...(permission.IpRanges ?? []).map((one) => ({ kind: "ipv4", peer: one.CidrIp, ...one }) as const),
+      ...(permission.IpRanges ?? []).map(
+        (one) => ({ kind: "ipv4", peer: networkOf(one.CidrIp ?? ""), ...one }) as const,
+      ),
       ...(permission.Ipv6Ranges ?? []).map((one) => ({ kind: "ipv6", peer: one.CidrIpv6, ...one }) as const),
       ...(permission.UserIdGroupPairs ?? []).map((one) => ({ kind: "group", peer: one.GroupId, ...one }) as const),
       ...(permission.PrefixListIds ?? []).map((one) => ({ kind: "prefixes", peer: one.PrefixListId, ...one }) as const),
