@@ -8,6 +8,7 @@ import type { Machine } from "../../clouds/cloud.ts";
 import { boundParts } from "../agent.ts";
 import { execCommand, openSession } from "./exec.ts";
 import { consoleReader, type HostKeys } from "./host-keys.ts";
+import { noKeyYet } from "./link.ts";
 import { portStream } from "./port-stream.ts";
 import type { Reach } from "./reach.ts";
 import { openThread } from "./tasks.ts";
@@ -47,7 +48,8 @@ export function sshBoxes(options: SshBoxesOptions): Boxes & ApiRoad {
   const thread = openThread({ reach, privateKey, port, acceptNewHostKeys }, (message) => {
     if (message.type === "contact" && followed.has(message.machineId)) {
       const { failure } = message.contact;
-      const advised = failure !== undefined && wayOut !== undefined && { failure: `${failure} (${wayOut})` };
+      const isBarred = failure !== undefined && failure !== noKeyYet;
+      const advised = isBarred && wayOut !== undefined && { failure: `${failure} (${wayOut})` };
       contacts.set(message.machineId, { ...message.contact, ...advised });
       for (const listener of listeners) listener(message.machineId);
     } else if (message.type === "fingerprintsWanted") {

@@ -40,7 +40,8 @@ const agentRetryMs = 500;
 /** How long a request waits for a connection that is being made. */
 const connectionWaitMs = 15_000;
 
-const noKeyYet = "its console has not shown its SSH host key yet";
+/** Nothing was tried yet, so that nothing is in the way but time. */
+export const noKeyYet = "its console has not shown its SSH host key yet";
 
 const withoutFailure = ({ failure: _, ...contact }: Contact): Contact => contact;
 
