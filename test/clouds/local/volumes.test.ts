@@ -30,7 +30,18 @@ type Command = { execute: string; arguments: Given };
 function startMonitor(path: string) {
   const nodes = new Map<string, { size: number; filename: string }>();
   const devices = new Map<string, { drive: string; serial: string }>();
+  const leaving = new Set<string>();
   const refuse = (desc: string, kind = "GenericError") => ({ error: { class: kind, desc } });
+  const unplug = (id: string) => {
+    if (!devices.has(id)) return refuse(`Device '${id}' not found`, "DeviceNotFound");
+    if (leaving.has(id)) return refuse(`Device ${id} is already in the process of unplug`);
+    leaving.add(id);
+    setTimeout(() => {
+      devices.delete(id);
+      leaving.delete(id);
+    }, ejectMs);
+    return { return: {} };
+  };
   const commands: Record<string, (given: Given) => object> = {
     qmp_capabilities: () => ({ return: {} }),
     "blockdev-add"({ "node-name": name, file }) {
@@ -44,11 +55,7 @@ function startMonitor(path: string) {
       devices.set(id, { drive, serial });
       return { return: {} };
     },
-    device_del({ id }) {
-      if (!devices.has(id)) return refuse(`Device '${id}' not found`, "DeviceNotFound");
-      setTimeout(() => devices.delete(id), ejectMs);
-      return { return: {} };
-    },
+    device_del: ({ id }) => unplug(id),
     "blockdev-del"({ "node-name": name }) {
       if (!nodes.has(name)) return refuse(`Failed to find node with node-name='${name}'`);
       if (devices.has(name)) return refuse(`Node ${name} is in use`);
@@ -73,7 +80,7 @@ function startMonitor(path: string) {
   });
   server.listen(path);
   onTestFinished(() => void server.close());
-  return { nodes, devices };
+  return { nodes, devices, unplug };
 }
 
 /** Two machines of this computer, as far as disks concern them. */
@@ -144,6 +151,9 @@ test("whoever opens the folder again goes on with what was begun", async () => {
   await open().attach(spec.id, "m-one");
   expect((await open().observe()).volumes).toMatchObject([{ state: "attached", machineId: "m-one" }]);
   expect(monitors.get("m-one")?.devices.size).toBe(1);
+  // The guest was asked by the one before, and has not let go yet.
+  const [name = ""] = [...(monitors.get("m-one")?.devices.keys() ?? [])];
+  monitors.get("m-one")?.unplug(name);
   await open().detach(spec.id);
   writeFileSync(note, JSON.stringify({ version: 1, spec, phase: "detaching", machineId: "m-one" }));
   await open().detach(spec.id);
