@@ -18,8 +18,10 @@ export type Answer = { status: number; headers: Readonly<Record<string, string>>
 /** One trait of AWS that is put in front of what lies behind `next`. */
 export type Manner = (request: AwsRequest, next: (request: AwsRequest) => Promise<Answer>) => Promise<Answer>;
 
-/** Route 53 has no actions in its requests, only methods and paths. */
+/** Route 53 has no actions in its requests, only methods and paths: the first that fits. */
 const route53Actions: readonly [method: string, path: RegExp, action: string][] = [
+  ["POST", /\/tags\/hostedzone\/[^/]+\/?$/, "ChangeTagsForResource"],
+  ["GET", /\/tags\/hostedzone\/[^/]+\/?$/, "ListTagsForResource"],
   ["POST", /\/hostedzone\/[^/]+\/rrset\/?$/, "ChangeResourceRecordSets"],
   ["GET", /\/hostedzone\/[^/]+\/rrset\/?$/, "ListResourceRecordSets"],
   ["POST", /\/hostedzone\/?$/, "CreateHostedZone"],
@@ -29,8 +31,6 @@ const route53Actions: readonly [method: string, path: RegExp, action: string][] 
   ["GET", /\/hostedzone\/[^/]+\/?$/, "GetHostedZone"],
   ["DELETE", /\/hostedzone\/[^/]+\/?$/, "DeleteHostedZone"],
   ["GET", /\/change\/[^/]+\/?$/, "GetChange"],
-  ["POST", /\/tags\/hostedzone\/[^/]+\/?$/, "ChangeTagsForResource"],
-  ["GET", /\/tags\/hostedzone\/[^/]+\/?$/, "ListTagsForResource"],
 ];
 
 export function readRequest({
