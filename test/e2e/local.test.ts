@@ -138,6 +138,43 @@ spec:
   await k("delete pod nginx --timeout=120s");
 });
 
+test("a claim's disk keeps what one machine wrote for the next", { timeout: 8 * minutes }, async () => {
+  const claim = `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: notes}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 64Mi}}}
+`;
+  const writer = (name: string) => `
+apiVersion: v1
+kind: Pod
+metadata: {name: ${name}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: shell
+    image: web:1
+    command: [sh, -c, "echo ${name} >>/notes/names; sleep 10000"]
+    volumeMounts: [{name: notes, mountPath: /notes}]
+    resources: {requests: {cpu: 100m, memory: 64Mi}}
+  volumes: [{name: notes, persistentVolumeClaim: {claimName: notes}}]
+`;
+  await k("apply -f -", claim);
+  const nodes: string[] = [];
+  for (const name of ["first", "second"]) {
+    await k("apply -f -", writer(name));
+    await k(`wait --for=condition=Ready pod/${name} --timeout=300s`);
+    nodes.push(await k(`get pod ${name} -o jsonpath={.spec.nodeName}`));
+    expect(await k(["exec", name, "--", "sh", "-c", "grep /notes /proc/mounts"])).toMatch(/^\/dev\/\S+ \/notes ext4 /);
+    if (name === "second") expect(await k(["exec", name, "--", "cat", "/notes/names"])).toBe("first\nsecond\n");
+    await k(`delete pod ${name} --timeout=120s`);
+  }
+  expect(new Set(nodes).size).toBe(2);
+  expect(await k("get pvc notes")).toMatch(/Bound +pvc-\S+ +64Mi +RWO/);
+  await k("delete pvc notes --timeout=120s");
+  await expect.poll(() => k("get pv -o name"), { timeout: minutes }).toBe("");
+});
+
 test("a killed machine is replaced", { timeout: 6 * minutes }, async () => {
   const [node = "", pod = ""] = (
     await k(["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].spec.nodeName} {.items[0].metadata.name}"])
