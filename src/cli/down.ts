@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { DroverError } from "../base/errors.ts";
 import { agree } from "./agree.ts";
-import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
+import { type AwsFlags, withAwsPlaceFlags } from "./aws-flags.ts";
 import { endCluster } from "./end-cluster.ts";
 import { type CloudName, type ClusterPaths, cloudNames, clusterPaths } from "./home.ts";
 import { openLog } from "./log.ts";
@@ -17,7 +17,7 @@ type AtAws = { yes: boolean; keepVolumes: boolean } & AwsFlags;
 const refused = "Nothing was ended.";
 
 export const downCommand = (): Command =>
-  withAwsFlags(new Command("down"))
+  withAwsPlaceFlags(new Command("down"))
     .description("End a cluster: its server, machines, load balancers, volumes, names and files. Says what first.")
     .addOption(new Option("--cloud <name>", "where the machines are").choices(cloudNames).default("local"))
     .option("--cluster <name>", "name of the cluster; by default the cloud's")

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
-import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
+import { type AwsFlags, withAwsPlaceFlags } from "./aws-flags.ts";
 import { endCluster } from "./end-cluster.ts";
 import { clusterPaths, homeFolder } from "./home.ts";
 import { columns, terminal } from "./print.ts";
@@ -12,7 +12,7 @@ type Options = { cloud?: "aws"; cluster: string; end?: string; all?: true } & Aw
 
 /** Lists what drover has made on this computer, and ends what the user names. */
 export const gcCommand = (): Command =>
-  withAwsFlags(new Command("gc"))
+  withAwsPlaceFlags(new Command("gc"))
     .description(
       "List the clusters on this computer and what of them still runs; --end ends one with everything in it, --all every one. With --cloud aws: list what a cluster has at AWS; --end ends one machine, balancer or volume.",
     )

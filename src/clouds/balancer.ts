@@ -114,7 +114,7 @@ export type Rule = {
   forward: Forward;
   /** Then `forward` is empty. */
   answer?: Answer;
-  /** Nobody gets there without; a cloud that knows no login ignores it. */
+  /** Nobody gets there without; a cloud that knows no login serves without, and says so. */
   login?: Login;
   /** A client stays with the group that it was sent to first for so long. */
   stickySeconds?: number;

@@ -208,9 +208,10 @@ function planProvision(world: VolumeClaimWorld): Plan {
   if (shared) return failed(`spec.accessModes: ${shared} is not possible: a disk belongs to one machine at a time`);
   const { problem } = fileSystemOf(storageClass.parameters ?? {});
   if (problem !== undefined) return failed(problem);
-  const { dataSource, dataSourceRef = dataSource } = claim.spec;
-  if (dataSourceRef)
-    return failed(`spec.dataSource: drover makes blank disks only, and none from ${dataSourceRef.kind}`);
+  const { dataSource, dataSourceRef } = claim.spec;
+  const field = dataSource ? "dataSource" : "dataSourceRef";
+  const source = dataSource ?? dataSourceRef;
+  if (source) return failed(`spec.${field}: drover makes blank disks only, and none from ${source.kind}`);
   const zone = zoneFor(world);
   if (zone === undefined) {
     const message = "waiting for first consumer to be created before binding";

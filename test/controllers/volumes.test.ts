@@ -246,8 +246,9 @@ test.for([
     "a source",
     {},
     { dataSource: { kind: "VolumeSnapshot", name: "x", apiGroup: "snapshot.storage.k8s.io" } },
-    /blank disks/,
+    /^spec\.dataSource: .*blank disks/,
   ],
+  ["a claim to copy", {}, { dataSourceRef: { kind: "PersistentVolumeClaim", name: "x" } }, /^spec\.dataSource(Ref)?: /],
 ] as const)("a claim with %s is told so and launches nothing", async ([_name, kind, more, message]) => {
   const cluster = await openTestCluster();
   await create(cluster, "storageclasses.storage.k8s.io", storageClass(kind));

@@ -66,8 +66,15 @@ export function stateOf(
       machineId,
       state: order.find((state) => all.includes(state)) ?? "initial",
     })),
+    ...(asksForLogin(spec) && { warnings: [noLogin] }),
   };
 }
+
+const noLogin =
+  "Nobody logs in at a load balancer of this computer: whoever can reach it is served as after the login that its annotations ask for.";
+
+const asksForLogin = ({ listeners }: BalancerSpec): boolean =>
+  listeners.some(({ login, rules = [] }) => login !== undefined || rules.some((rule) => rule.login !== undefined));
 
 /** From the least far. */
 const order: readonly TargetState[] = ["unhealthy", "initial", "draining", "healthy", "drained"];

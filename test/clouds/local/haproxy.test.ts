@@ -143,6 +143,16 @@ test.for([
   expect(state).toMatchObject({ ready: true, addresses: [{ ip: "127.64.0.1" }] });
 });
 
+test("a login that an Ingress asks for is said to be missing", () => {
+  const provider = { kind: "cognito", userPoolArn: "arn", clientId: "id", domain: "d" } as const;
+  const login = { provider, otherwise: "authenticate", scope: "openid", cookie: "c", sessionSeconds: 60 } as const;
+  const rules = [{ path: "/admin", forward: [], login }];
+  const guarded: Listener = { port: 443, protocol: "HTTPS", forward: [], rules };
+  const told = (...listeners: Listener[]) => stateOf({ ...spec, listeners }, [], [], "127.64.0.1").warnings;
+  expect(told(guarded)).toEqual([expect.stringMatching(/^Nobody logs in/)]);
+  expect(told({ ...guarded, rules: [] })).toBeUndefined();
+});
+
 test.for<[Partial<Rule>, string]>([
   [{ host: "a b" }, "the host a b"],
   [{ path: "x" }, "the path x"],
