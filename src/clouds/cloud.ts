@@ -161,6 +161,12 @@ export type Cloud = {
    * itself wishes otherwise than before is no such thing: it is carried out.
    */
   drift?(signal?: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Machines redirect these ports and no others: from now on each of them lets in what comes there, whatever its template
+   * declares. Absent: they let in everything.
+   * @throws CLOUD_INVALID: more of them than the provider can open
+   */
+  redirects?(ports: NonNullable<MachineTemplate["ports"]>, signal?: AbortSignal): Promise<void>;
   /** What has stood in the way lately, one a cause. */
   troubles?(): readonly Trouble[];
   /** Lets go of the provider; machines and balancers go on. */

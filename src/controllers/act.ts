@@ -117,6 +117,8 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
         await cloud.names.change(action.records, signal);
         options.names.changed(action.records);
         return;
+      case "openRedirects":
+        return cloud.redirects?.(action.ports, signal);
     }
   }
   return act;

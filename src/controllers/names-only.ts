@@ -1,6 +1,7 @@
 import { labelSelectorMatcher } from "../api/labels.ts";
-import type { Pod, Service } from "../api/types.gen.ts";
+import type { Pod, Service, ServicePort } from "../api/types.gen.ts";
 import type { Redirect } from "../clouds/box.ts";
+import type { MachineTemplate } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
 import { frontendName, frontendResource, isFrontend } from "./frontend.ts";
 import type { NamesBook } from "./names-book.ts";
@@ -57,12 +58,28 @@ export function isForgotten(
   });
 }
 
+const protocolOf = ({ protocol }: ServicePort): Redirect["protocol"] => (protocol === "UDP" ? "UDP" : "TCP");
+
+/** Whether machines may have to redirect the port of a Service without a balancer. A name may be any port's. */
+export const isRedirected = ({ port, targetPort: to = port }: ServicePort): boolean => to !== port;
+
+/** All ports that machines redirect, each once, in order of number and protocol. */
+export function redirectedPorts(view: View, namesOnly: NamesOnly): NonNullable<MachineTemplate["ports"]> {
+  const ports = view
+    .list("services")
+    .filter(namesOnly)
+    .flatMap(({ spec }) => (spec.ports ?? []).filter(isRedirected))
+    .map((each) => ({ port: each.port, protocol: protocolOf(each) }));
+  const byText = new Map(ports.map((each) => [`${each.port}/${each.protocol}`, each]));
+  return [...byText.values()].sort((a, b) => a.port - b.port || (a.protocol < b.protocol ? -1 : 1));
+}
+
 /** What the machine of a Pod does for Services that have no balancer to map their ports. The first of a port counts. */
 export function redirectsOf(view: View, namesOnly: NamesOnly, pod: Pod): Redirect[] {
   const redirects = new Map<string, Redirect>();
   for (const service of servicesNaming(view, namesOnly, pod).filter((each) => !isHeadless(each))) {
     for (const port of service.spec.ports ?? []) {
-      const protocol = port.protocol === "UDP" ? "UDP" : "TCP";
+      const protocol = protocolOf(port);
       const to = targetPort(port, pod);
       const id = `${port.port} ${protocol}`;
       if (to === 0 || to === port.port || redirects.has(id)) continue;

@@ -72,8 +72,8 @@ export const namesReconciler = ({
     const state = book.state(key.name);
     const failures = service && failure !== undefined ? [failureNotice(service, failure)] : [];
     // Whoever asks for a headless Service's Pods knows their ports, and chooses among them.
-    const isRedirected = declaredPortsOnly && standsForPods && !isHeadless;
-    const closed = isRedirected ? undeclaredNotices(service, pods, { view, isRedirected }) : [];
+    const isNamesOnly = declaredPortsOnly && standsForPods && !isHeadless;
+    const closed = isNamesOnly ? undeclaredNotices(service, pods, { view, redirects: true }) : [];
     return {
       ...{ clusterDomain, service, record, standsForPods, pods, isBalanced, state },
       written: names.written,

@@ -1,6 +1,6 @@
 import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
 import type { BalancerSpec } from "../clouds/balancer.ts";
-import type { Launch, NameRecord } from "../clouds/cloud.ts";
+import type { Launch, MachineTemplate, NameRecord } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
 import type { DiskAction } from "./act-disks.ts";
 import type { ImageLookup } from "./machine-images.ts";
@@ -52,6 +52,8 @@ export type Action =
   | { do: "ensureBalancer"; spec: BalancerSpec }
   | { do: "removeBalancer"; id: string }
   | { do: "changeNames"; records: readonly NameRecord[] }
+  /** Has the provider let in what comes to these ports of any machine, and to no others that machines don't declare. */
+  | { do: "openRedirects"; ports: NonNullable<MachineTemplate["ports"]> }
   | DiskAction;
 
 /** `againInMs`: look again then, even if nothing changed. Actions are carried out in order; a failure ends the rest. */

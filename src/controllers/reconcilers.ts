@@ -34,6 +34,7 @@ import { podReconciler } from "./pods.ts";
 import type { Poll } from "./poll.ts";
 import type { Pause } from "./queue.ts";
 import type { Reconciler } from "./reconciler.ts";
+import { redirectsKey, redirectsReconciler } from "./redirects.ts";
 import { replicaSetReconciler } from "./replicasets.ts";
 import type { Roster } from "./roster.ts";
 import type { Log, Runner } from "./run.ts";
@@ -114,6 +115,7 @@ export function startReconcilers(parts: Parts, run: Run) {
   run(apiServiceReconciler(view, parts.apiAddress), 1);
   run(expiryReconciler(view), 1).add(expiryKey);
   if (parts.cloud.drift) run(driftReconciler(monotonicMs), 1).add(driftKey);
+  if (parts.cloud.redirects) run(redirectsReconciler(parts), 1, endpointsPauseMs).add(redirectsKey);
   const { troubles } = parts.cloud;
   if (troubles) run(troublesReconciler(view, troubles), 1).add(troublesKey);
   run(ephemeralVolumeReconciler(view), 4);

@@ -91,7 +91,7 @@ function noticesOf(
   return [
     ...balancerNotices(service, { view, state, failure }),
     ...weightNotices(view, candidates),
-    ...undeclaredNotices(service, pods, { view, isRedirected: false }),
+    ...undeclaredNotices(service, pods, { view, redirects: false }),
   ];
 }
 

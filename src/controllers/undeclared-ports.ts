@@ -1,6 +1,7 @@
 import type { Pod, Service } from "../api/types.gen.ts";
 import type { View } from "../registry/view.ts";
 import { isTold } from "./events.ts";
+import { isRedirected } from "./names-only.ts";
 import { isActive } from "./owned.ts";
 import type { Notice } from "./reconciler.ts";
 import { targetPort } from "./targets.ts";
@@ -15,21 +16,19 @@ const declaredBy = ({ spec }: Pod): Set<string> =>
 
 /**
  * What is told of a Service whose Pods don't declare the port that its clients come in by, where machines are open on
- * declared ports alone: nobody would get an answer. `isRedirected`: without a balancer they come by the Service's own
- * port, and the machine redirects it.
+ * declared ports alone: nobody would get an answer. `redirects`: it has no balancer, and what comes by a port that the
+ * machines redirect is let in all the same.
  */
 export function undeclaredNotices(
   about: Service,
   pods: readonly Pod[],
-  { view, isRedirected }: { view: View; isRedirected: boolean },
+  { view, redirects }: { view: View; redirects: boolean },
 ): Notice[] {
+  const asked = (about.spec.ports ?? []).filter((port) => !(redirects && isRedirected(port)));
   const missing = pods.filter(isActive).flatMap((pod) => {
     const declared = declaredBy(pod);
-    const ports = (about.spec.ports ?? []).filter((port) => targetPort(port, pod) !== 0);
-    const needed = ports.map((port) => {
-      const number = isRedirected ? port.port : targetPort(port, pod);
-      return `${number}/${port.protocol ?? "TCP"}`;
-    });
+    const ports = asked.filter((port) => targetPort(port, pod) !== 0);
+    const needed = ports.map((port) => `${targetPort(port, pod)}/${port.protocol ?? "TCP"}`);
     return needed.filter((text) => !declared.has(text));
   });
   return [...new Set(missing)].flatMap((port): Notice[] => {

@@ -1,5 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { ingress, openBalancerParts, outcomeOf } from "../clouds/aws/balancer-parts.ts";
+import { openParts } from "../clouds/aws/parts.ts";
+import { openFake } from "../clouds/sim/aws/setup.ts";
 import { enforce, generatedStatements, type Statement } from "./iam.ts";
 import { life } from "./life.ts";
 
@@ -26,6 +28,16 @@ test("those of another cluster permit to look and to make nothing", async () => 
   const { refused } = await judged(generatedStatements("other"));
   expect(refused.join("\n")).toMatch(/ec2:CreateSecurityGroup/);
   expect(refused.filter((each) => /:(Describe|Get|List)/.test(each))).toEqual([]);
+});
+
+test("they permit to open what machines redirect, to note it and to close it", async () => {
+  const fake = openFake();
+  const { refused } = enforce(fake.world, generatedStatements("c"));
+  const { groups } = openParts(fake);
+  await fake.through(groups.redirects([{ port: 80, protocol: "TCP" }]));
+  await fake.through(groups.redirects([]));
+  expect(fake.world.calls.has("RevokeSecurityGroupIngress")).toBe(true);
+  expect([...refused]).toEqual([]);
 });
 
 /**

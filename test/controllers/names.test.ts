@@ -4,7 +4,7 @@ import { VirtualClock } from "../../src/base/virtual.ts";
 import { frontendRecord } from "../../src/controllers/frontend.ts";
 import { type NamesWorld, planNames } from "../../src/controllers/names.ts";
 import { openNamesBook } from "../../src/controllers/names-book.ts";
-import { openNamesOnly, redirectsOf } from "../../src/controllers/names-only.ts";
+import { openNamesOnly, redirectedPorts, redirectsOf } from "../../src/controllers/names-only.ts";
 import type { Action } from "../../src/controllers/reconciler.ts";
 import type { View } from "../../src/registry/view.ts";
 import { manager, openCluster, webDeployment, webService } from "./cluster.ts";
@@ -144,6 +144,13 @@ describe("a Service without a balancer", () => {
       { port: 53, targetPort: 5353, protocol: "UDP" },
     ]);
     expect(redirectsOf(all, () => false, web)).toEqual([]);
+    // A name may stand for another port on some Pod.
+    expect(redirectedPorts(all, () => true)).toEqual([
+      { port: 7, protocol: "TCP" },
+      { port: 53, protocol: "UDP" },
+      { port: 80, protocol: "TCP" },
+    ]);
+    expect(redirectedPorts(all, () => false)).toEqual([]);
   });
 
   test("lets a machine go when no name stands for it and none is remembered", async () => {

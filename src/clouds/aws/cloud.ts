@@ -116,6 +116,7 @@ export function openAwsCloud(options: AwsCloudOptions): AwsCloud {
     send,
     network: networks.find,
     drift: groups.drift,
+    redirects: groups.redirects,
     troubles: troubles.list,
     madeZone: (signal) => findMadeZone(zone, signal),
     removeZone: (id, signal) => removeZone(send, id, signal),

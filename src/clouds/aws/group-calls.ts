@@ -28,7 +28,7 @@ const deleteAgainMs = 10_000;
 export const roleOf = ({ Tags = [] }: SecurityGroup): string => Tags.find(({ Key }) => Key === roleTag)?.Value ?? "";
 /** Somebody else ends it. */
 export const isKept = ({ Tags = [] }: SecurityGroup): boolean => Tags.some(({ Key }) => Key === keptByTag);
-/** The sources that drover itself last let in; undefined: it has not noted them. */
+/** Words for what drover itself last let in, mostly sources; undefined: it has not noted them. */
 export function appliedIn({ Tags = [] }: SecurityGroup): string[] | undefined {
   const tags = tagsOf(Tags);
   return tags[appliedTag] === undefined ? undefined : gathered(tags, appliedTag).split(" ").filter(Boolean);
@@ -123,18 +123,25 @@ export class GroupCalls {
     }
   }
 
-  /** Notes whom the group lets in by drover's own doing. */
-  async note({ GroupId = "", Tags = [] }: SecurityGroup, sources: readonly string[]): Promise<void> {
-    const tags = tagList(appliedTags(sources, tagsOf(Tags)));
-    await this.#send("ec2", new CreateTagsCommand({ Resources: [GroupId], Tags: tags }));
+  /** Notes whom the group lets in by drover's own doing. Gives the group with its new tags. */
+  async note(group: SecurityGroup, words: readonly string[]): Promise<SecurityGroup> {
+    const { GroupId = "", Tags = [] } = group;
+    const before = tagsOf(Tags);
+    const tags = appliedTags(words, before);
+    const command = new CreateTagsCommand({ Resources: [GroupId], Tags: tagList(tags) });
+    await this.#onceKnown("absent", () => this.#send("ec2", command));
+    return { ...group, Tags: tagList({ ...before, ...tags }) };
   }
 
-  async revoke(GroupId: string, IpPermissions: IpPermission[]): Promise<void> {
+  /** One that is closed already refuses all of a call, so then they are closed one by one. */
+  async revoke(GroupId: string, IpPermissions: readonly IpPermission[]): Promise<void> {
     if (IpPermissions.length === 0) return;
     try {
-      await this.#send("ec2", new RevokeSecurityGroupIngressCommand({ GroupId, IpPermissions }));
+      const command = new RevokeSecurityGroupIngressCommand({ GroupId, IpPermissions: [...IpPermissions] });
+      await this.#send("ec2", command);
     } catch (error) {
       if (!isKind(error, "absent")) throw error;
+      if (IpPermissions.length > 1) for (const each of IpPermissions) await this.revoke(GroupId, [each]);
     }
   }
 

@@ -3,8 +3,10 @@ import type { Clock } from "../../base/clock.ts";
 import type { Send } from "./api.ts";
 import { isKind } from "./errors.ts";
 import { appliedIn, GroupCalls, groupName, isApplied, isKept, roleOf } from "./group-calls.ts";
+import { deletedGroup, differences, settledAfterMs } from "./group-drift.ts";
+import { RedirectGroup } from "./group-redirects.ts";
 import { openingsOf, type Ports, planOrder, portsRole, portsText, sshFor, type Wish, wishFor } from "./group-roles.ts";
-import { compareRules, permissionsOf } from "./group-rules.ts";
+import { permissionsOf } from "./group-rules.ts";
 import type { Networks } from "./network.ts";
 import type { Tags } from "./tags.ts";
 
@@ -19,9 +21,12 @@ export type GroupOptions = {
 };
 
 export type SecurityGroups = {
-  /** Groups of a machine that declares these ports: the cluster's, and one that opens them to the load balancers and to
-   * the other machines of the VPC. */
+  /** Groups of a machine that declares these ports: the cluster's, one that opens them to the load balancers and to the
+   * other machines of the VPC, and one for ports that machines redirect. */
   forMachine(ports: Ports): Promise<string[]>;
+  /** Machines redirect these ports, which they need not declare: all of them are open to the VPC. No others are any more.
+   * @throws CLOUD_INVALID: more than a group's rules */
+  redirects(ports: Ports, signal?: AbortSignal): Promise<void>;
   /** The group that every load balancer of the cluster is in, beside one of its own: machines let it in. */
   forBalancers(): Promise<string>;
   /** One of them is not there: they are looked for again. */
@@ -38,9 +43,8 @@ export type SecurityGroups = {
 };
 
 const deleteForMs = 600_000;
-/** What was made or looked for so lately may still be shown as it was before. */
-const settledAfterMs = 30_000;
 
+const nothing: Wish = { ports: [], sources: [] };
 type Wanted = Wish & { description: string };
 
 export function openSecurityGroups(
@@ -51,6 +55,7 @@ export function openSecurityGroups(
 ): SecurityGroups {
   const { cluster, operatorCidrs = [], repairDrift = false, tags = {} } = options;
   const calls = new GroupCalls(send, clock, cluster, tags);
+  const redirects = new RedirectGroup(calls, clock, networks, cluster);
   const known = new Map<string, { id: Promise<string>; wanted: Promise<Wanted>; sinceMs: number }>();
   const openedMs = clock.monotonicMs();
   const isYoung = (sinceMs: number): boolean => clock.monotonicMs() - sinceMs < settledAfterMs;
@@ -78,12 +83,9 @@ export function openSecurityGroups(
   }
 
   const forCluster = () =>
-    ensure("machines", async () => ({
-      description: `Machines of ${cluster}`,
-      ...sshFor(operatorCidrs),
-    }));
+    ensure("machines", async () => ({ description: `Machines of ${cluster}`, ...sshFor(operatorCidrs) }));
   const forBalancers = () =>
-    ensure("balancers", async () => ({ description: `Load balancers of ${cluster}`, ports: [], sources: [] }));
+    ensure("balancers", async () => ({ description: `Load balancers of ${cluster}`, ...nothing }));
 
   async function compare(role: string, groups: readonly SecurityGroup[]): Promise<string[]> {
     const { id, wanted, sinceMs = 0 } = known.get(role) ?? {};
@@ -92,22 +94,26 @@ export function openSecurityGroups(
     const group = groups.find(({ GroupId }) => GroupId === groupId);
     if (!group || !groupId) {
       known.delete(role);
-      return [`The security group ${groupName(cluster, role)} (${groupId}) was deleted.`];
+      return [deletedGroup(groupName(cluster, role), groupId)];
     }
-    return differences(calls, group, await wanted, repairDrift);
+    return differences(calls, group, openingsOf((await wanted) ?? nothing), repairDrift);
   }
 
   return {
     forBalancers,
-    forget: () => known.clear(),
+    redirects: (ports, signal) => redirects.open(ports, signal),
+    forget() {
+      known.clear();
+      redirects.forget();
+    },
     async forMachine(ports) {
-      if (ports.length === 0) return [await forCluster()];
+      if (ports.length === 0) return Promise.all([forCluster(), redirects.id()]);
       const opened = ensure(portsRole(ports), async () => ({
         description: `Ports ${portsText(ports)} of machines of ${cluster}`.slice(0, 255),
         ports,
         sources: [await forBalancers(), ...(await networks.find()).cidrs],
       }));
-      return Promise.all([forCluster(), opened]);
+      return Promise.all([forCluster(), opened, redirects.id()]);
     },
     async drift(signal) {
       const groups = await calls.list(signal);
@@ -116,23 +122,28 @@ export function openSecurityGroups(
       for (const group of groups.filter((each) => !known.has(roleOf(each)))) {
         const wish = wishFor(group, groups, await networks.find(), operatorCidrs);
         if (wish && isOrder(group, wish)) await carryOut(calls, group, wish);
-        else if (wish && !isYoung(openedMs)) told.push(...(await differences(calls, group, wish, repairDrift)));
+        else if (wish && !isYoung(openedMs))
+          told.push(...(await differences(calls, group, openingsOf(wish), repairDrift)));
       }
+      told.push(...(await redirects.drift(groups, repairDrift)));
       return told;
     },
-    async prune(signal) {
-      for (const group of await calls.list(signal)) {
-        if (!roleOf(group).startsWith("ports-") || known.has(roleOf(group))) continue;
-        await calls.remove(group.GroupId ?? "", 0, signal).catch((error: unknown) => {
-          if (!isKind(error, "busy")) throw error;
-        });
-      }
-    },
+    prune: (signal) => prune(calls, (role) => known.has(role), signal),
     async remove(signal) {
       known.clear();
+      redirects.forget();
       await removeAll(calls, signal);
     },
   };
+}
+
+async function prune(calls: GroupCalls, isKnown: (role: string) => boolean, signal?: AbortSignal): Promise<void> {
+  for (const group of await calls.list(signal)) {
+    if (!roleOf(group).startsWith("ports-") || isKnown(roleOf(group))) continue;
+    await calls.remove(group.GroupId ?? "", 0, signal).catch((error: unknown) => {
+      if (!isKind(error, "busy")) throw error;
+    });
+  }
 }
 
 async function removeAll(calls: GroupCalls, signal: AbortSignal | undefined): Promise<void> {
@@ -155,20 +166,4 @@ async function carryOut(calls: GroupCalls, group: SecurityGroup, wish: Wish): Pr
   await calls.authorize(GroupId, open);
   await calls.revoke(GroupId, permissionsOf(close));
   if (isOrder(group, wish)) await calls.note(group, wish.sources);
-}
-
-/** One sentence a difference; closed and opened again where the user wants it. */
-async function differences(
-  calls: GroupCalls,
-  { GroupId = "", GroupName, IpPermissions = [] }: SecurityGroup,
-  wish: Wish | undefined,
-  repairDrift: boolean,
-): Promise<string[]> {
-  const { missing, extra, texts } = compareRules(wish ? openingsOf(wish) : [], IpPermissions);
-  if (repairDrift) {
-    await calls.authorize(GroupId, missing);
-    await calls.revoke(GroupId, extra);
-  }
-  const done = repairDrift ? "drover has put it back" : "`drover serve --repair-drift` puts it back";
-  return texts.map((text) => `The security group ${GroupName} (${GroupId}) ${text}: ${done}.`);
 }

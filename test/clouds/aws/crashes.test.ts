@@ -45,7 +45,7 @@ test.for(["before", "after"] as const)(
       expect(launched.map(({ slot }) => slot)).toEqual([0, 1, 2, 3, 4, 5, 6]);
       expect(fake.world.instances.size).toBe(7);
       expect(fake.world.launchTemplates.size).toBe(1);
-      expect(fake.world.securityGroups.size).toBe(4);
+      expect(fake.world.securityGroups.size).toBe(5);
       await fake.through(groups.forMachine(template.ports));
       await fake.clock.advance(60_000);
       expect(await fake.through(groups.drift())).toEqual([]);

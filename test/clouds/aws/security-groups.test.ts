@@ -17,7 +17,7 @@ test("a machine's groups open SSH to the operator, and its ports to load balance
   const fake = openFake();
   const { groups } = openParts(fake, { groups: { ...operator, tags: { team: "red" } } });
   const ids = await fake.through(groups.forMachine([...web, { port: 53, protocol: "UDP" }]));
-  expect(ids).toHaveLength(2);
+  expect(ids).toHaveLength(3);
   const balancers = await fake.through(groups.forBalancers());
   const vpc = [{ CidrIp: "172.31.0.0/16" }];
   const opened = inputsOf(fake, "AuthorizeSecurityGroupIngress");
@@ -44,7 +44,7 @@ test("a machine's groups open SSH to the operator, and its ports to load balance
 test("without an operator's network SSH is open to nobody", async () => {
   const fake = openFake();
   const { groups } = openParts(fake);
-  expect(await fake.through(groups.forMachine([]))).toHaveLength(1);
+  expect(await fake.through(groups.forMachine([]))).toHaveLength(2);
   expect(inputsOf(fake, "AuthorizeSecurityGroupIngress")).toEqual([]);
 });
 
@@ -57,7 +57,7 @@ test("equal ports share a group, whatever their order, also after a restart", as
     Promise.all([groups.forMachine([...two].reverse()), groups.forMachine(two)]),
   );
   expect([again, third]).toEqual([first, first]);
-  expect(named(fake)).toHaveLength(3);
+  expect(named(fake)).toHaveLength(4);
 });
 
 test("a group that a crash left without its rules gets them", async () => {
@@ -132,7 +132,7 @@ test("all groups go once their machines have gone", async () => {
   const fake = openFake();
   const { groups, machines } = openParts(fake, { groups: operator });
   const launched = await fake.through(machines.launch(launchOf("l-1", 2, { template: { ports: web } })));
-  expect(named(fake)).toHaveLength(3);
+  expect(named(fake)).toHaveLength(4);
   await fake.through(machines.terminate(launched.map(({ id }) => id)));
   for (const instance of fake.world.instances.values()) instance.terminatedAtMs = fake.clock.monotonicMs() + 90_000;
   await fake.through(groups.remove());
@@ -147,8 +147,10 @@ test("groups of ports that no machine has are swept; those in use are not", asyn
   await fake.through(openParts(fake).groups.forMachine([{ port: 81, protocol: "TCP" }]));
   const { groups } = openParts(fake);
   await fake.through(groups.prune());
-  expect(named(fake)).toEqual(["drover-c-balancers", "drover-c-machines", expect.stringMatching(/^drover-c-ports-/)]);
-  expect(await fake.through(groups.forMachine(web))).toHaveLength(2);
+  expect(named(fake)).toEqual([
+    ...["drover-c-balancers", "drover-c-machines", expect.stringMatching(/^drover-c-ports-/), "drover-c-redirects"],
+  ]);
+  expect(await fake.through(groups.forMachine(web))).toHaveLength(3);
 });
 
 test("after a restart groups are compared that nothing has been launched into since", async () => {
