@@ -5,7 +5,8 @@ import { bindingFor } from "../machines/binding.ts";
 import type { Client } from "../registry/client.ts";
 import type { View } from "../registry/view.ts";
 import { isApi } from "./api-service.ts";
-import { type NamesOnly, nameOf, redirectsOf } from "./names-only.ts";
+import { type NamesOnly, nameOf } from "./names-only.ts";
+import { redirectsOf } from "./redirected-ports.ts";
 
 export type BindingOptions = {
   client: Client;

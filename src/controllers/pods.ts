@@ -1,4 +1,3 @@
-import { labelSelectorMatcher } from "../api/labels.ts";
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { PersistentVolume, Pod, Service } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
@@ -14,7 +13,7 @@ import { unreached } from "./machine-silence.ts";
 import { planStopped } from "./machine-stop.ts";
 import type { Memory } from "./memory.ts";
 import type { NamesBook } from "./names-book.ts";
-import { isForgotten, type NamesOnly, redirectsOf } from "./names-only.ts";
+import { isForgotten, type NamesOnly, selects } from "./names-only.ts";
 import { controllerOf, isFinished, isSame, keyOf, timeMs } from "./owned.ts";
 import { planEnd } from "./pod-end.ts";
 import { hasToken, podsOnDisk, sourcesText, usersOf } from "./pod-sources.ts";
@@ -22,6 +21,7 @@ import { lostStatus, nextStatus, stageNotice } from "./pod-status.ts";
 import { type GateState, type PodWorld, planReported } from "./pod-world.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Notice, Plan, Reconciler } from "./reconciler.ts";
+import { isTakenByMachines, redirectsOf } from "./redirected-ports.ts";
 import type { Roster } from "./roster.ts";
 
 export type PodOptions = {
@@ -43,7 +43,7 @@ export const podReconciler = (options: PodOptions): Reconciler<PodWorld> => ({
   watches: {
     pods: (object) => [keyOf("pods", object)],
     nodes: (object) => podOn(options.roster, object.metadata.name),
-    services: (object) => [...gatedPods(options.view, object), ...namedPods(options, object as Service)], // By its resource.
+    services: (object) => [...gatedPods(options.view, object), ...takingPods(options, object as Service)], // By its resource.
     "ingresses.networking.k8s.io": (object) => gatedPods(options.view, object),
     configmaps: (object) => usersOf(options.view, "configmaps", object),
     secrets: (object) => usersOf(options.view, "secrets", object),
@@ -104,17 +104,14 @@ function redirectsText({ view, namesOnly }: PodOptions, pod: Pod): string {
   return redirects.length > 0 ? JSON.stringify(redirects) : "";
 }
 
-/** Pods on machines that a Service without a balancer selects. */
-const namedPods = ({ view, namesOnly }: PodOptions, service: Service): ObjectKey[] =>
-  namesOnly(service)
+/** Pods on machines that a Service selects whose ports the machines take. */
+const takingPods = ({ view, namesOnly }: PodOptions, service: Service): ObjectKey[] =>
+  isTakenByMachines(service, namesOnly)
     ? view
         .list("pods", service.metadata.namespace)
         .filter(({ spec, metadata }) => spec.nodeName && selects(service, metadata.labels))
         .map((pod) => keyOf("pods", pod))
     : [];
-
-const selects = ({ spec }: Service, labels: Record<string, string> | undefined): boolean =>
-  labelSelectorMatcher({ matchLabels: spec.selector ?? {} })(labels);
 
 /** Machines that end before they serve make their owner wait for the next one. */
 function noteLoss({ metadata }: Pod, { memory, clock }: PodOptions): void {

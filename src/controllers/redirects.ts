@@ -2,8 +2,9 @@ import type { ObjectKey } from "../api/object.ts";
 import type { MachineTemplate } from "../clouds/cloud.ts";
 import type { View } from "../registry/view.ts";
 import { clusterNotice, isTold } from "./events.ts";
-import { type NamesOnly, redirectedPorts } from "./names-only.ts";
+import type { NamesOnly } from "./names-only.ts";
 import type { Action, Notice, Reconciler } from "./reconciler.ts";
+import { redirectedPorts } from "./redirected-ports.ts";
 
 export const redirectsKey: ObjectKey = { resource: "redirects", namespace: "", name: "all" };
 
@@ -14,7 +15,7 @@ type RedirectsWorld = { ports: NonNullable<MachineTemplate["ports"]>; notices: r
 export type RedirectsOptions = { view: View; namesOnly: NamesOnly };
 
 /**
- * Ports of Services without a balancer that machines redirect: the provider judges what comes before the machines do.
+ * Ports of Services that machines redirect: the provider judges what comes before the machines do.
  * Asked for anew at each change of a Service, which costs nothing while the ports are the same.
  */
 export const redirectsReconciler = ({ view, namesOnly }: RedirectsOptions): Reconciler<RedirectsWorld> => ({
@@ -31,7 +32,4 @@ export const redirectsReconciler = ({ view, namesOnly }: RedirectsOptions): Reco
 });
 
 const failureNotice = (failure: string): Notice =>
-  clusterNotice(
-    "SyncRedirectsFailed",
-    `Ports of Services without a balancer can't be opened on the machines: ${failure}`,
-  );
+  clusterNotice("SyncRedirectsFailed", `Ports of Services that machines redirect can't be opened: ${failure}`);

@@ -1,9 +1,9 @@
 import type { Pod, Service } from "../api/types.gen.ts";
 import type { View } from "../registry/view.ts";
 import { isTold } from "./events.ts";
-import { isRedirected } from "./names-only.ts";
 import { isActive } from "./owned.ts";
 import type { Notice } from "./reconciler.ts";
+import { isRedirected } from "./redirected-ports.ts";
 import { targetPort } from "./targets.ts";
 
 /** Ports that a container of the Pod declares, `80/TCP`. */

@@ -231,15 +231,13 @@ export const podFields: readonly FieldSupport[] = [
 
 /** Rows of `spec` of a Service. */
 export const serviceFields: readonly FieldSupport[] = [
-  honoured("`ClusterIP`, `LoadBalancer`, `ExternalName` and headless", "type"),
-  ignored("the node port is not opened; it works as ClusterIP does", "type", {
-    except: ["ClusterIP", "LoadBalancer", "ExternalName"],
-  }),
+  honoured("`ClusterIP`, `LoadBalancer`, `NodePort`, `ExternalName` and headless", "type"),
   honoured("by labels; without a selector nothing is balanced", "selector"),
   honoured("TCP, any `targetPort`, by number or name", "ports[].name ports[].port ports[].targetPort ports[].protocol"),
   ignored("UDP is balanced on AWS only, SCTP nowhere", "ports[].protocol", { except: ["TCP"] }),
   honoured("shown in EndpointSlices; connections are passed on as they are", "ports[].appProtocol"),
-  honoured("allocated for clients that read it, opened nowhere", "ports[].nodePort healthCheckNodePort"),
+  honoured("of `NodePort`: open on the machines of the Service's own Pods, to their network", "ports[].nodePort"),
+  honoured("allocated for clients that read it, opened nowhere", "healthCheckNodePort"),
   honoured(
     "one IPv4 address; on AWS nobody answers there, so containers are told the Service's name instead",
     "clusterIP clusterIPs ipFamilies ipFamilyPolicy",

@@ -4,8 +4,9 @@ import { VirtualClock } from "../../src/base/virtual.ts";
 import { frontendRecord } from "../../src/controllers/frontend.ts";
 import { type NamesWorld, planNames } from "../../src/controllers/names.ts";
 import { openNamesBook } from "../../src/controllers/names-book.ts";
-import { openNamesOnly, redirectedPorts, redirectsOf } from "../../src/controllers/names-only.ts";
+import { openNamesOnly } from "../../src/controllers/names-only.ts";
 import type { Action } from "../../src/controllers/reconciler.ts";
+import { redirectedPorts, redirectsOf } from "../../src/controllers/redirected-ports.ts";
 import type { View } from "../../src/registry/view.ts";
 import { manager, openCluster, webDeployment, webService } from "./cluster.ts";
 
@@ -151,6 +152,30 @@ describe("a Service without a balancer", () => {
       { port: 80, protocol: "TCP" },
     ]);
     expect(redirectedPorts(all, () => false)).toEqual([]);
+  });
+
+  test("of type NodePort has its node ports open on the machines of its Pods, and nobody else's", () => {
+    const ports = [
+      { port: 80, targetPort: 8080, nodePort: 30_080 },
+      { port: 53, protocol: "UDP", nodePort: 30_053 },
+    ];
+    const all = view([
+      service({ ...spec, type: "NodePort", ports }),
+      service({ type: "NodePort", ports: [{ port: 1, nodePort: 30_001 }] }),
+    ] as never);
+    const podOf = (app: string) => ({
+      ...pod("10.0.0.1"),
+      metadata: { name: "p", namespace: "team", labels: { app } },
+    });
+    expect(redirectsOf(all, openNamesOnly(all, true), podOf("web"))).toEqual([
+      { port: 30_080, targetPort: 8080, protocol: "TCP" },
+      { port: 30_053, targetPort: 53, protocol: "UDP" },
+    ]);
+    expect(redirectsOf(all, openNamesOnly(all, true), podOf("other"))).toEqual([]);
+    expect(redirectedPorts(all, () => false)).toEqual([
+      { port: 30_053, protocol: "UDP" },
+      { port: 30_080, protocol: "TCP" },
+    ]);
   });
 
   test("lets a machine go when no name stands for it and none is remembered", async () => {

@@ -93,7 +93,7 @@ test.for(kubectlVersions)(
   },
 );
 
-test("a Pod of two containers shares localhost, and finds a Service by name with another port", {
+test("a Pod of two containers shares localhost, finds a Service by name with another port, and a machine by node port", {
   timeout: 6 * minutes,
 }, async () => {
   const pod = `
@@ -118,6 +118,21 @@ spec:
       /^web:2 on web-/,
     );
   }
+  await k(
+    "apply -f -",
+    `
+apiVersion: v1
+kind: Service
+metadata: {name: doors}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
+`,
+  );
+  const address = await k("get pods -l app=web -o jsonpath={.items[0].status.podIP}");
+  const door = ["exec", "duo", "-c", "shell", "--", "wget", "-q", "-O", "-", `http://${address}:30080/`];
+  const asked = async () => (await home.kubectl("1.36", door)).out;
+  await expect.poll(asked, { timeout: 30_000 }).toMatch(/^web:2 on web-/);
+  await k("delete service doors");
+  await expect.poll(asked, { timeout: 30_000 }).toBe("");
 });
 
 test("a bare Pod nginx:1.20.1 runs (a stand-in image under that name)", { timeout: 6 * minutes }, async () => {

@@ -120,7 +120,7 @@ const cases: readonly Case[] = [
   ["a Node", () => pod({ nodeName: "n" }), undefined],
   ["a Service", () => service({ selector: { a: "b" }, ports: [{ port: 80 }] }), undefined],
   ["a published Service", () => service({ type: "LoadBalancer", ports: [{ port: 80 }] }), undefined],
-  ["a node port", () => service({ type: "NodePort", ports: [{ port: 80 }] }), "spec.type"],
+  ["a node port", () => service({ type: "NodePort", ports: [{ port: 80, nodePort: 30_080 }] }), undefined],
   ["UDP", () => service({ ports: [{ port: 53, protocol: "UDP" }] }), "spec.ports[0].protocol"],
   ["sticky clients", () => service({ sessionAffinity: "ClientIP", ports: [{ port: 80 }] }), "spec.sessionAffinity"],
 ];

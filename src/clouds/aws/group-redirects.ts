@@ -46,7 +46,7 @@ function planRedirects(wanted: readonly string[], { done, begun }: Noted) {
 
 function checkRules(wanted: readonly string[], ports: Ports, cidrs: readonly string[]): void {
   if (wanted.length <= rulesMax) return;
-  const many = `${ports.length} ports of Services without a balancer differ from their targetPort`;
+  const many = `Machines redirect ${ports.length} ports of Services (node ports, and of those without a balancer)`;
   const networks = cidrs.length > 1 ? `, each for ${cidrs.length} networks of the VPC` : "";
   throw new DroverError(
     "CLOUD_INVALID",

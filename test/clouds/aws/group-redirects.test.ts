@@ -84,7 +84,7 @@ test("more than a group has room for are refused, and what was open stays so", a
   const refused = fake.through(parts.groups.redirects(tcp(...many)));
   await expect(refused).rejects.toMatchObject({
     code: "CLOUD_INVALID",
-    message: expect.stringMatching(/^61 ports.*60/),
+    message: expect.stringMatching(/^Machines redirect 61 ports.*60/),
   });
   expect(letIn(fake)).toEqual(open(80));
   expect(await driftOf(fake, parts)).toEqual([]);
