@@ -61,7 +61,11 @@ test("moto takes every request of a machine's life", async () => {
   const { Reservations } = await send("ec2", new DescribeInstancesCommand({ InstanceIds: [ids[0] ?? ""] }));
   expect(Reservations?.[0]?.Instances?.[0]).toMatchObject({
     MetadataOptions: { HttpTokens: "required", HttpPutResponseHopLimit: 1, InstanceMetadataTags: "disabled" },
-    SecurityGroups: [{ GroupName: "drover-c-machines" }, { GroupName: expect.stringMatching(/^drover-c-ports-/) }],
+    SecurityGroups: [
+      { GroupName: "drover-c-machines" },
+      { GroupName: expect.stringMatching(/^drover-c-ports-/) },
+      { GroupName: "drover-c-redirects" },
+    ],
   });
   const userData = new DescribeInstanceAttributeCommand({ InstanceId: ids[0], Attribute: "userData" });
   expect((await send("ec2", userData)).UserData?.Value).toMatch(/^H4sI/);

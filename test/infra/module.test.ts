@@ -79,13 +79,14 @@ describe.skipIf(program === undefined)("with terraform", () => {
     expect(outputs.server_id.value).toMatch(/^i-/);
     const { send, groups, skip } = openGroups(moto, ["203.0.113.7/32", "10.64.0.0/16"]);
     const made = outputs.security_group_ids.value;
-    expect(await groups.forMachine([])).toEqual([made.machines]);
+    expect(await groups.forMachine([])).toEqual([made.machines, expect.stringMatching(/^sg-/)]);
     expect(await groups.forBalancers()).toBe(made.balancers);
     skip(60_000);
     expect(await groups.drift()).toEqual([]);
     const ports = [{ port: 80, protocol: "TCP" }] as const;
-    expect((await groups.forMachine(ports)).length).toBe(2);
-    expect((await listRest(send, "web")).securityGroups).toEqual([expect.stringMatching(/^drover-web-ports-/)]);
+    expect((await groups.forMachine(ports)).length).toBe(3);
+    const rest = [expect.stringMatching(/^drover-web-ports-/), expect.stringMatching(/^drover-web-redirects/)];
+    expect((await listRest(send, "web")).securityGroups.toSorted()).toEqual(rest);
     await groups.remove();
     expect((await listRest(send, "web")).securityGroups).toEqual([]);
     const again = await terraform.run("plan", "-detailed-exitcode", "-input=false", ...variables);
