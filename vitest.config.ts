@@ -7,8 +7,7 @@ export default defineConfig({
     globalSetup: "test/setup.ts",
     testTimeout: 20_000,
     hookTimeout: 60_000,
-    // More than there are processors: much of the time goes into waiting, for what others see.
-    maxWorkers: 3,
+    maxWorkers: 2,
     sequence: { sequencer: Order },
   },
 });
