@@ -216,8 +216,6 @@ class AwsBalancers implements Balancers {
 
   #tearDown(name: string, id: string, signal: AbortSignal | undefined): Promise<void> {
     return this.#inTurn(name, async () => {
-      // It may have come back while others had their turn.
-      if (this.#entries.get(id)?.plan.name === name) return;
       const workshop = await this.#workshop(signal);
       this.#changed();
       try {
