@@ -3,6 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import type { KubeObject } from "../../src/api/object.ts";
 import { noLatencies } from "../../src/clouds/sim/aws/latencies.ts";
 import { attachmentAt, type Volume } from "../../src/clouds/sim/aws/volumes.ts";
+import { claim as claimOf, database } from "../controllers/disk-objects.ts";
 import { type AwsCluster, manager, openAwsCluster } from "./cluster.ts";
 import { enforce, generatedStatements } from "./iam.ts";
 import { unscheduled, warned } from "./trouble.ts";
@@ -41,26 +42,8 @@ const volume = (more: object, metadata: object = {}): object => ({
     ...more,
   },
 });
-const claim = (more: object = {}): object => ({
-  apiVersion: "v1",
-  kind: "PersistentVolumeClaim",
-  metadata: { name: "data", namespace: "default" },
-  spec: {
-    accessModes: ["ReadWriteOnce"],
-    storageClassName: "",
-    resources: { requests: { storage: "5Gi" } },
-    ...more,
-  },
-});
-const database = (name: string): object => ({
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: { name, namespace: "default" },
-  spec: {
-    containers: [{ name: "db", image: "db:1", volumeMounts: [{ name: "data", mountPath: "/data" }] }],
-    volumes: [{ name: "data", persistentVolumeClaim: { claimName: "data" } }],
-  },
-});
+const claim = (more: object = {}) =>
+  claimOf({ storageClassName: "", resources: { requests: { storage: "5Gi" } }, ...more });
 const resources = { volume: "persistentvolumes", claim: "persistentvolumeclaims" } as const;
 
 async function apply({ create }: Made, source: object, wanted: object = claim(), metadata: object = {}): Promise<void> {

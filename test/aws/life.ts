@@ -1,25 +1,10 @@
 import { noLatencies } from "../../src/clouds/sim/aws/latencies.ts";
 import { webService } from "../controllers/cluster.ts";
 import { type AwsCluster, manager, openAwsCluster } from "./cluster.ts";
-import { apply, living, remove } from "./web.ts";
+import { apply, ingressOf, living, remove } from "./web.ts";
 
 const meta = (name: string) => ({ name, namespace: "default" });
-const ingress = {
-  apiVersion: "networking.k8s.io/v1",
-  kind: "Ingress",
-  metadata: meta("web"),
-  spec: {
-    ingressClassName: "alb",
-    rules: [
-      {
-        host: "www.example.org",
-        http: {
-          paths: [{ path: "/", pathType: "Prefix", backend: { service: { name: "web", port: { number: 80 } } } }],
-        },
-      },
-    ],
-  },
-};
+const ingress = ingressOf("web");
 const storageClass = {
   apiVersion: "storage.k8s.io/v1",
   kind: "StorageClass",

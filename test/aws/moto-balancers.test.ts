@@ -8,12 +8,11 @@ import {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { CreateWebACLCommand, GetWebACLForResourceCommand } from "@aws-sdk/client-wafv2";
 import { expect, test } from "vitest";
-import { Sealed } from "../../src/base/sealed.ts";
 import type { Send } from "../../src/clouds/aws/api.ts";
 import { openAwsBalancers } from "../../src/clouds/aws/balancers.ts";
 import type { BalancerSpec, Login } from "../../src/clouds/balancer.ts";
 import { issue, makeAuthority } from "../../src/server/certificates.ts";
-import { ingress, service, target } from "../clouds/aws/balancer-parts.ts";
+import { ingress, oidcProvider, service, target } from "../clouds/aws/balancer-parts.ts";
 import { openAccount, useMoto } from "./account.ts";
 
 /** What Services and Ingresses can ask for is also accepted by another AWS than our own. */
@@ -89,16 +88,7 @@ const usual = { otherwise: "authenticate", scope: "openid", cookie: "shop", sess
 const logins: readonly Login[] = [
   {
     ...usual,
-    provider: {
-      kind: "oidc",
-      issuer: "https://id.example.org/",
-      authorizationEndpoint: "https://id.example.org/authorize",
-      tokenEndpoint: "https://id.example.org/token",
-      userInfoEndpoint: "https://id.example.org/me",
-      clientId: "shop",
-      clientSecret: new Sealed("do-not-tell"),
-      secretVersion: "1",
-    },
+    provider: oidcProvider("1", "do-not-tell"),
   },
   {
     ...usual,

@@ -1,7 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
-import type { Ingress } from "../../src/api/types.gen.ts";
 import { manager, openAwsCluster } from "./cluster.ts";
-import { deploy, readyPods } from "./web.ts";
+import { deploy, ingressOf, readyPods } from "./web.ts";
 
 /** An Ingress that lets in who has logged in, by a certificate that is found for its host, behind a web ACL. */
 
@@ -17,30 +16,12 @@ const oidc = {
   userInfoEndpoint: "https://id.example.org/me",
   secretName: "client",
 };
-const site: Ingress = {
-  apiVersion: "networking.k8s.io/v1",
-  kind: "Ingress",
-  metadata: {
-    ...meta("site"),
-    annotations: {
-      [`${alb}listen-ports`]: '[{"HTTPS": 443}]',
-      [`${alb}auth-type`]: "oidc",
-      [`${alb}auth-idp-oidc`]: JSON.stringify(oidc),
-      [`${alb}wafv2-acl-arn`]: webAcl,
-    },
-  },
-  spec: {
-    ingressClassName: "alb",
-    rules: [
-      {
-        host: "www.example.org",
-        http: {
-          paths: [{ path: "/", pathType: "Prefix", backend: { service: { name: "web", port: { number: 80 } } } }],
-        },
-      },
-    ],
-  },
-};
+const site = ingressOf("site", {
+  [`${alb}listen-ports`]: '[{"HTTPS": 443}]',
+  [`${alb}auth-type`]: "oidc",
+  [`${alb}auth-idp-oidc`]: JSON.stringify(oidc),
+  [`${alb}wafv2-acl-arn`]: webAcl,
+});
 
 test("what is missing is an Event, then it serves, a changed Secret is taken up, and nothing tells it", async () => {
   const cluster = await openAwsCluster();

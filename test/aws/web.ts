@@ -1,4 +1,4 @@
-import type { Pod } from "../../src/api/types.gen.ts";
+import type { Ingress, Pod } from "../../src/api/types.gen.ts";
 import { type Instance, stateAt } from "../../src/clouds/sim/aws/instances.ts";
 import { receivingAt } from "../../src/clouds/sim/aws/target-health.ts";
 import { webDeployment, webService } from "../controllers/cluster.ts";
@@ -12,6 +12,25 @@ const isReady = ({ status }: Pod): boolean =>
   status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false;
 
 export const readyPods = (cluster: AwsCluster): readonly Pod[] => cluster.pods().filter(isReady);
+
+/** An Ingress of class `alb` that sends everything of one host to the Service. */
+export const ingressOf = (name: string, annotations: Readonly<Record<string, string>> = {}) =>
+  ({
+    apiVersion: "networking.k8s.io/v1",
+    kind: "Ingress",
+    metadata: { name, namespace: "default", annotations: { ...annotations } },
+    spec: {
+      ingressClassName: "alb",
+      rules: [
+        {
+          host: "www.example.org",
+          http: {
+            paths: [{ path: "/", pathType: "Prefix", backend: { service: { name: "web", port: { number: 80 } } } }],
+          },
+        },
+      ],
+    },
+  }) satisfies Ingress;
 
 /** As `kubectl apply` does: makes what is missing. */
 export async function apply(cluster: AwsCluster, replicas: number, image = "web:1"): Promise<void> {

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import type { KubeObject } from "../../src/api/object.ts";
 import type { Pod } from "../../src/api/types.gen.ts";
 import { manager, openCluster } from "./cluster.ts";
+import { claim, database } from "./disk-objects.ts";
 
 type Cluster = Awaited<ReturnType<typeof openCluster>>;
 
@@ -23,26 +24,6 @@ const storageClass = (more: object = {}): KubeObject =>
     parameters: { type: "gp3", "csi.storage.k8s.io/fstype": "xfs" },
     ...more,
   }) as unknown as KubeObject;
-const claim = (more: object = {}): KubeObject => ({
-  apiVersion: "v1",
-  kind: "PersistentVolumeClaim",
-  metadata: { name: "data", namespace: "default" },
-  spec: {
-    accessModes: ["ReadWriteOnce"],
-    storageClassName: "gp3",
-    resources: { requests: { storage: "1Gi" } },
-    ...more,
-  },
-});
-const database = (name: string): KubeObject => ({
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: { name, namespace: "default" },
-  spec: {
-    containers: [{ name: "db", image: "db:1", volumeMounts: [{ name: "data", mountPath: "/data" }] }],
-    volumes: [{ name: "data", persistentVolumeClaim: { claimName: "data" } }],
-  },
-});
 const isReady = (pod: Pod | undefined) =>
   pod?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 const podOf = (cluster: Cluster, name: string) => cluster.view.get("pods", "default", name);

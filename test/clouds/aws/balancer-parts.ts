@@ -1,16 +1,29 @@
 import { RunInstancesCommand } from "@aws-sdk/client-ec2";
 import { DroverError } from "../../../src/base/errors.ts";
+import { Sealed } from "../../../src/base/sealed.ts";
 import type { Send } from "../../../src/clouds/aws/api.ts";
 import { type BalancersOptions, openAwsBalancers } from "../../../src/clouds/aws/balancers.ts";
 import { openSend } from "../../../src/clouds/aws/call.ts";
 import { awsError } from "../../../src/clouds/aws/errors.ts";
 import { openNetworks } from "../../../src/clouds/aws/network.ts";
 import { openSecurityGroups } from "../../../src/clouds/aws/security-groups.ts";
-import type { BalancerSpec, BalancerState, Rule, Target } from "../../../src/clouds/balancer.ts";
+import type { BalancerSpec, BalancerState, Login, Rule, Target } from "../../../src/clouds/balancer.ts";
 import type { AwsFakeOptions } from "../../../src/clouds/sim/aws/open.ts";
 import { openFake } from "../sim/aws/setup.ts";
 
 const cluster = "test";
+
+/** Where clients log in, with a secret that nobody may see. */
+export const oidcProvider = (secretVersion: string, clientSecret: string): Login["provider"] => ({
+  kind: "oidc",
+  issuer: "https://id.example.org/",
+  authorizationEndpoint: "https://id.example.org/authorize",
+  tokenEndpoint: "https://id.example.org/token",
+  userInfoEndpoint: "https://id.example.org/me",
+  clientId: "shop",
+  clientSecret: new Sealed(clientSecret),
+  secretVersion,
+});
 
 /** What is to go wrong with calls of an action, once each, in order. */
 type Mishaps = Map<string, { code: string; message?: string; isDone?: boolean }[]>;

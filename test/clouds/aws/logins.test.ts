@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-import { Sealed } from "../../../src/base/sealed.ts";
 import type { BalancerSpec, Login, Rule } from "../../../src/clouds/balancer.ts";
-import { ingress, openBalancerParts, outcomeOf } from "./balancer-parts.ts";
+import { ingress, oidcProvider, openBalancerParts, outcomeOf } from "./balancer-parts.ts";
 
 /** What AWS is asked for where clients of an Ingress have to log in. */
 
@@ -19,16 +18,7 @@ const usual = {
 } as const;
 const oidc = (secretVersion: string, clientSecret = hidden): Login => ({
   ...usual,
-  provider: {
-    kind: "oidc",
-    issuer: "https://id.example.org/",
-    authorizationEndpoint: "https://id.example.org/authorize",
-    tokenEndpoint: "https://id.example.org/token",
-    userInfoEndpoint: "https://id.example.org/me",
-    clientId: "shop",
-    clientSecret: new Sealed(clientSecret),
-    secretVersion,
-  },
+  provider: oidcProvider(secretVersion, clientSecret),
 });
 const userPoolArn = "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_a";
 const cognito: Login = {
