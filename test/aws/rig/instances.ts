@@ -37,7 +37,18 @@ export type Instances = {
   userData: ReadonlySet<string>;
   /** As a power cut that AWS knows nothing of. */
   cut(instanceId: string): Promise<void>;
+  /** Ends them all, as those of an account that is emptied. */
+  reset(): Promise<void>;
   close(): Promise<void>;
+};
+
+/** `leave`: its address is free again. */
+type Instance = {
+  address: string;
+  body: Promise<Body | undefined>;
+  started?: Body | undefined;
+  ended?: Promise<void>;
+  leave(): void;
 };
 
 /** Python's start is what takes the time: more at once only makes each of them slower. */
@@ -45,12 +56,14 @@ const startsAtOnce = 4;
 
 /** Gives what moto launches a body, at an address of its own, and lets what moto says of it be so. */
 export function openInstances({ octet, sshPort, ask, start: startOne = startStandIn }: InstancesOptions): Instances {
-  const bodies = new Map<string, Promise<Body | undefined>>();
-  const addresses = new Map<string, string>();
-  const started = new Map<string, Body>();
+  const instances = new Map<string, Instance>();
   const userData = new Set<string>();
-  /** Bodies that are being ended, by their address, which moto gives away again at once. */
-  const ending = new Map<string, Promise<void>>();
+  /**
+   * By address: its last instance has left it. moto gives an address away again at once, and the next instance may be
+   * known of before the end of the former one is.
+   */
+  const left = new Map<string, Promise<void>>();
+  let isClosed = false;
   const starts = limitConcurrency(startsAtOnce);
   const disks = mkdtempSync(join(tmpdir(), "rig-disks-"));
 
@@ -81,19 +94,41 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
     // Nobody's machine: it is only an address.
     if (text === "") return undefined;
     userData.add(text);
-    await ending.get(here(address));
-    const body = await startOne({ instanceId, address, userData: stored, xml }, { address: here(address), sshPort });
-    started.set(instanceId, body);
-    return body;
+    return startOne({ instanceId, address, userData: stored, xml }, { address: here(address), sshPort });
+  }
+
+  /** The address is the instance's own once its former one has left it, and until it is ended. */
+  function launch(instanceId: string, address: string, xml: string): void {
+    const place = here(address);
+    const former = left.get(place) ?? Promise.resolve();
+    const body = former.then(() => (isClosed ? undefined : starts(() => start(instanceId, address, xml))));
+    const instance: Instance = { address: place, body, leave() {} };
+    left.set(place, new Promise((resolve) => Object.assign(instance, { leave: resolve })));
+    instances.set(instanceId, instance);
+    body
+      .then((started) => Object.assign(instance, { started }))
+      .catch((error: unknown) => process.stderr.write(`rig: ${instanceId} has no body: ${error}\n`));
+  }
+
+  async function cut(instance: Instance | undefined): Promise<void> {
+    if (!instance) return;
+    instance.ended ??= instance.body
+      .then((body) => body?.end())
+      .catch(() => undefined)
+      .then(instance.leave);
+    await instance.ended;
   }
 
   async function end(instanceId: string): Promise<void> {
-    const [body, address = ""] = [bodies.get(instanceId), addresses.get(instanceId)];
-    bodies.delete(instanceId);
-    addresses.delete(instanceId);
-    const ended = Promise.resolve(body?.then((each) => each?.end()));
-    ending.set(address, ended);
-    await ended;
+    const instance = instances.get(instanceId);
+    instances.delete(instanceId);
+    await cut(instance);
+  }
+
+  async function bodyOf(instanceId: string): Promise<Body | undefined> {
+    const instance = instances.get(instanceId);
+    const body = await instance?.body;
+    return instance?.ended ? undefined : body;
   }
 
   async function run(request: AwsRequest, next: (request: AwsRequest) => Promise<Answer>): Promise<Answer> {
@@ -102,11 +137,8 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
     for (const part of answer.body.split(/(?=<instanceId>)/)) {
       const [instanceId] = textsOf(part, "instanceId");
       const [address] = textsOf(part, "privateIpAddress");
-      if (instanceId === undefined || address === undefined || bodies.has(instanceId)) continue;
-      addresses.set(instanceId, here(address));
-      const body = starts(() => start(instanceId, address, part));
-      bodies.set(instanceId, body);
-      body.catch((error: unknown) => process.stderr.write(`rig: ${instanceId} has no body: ${error}\n`));
+      if (instanceId === undefined || address === undefined || instances.has(instanceId)) continue;
+      launch(instanceId, address, part);
     }
     return { ...answer, body: relocated(answer.body) };
   }
@@ -115,7 +147,7 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
   async function expose(parameters: URLSearchParams): Promise<void> {
     const ports = listOf(parameters, "Targets", "Port");
     for (const [index, instanceId] of listOf(parameters, "Targets", "Id").entries())
-      await bodies.get(instanceId)?.then((body) => body?.expose?.(Number(ports[index])));
+      (await bodyOf(instanceId))?.expose?.(Number(ports[index]));
   }
 
   /** A disk is a blank file and a folder beside it. */
@@ -128,12 +160,8 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
 
   return {
     userData,
-    addressOf: (instanceId) => addresses.get(instanceId),
-    async cut(instanceId) {
-      const body = bodies.get(instanceId);
-      bodies.delete(instanceId);
-      await body?.then((each) => each?.end());
-    },
+    addressOf: (instanceId) => instances.get(instanceId)?.address,
+    cut: (instanceId) => cut(instances.get(instanceId)),
     async manner(request, next) {
       const { service, action, parameters } = request;
       if (service !== "ec2") {
@@ -143,23 +171,25 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
       if (action === "RunInstances") return run(request, next);
       if (action === "GetConsoleOutput") {
         const instanceId = parameters.get("InstanceId") ?? "";
-        const output = Buffer.from(started.get(instanceId)?.console ?? "").toString("base64");
+        const output = Buffer.from(instances.get(instanceId)?.started?.console ?? "").toString("base64");
         return xmlAnswer(request, `<instanceId>${instanceId}</instanceId><output>${output}</output>`);
       }
       const answer = await next(request);
       if (answer.status >= 300) return answer;
       const [volumeId, instanceId] = [parameters.get("VolumeId") ?? "", parameters.get("InstanceId") ?? ""];
-      if (action === "AttachVolume")
-        await bodies.get(instanceId)?.then((body) => body?.attach(volumeId, diskOf(volumeId)));
-      if (action === "DetachVolume")
-        for (const body of bodies.values()) void body.then((each) => each?.detach(volumeId));
+      if (action === "AttachVolume") (await bodyOf(instanceId))?.attach(volumeId, diskOf(volumeId));
+      if (action === "DetachVolume") for (const { started } of instances.values()) started?.detach(volumeId);
       if (action === "TerminateInstances") for (const id of listOf(parameters, "InstanceId")) void end(id);
       return { ...answer, body: relocated(answer.body) };
     },
+    async reset() {
+      await Promise.all([...instances.keys()].map(end));
+    },
     async close() {
+      isClosed = true;
       starts.clearQueue();
       while (starts.activeCount > 0) await new Promise((resolve) => setTimeout(resolve, 50));
-      await Promise.all([...bodies.keys()].filter((id) => started.has(id)).map(end));
+      await Promise.all([...instances].map(([id, { started }]) => started && end(id)));
       rmSync(disks, { recursive: true, force: true });
     },
   };

@@ -86,6 +86,7 @@ export async function startRig({
     ...{ moto, ask, instances, targets, front, faults, journal },
     async reset() {
       await moto.reset();
+      await instances.reset();
       tokens.reset();
       targets.reset();
     },
