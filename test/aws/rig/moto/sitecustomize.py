@@ -1,13 +1,17 @@
 """moto with hundreds of instances. It looks through the tags of everything for those of one thing, and it keeps what has
-ended for ever, which AWS does for an hour at most: a list would take it seconds. Python loads this file before moto."""
+ended for ever, which AWS does for an hour at most: a list would take it seconds. And it makes a second load balancer of
+the same name, where AWS gives the first one again. Python loads this file before moto."""
 import time
 
 from moto.ec2.models import instances, tags
+from moto.elbv2.exceptions import DuplicateLoadBalancerName
+from moto.elbv2.models import ELBv2Backend
 
 KEPT_SECONDS = 60
 WILDCARDS = "*?["
 describe_tags = tags.TagBackend.describe_tags
 all_reservations = instances.InstanceBackend.all_reservations
+create_load_balancer = ELBv2Backend.create_load_balancer
 
 
 def describe_tags_of(self, filters=None):
@@ -34,5 +38,17 @@ def recent_reservations(self, filters=None):
     return all_reservations(self, filters)
 
 
+def create_load_balancer_once(self, name, **settings):
+    for one in list(self.load_balancers.values()):
+        if one.name == name:
+            if one.made_with != settings:
+                raise DuplicateLoadBalancerName()
+            return one
+    made = create_load_balancer(self, name, **settings)
+    made.made_with = settings
+    return made
+
+
 tags.TagBackend.describe_tags = describe_tags_of
 instances.InstanceBackend.all_reservations = recent_reservations
+ELBv2Backend.create_load_balancer = create_load_balancer_once
