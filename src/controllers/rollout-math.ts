@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
+import { equal } from "../api/equal.ts";
 import type { Deployment, PodTemplateSpec, ReplicaSet } from "../api/types.gen.ts";
 
 export const hashLabel = "pod-template-hash";
@@ -37,11 +37,11 @@ export function templateHash(template: PodTemplateSpec, collisions: number): str
 
 function withoutHash(template: PodTemplateSpec | undefined): unknown {
   const { [hashLabel]: _, ...labels } = template?.metadata?.labels ?? {};
-  return sorted(JSON.parse(JSON.stringify({ ...template, metadata: { ...template?.metadata, labels } })));
+  return { ...template, metadata: { ...template?.metadata, labels } };
 }
 
 export const sameTemplate = (a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean =>
-  isDeepStrictEqual(withoutHash(a), withoutHash(b));
+  equal(withoutHash(a), withoutHash(b));
 
 export function scaledValue(
   value: number | string | undefined,
