@@ -158,10 +158,10 @@ export function nodeRequirementsMatcher(expressions: readonly Expression[]): (la
 /** A selector as objects carry it: absent selects nothing, an empty one everything. */
 export function labelSelectorMatcher(selector: LabelSelector | undefined): LabelMatcher {
   if (!selector) return () => false;
-  const equal = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => ({
-    key,
-    operator: "in",
-    values: new Set([value]),
-  }));
-  return matcher([...equal, ...(selector.matchExpressions ?? []).map(requirementOf)]);
+  const matchLabels = selector.matchLabels ?? {};
+  const expressions = matcher((selector.matchExpressions ?? []).map(requirementOf));
+  return (labels = {}) => {
+    for (const key in matchLabels) if (!Object.hasOwn(labels, key) || labels[key] !== matchLabels[key]) return false;
+    return expressions(labels);
+  };
 }
