@@ -143,7 +143,9 @@ export class WorkQueue {
     const cancel = new AbortController();
     item.wait = { dueMs, cancel };
     const wake = () => {
-      if (item.wait?.cancel === cancel) this.#enter(item);
+      if (item.wait?.cancel !== cancel) return;
+      delete item.wait; // It is over: nothing is left to cancel.
+      this.#enter(item);
     };
     clock.sleep(delayMs, cancel.signal).then(wake, () => {});
   }
