@@ -6,6 +6,8 @@ type Seen = { revision: number; text: string };
 /** Watches Pods as two clients would: revisions only grow, and both see the same in the same order. */
 export class Watchers {
   readonly #seen: readonly [Seen[], Seen[]] = [[], []];
+  /** How far both have been compared. */
+  #compared = 0;
   readonly #failed: string[] = [];
   #stop = new AbortController();
 
@@ -32,8 +34,11 @@ export class Watchers {
 
   problems(): string[] {
     const [left, right] = this.#seen;
-    const same = left.length === right.length && left.every(({ text }, index) => right[index]?.text === text);
-    const grows = left.every(({ revision }, index) => index === 0 || revision > (left[index - 1]?.revision ?? 0));
+    const from = this.#compared;
+    const news = left.slice(from);
+    const same = left.length === right.length && news.every(({ text }, index) => right[from + index]?.text === text);
+    const grows = news.every(({ revision }, index) => revision > (left[from + index - 1]?.revision ?? 0));
+    if (same && grows) this.#compared = left.length;
     return [
       ...this.#failed,
       ...(same ? [] : ["two watchers saw different orders"]),
