@@ -32,13 +32,13 @@ export const profileOf = (profile: string): { Arn: string } | { Name: string } =
 
 const gib = 2 ** 30;
 
-/** What is the same for all machines of a template wherever they run. */
+/** What is the same for all machines of a template wherever they run; `UserData` as it is before it is packed. */
 function launchTemplateData(template: MachineTemplate, image: AwsImage): RequestLaunchTemplateData {
   const VolumeSize = Math.ceil(Math.max(template.diskBytes, image.diskBytesMin) / gib);
   const Ebs = { VolumeSize, VolumeType: "gp3" as const, Encrypted: true, DeleteOnTermination: true };
   return {
     ImageId: image.id,
-    UserData: gzipSync(template.userData, { level: 9 }).toString("base64"),
+    UserData: template.userData,
     BlockDeviceMappings: [{ DeviceName: image.rootDevice, Ebs }],
     MetadataOptions: metadataOptions,
     InstanceInitiatedShutdownBehavior: "terminate",
@@ -47,11 +47,15 @@ function launchTemplateData(template: MachineTemplate, image: AwsImage): Request
   };
 }
 
+const packed = ({ UserData = "", ...data }: RequestLaunchTemplateData): RequestLaunchTemplateData => ({
+  ...data,
+  UserData: gzipSync(UserData, { level: 9 }).toString("base64"),
+});
+
 /** Equal names mean equal contents: an existing template of the name can be taken as it is. */
-function launchTemplateName(cluster: string, template: MachineTemplate, data: RequestLaunchTemplateData): string {
-  const told = JSON.stringify({ ...data, UserData: template.userData });
-  const digest = createHash("sha256").update(told).digest("hex").slice(0, 8);
-  return `drover-${cluster.slice(0, 63)}-${template.hash}-${digest}`;
+function launchTemplateName(cluster: string, hash: string, data: RequestLaunchTemplateData): string {
+  const digest = createHash("sha256").update(JSON.stringify(data)).digest("hex").slice(0, 8);
+  return `drover-${cluster.slice(0, 63)}-${hash}-${digest}`;
 }
 
 export type LaunchTemplates = {
@@ -74,7 +78,7 @@ export function openLaunchTemplates(send: Send, clock: Clock, cluster: string, u
     const tags = tagList({ ...userTags, Name: name, [clusterTag]: cluster, [templateTag]: hash });
     const command = new CreateLaunchTemplateCommand({
       LaunchTemplateName: name,
-      LaunchTemplateData: data,
+      LaunchTemplateData: packed(data),
       TagSpecifications: [{ ResourceType: "launch-template", Tags: tags }],
     });
     await send("ec2", command).catch((error: unknown) => {
@@ -100,7 +104,7 @@ export function openLaunchTemplates(send: Send, clock: Clock, cluster: string, u
   return {
     async ensure(template, image) {
       const data = launchTemplateData(template, image);
-      const name = launchTemplateName(cluster, template, data);
+      const name = launchTemplateName(cluster, template.hash, data);
       const made = known.get(name)?.made ?? make(name, template.hash, data);
       known.set(name, { made, usedAtMs: clock.monotonicMs() });
       try {
