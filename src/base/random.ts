@@ -40,15 +40,18 @@ export function seededRandom(seed: number): Random {
 /** Kubernetes' alphabet for generated suffixes: no vowels, nothing that reads like another character. */
 const alphabet = "bcdfghjklmnpqrstvwxz2456789";
 
+function draw(random: Random, characters: string, length: number): string {
+  let drawn = "";
+  while (drawn.length < length) drawn += characters[Math.floor(random.next() * characters.length)];
+  return drawn;
+}
+
 /** `length` characters of that alphabet, as `generateName` appends five. */
-export const suffix = (random: Random, length = 5): string =>
-  Array.from({ length }, () => alphabet[Math.floor(random.next() * alphabet.length)]).join("");
+export const suffix = (random: Random, length = 5): string => draw(random, alphabet, length);
 
 /** A version 4 UUID drawn from `random`, so that a seeded run repeats its identities. */
 export function uuid(random: Random): string {
-  const hex = Array.from({ length: 32 }, () => Math.floor(random.next() * 16).toString(16));
-  hex[12] = "4";
-  hex[16] = "89ab"[Math.floor(random.next() * 4)] ?? "8";
-  const text = hex.join("");
-  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join("-");
+  const hex = draw(random, "0123456789abcdef", 32);
+  const variant = draw(random, "89ab", 1);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
 }
