@@ -1,3 +1,4 @@
+import { equal } from "../api/equal.ts";
 import type { Clock } from "../base/clock.ts";
 import type { BalancerState } from "../clouds/balancer.ts";
 import type { Cloud, Machine, Offer } from "../clouds/cloud.ts";
@@ -54,8 +55,8 @@ type Told = { balancerIds: Set<string>; targetIds: Set<string> };
 
 /** Adds the balancer, and its machines, if what is said of them is not what was said before. */
 function compare(told: Told, id: string, before: BalancerState | undefined, after: BalancerState | undefined): void {
-  const own = ({ targets: _, ...said }: BalancerState) => JSON.stringify(said);
-  if ((before && own(before)) !== (after && own(after))) told.balancerIds.add(id);
+  const own = ({ targets: _, ...said }: BalancerState) => said;
+  if (!equal(before && own(before), after && own(after))) told.balancerIds.add(id);
   const known = new Map(before?.targets.map((target) => [target.machineId, target]));
   const tell = (machineId: string) => {
     told.balancerIds.add(id);
