@@ -54,7 +54,7 @@ export function qemuCommand(guest: Guest): string[] {
   return [
     ...["qemu-system-x86_64", "-name", guest.id, "-nodefaults", "-no-user-config", "-display", "none"],
     ...["-machine", "pc,memory-backend=ram,vmport=off,smm=off", "-object", backend, "-m", `${bytes / 2 ** 20}`],
-    ...["-accel", accelerations[shape.accelerator], "-cpu", processor(shape.accelerator), "-smp", `${shape.cpus}`],
+    ...["-accel", accelerations[shape.accelerator], "-cpu", processorOf(shape.accelerator), "-smp", `${shape.cpus}`],
     ...["-kernel", guest.kernel, "-initrd", machineFiles.initrd, "-append", kernelCommandLine(guest)],
     ...["-drive", `file=${machineFiles.disk},if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap`],
     ...["-device", "virtio-blk-pci,drive=disk"],
@@ -72,8 +72,14 @@ export function qemuCommand(guest: Guest): string[] {
 /** Emulation keeps the code it has translated: at most so many MiB of it, where QEMU by itself would take a GiB. */
 const accelerations = { kvm: "kvm", tcg: "tcg,tb-size=256" } as const;
 
-/** Five levels of page tables cost an emulated processor much and give a small machine nothing. */
-const processor = (accelerator: Accelerator): string => (accelerator === "tcg" ? "max,la57=off" : "host");
+/**
+ * The processor, in QEMU's words; a saved state is of one processor alone. What costs an emulated one much and gives
+ * programs nothing is left out: a fifth level of page tables, strings that the kernel moves byte by byte where it would
+ * take eight at a time, what stops translated code before each look of the kernel at a program's memory, and names of
+ * address spaces that emulation forgets at each change all the same.
+ */
+export const processorOf = (accelerator: Accelerator): string =>
+  accelerator === "tcg" ? "max,la57=off,erms=off,smap=off,pcid=off" : "host";
 
 /** The address comes by the kernel's command line, so that a reboot needs nobody. */
 const kernelCommandLine = ({ address, memory }: Guest): string =>

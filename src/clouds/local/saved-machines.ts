@@ -5,7 +5,7 @@ import pLimit from "p-limit";
 import { DroverError, isCode } from "../../base/errors.ts";
 import type { MachineTemplate } from "../cloud.ts";
 import { isLocked } from "./lock.ts";
-import { qemuVersion, type Shape } from "./qemu.ts";
+import { processorOf, qemuVersion, type Shape } from "./qemu.ts";
 import { buildOnce, cacheDirectory, inputsHash } from "./rootfs.ts";
 import { bootAndSave, fetchAndSave, type SavedMachine, type Saving, savedIn } from "./save-machine.ts";
 
@@ -33,7 +33,7 @@ export function openSavedMachines(around: Saving, root = join(cacheDirectory(), 
       const { diskBytes, disk } = around.image;
       // Saved disks name the image and each other by their paths: elsewhere they are of no use.
       const made = [template.userData, Math.max(template.diskBytes, diskBytes), shape, disk, root];
-      const base = inputsHash([made, await qemuVersion()]);
+      const base = inputsHash([made, processorOf(shape.accelerator), await qemuVersion()]);
       const images = imagesOf(around, template);
       const key = JSON.stringify([base, images]);
       const work =
