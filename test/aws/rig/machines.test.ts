@@ -131,7 +131,8 @@ spec:
   replicas: ${replicas}
   progressDeadlineSeconds: 3600
   selector: {matchLabels: {app: web}}
-  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+  # Both successors boot at the same time, while both predecessors serve.
+  strategy: {rollingUpdate: {maxSurge: 2, maxUnavailable: 0}}
   template:
     metadata: {labels: {app: web}}
     spec:

@@ -31,6 +31,8 @@ export type QemuMachines = {
 const region = "us-east-1";
 const memoryBytes = 512 * 2 ** 20;
 const sshPort = 22;
+/** The plainest one is emulated in the least time: a boot takes a fifth less of it than with all that QEMU knows. */
+const processor = "qemu64";
 
 /** `images`: of containers, that the machines are to find; `drover setup` has loaded them. */
 export async function openQemuMachines(images: readonly string[]): Promise<QemuMachines> {
@@ -114,7 +116,7 @@ async function boot({ launched, network, image, disk, folder }: Boot): Promise<s
   );
   // By this cloud-init knows that it is on EC2.
   const uuid = `ec2${instanceId.slice(-17, -12)}-${instanceId.slice(-12, -8)}-4000-8000-${instanceId.slice(-12)}`;
-  const argv = [...words, "-smbios", `type=1,manufacturer=Amazon EC2,uuid=${uuid},serial=${uuid}`];
+  const argv = [...words, "-cpu", processor, "-smbios", `type=1,manufacturer=Amazon EC2,uuid=${uuid},serial=${uuid}`];
   await network.holder.spawn({ id: instanceId, argv, cwd: folder, logPath: join(folder, "qemu.log") });
   return tap;
 }
