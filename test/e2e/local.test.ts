@@ -74,86 +74,10 @@ test("drover stopped for a while and started again adopts everything, and nothin
   expect(losses).toEqual({});
 });
 
-test.for(kubectlVersions)(
-  "kubectl %s reaches the machine by logs, exec and port-forward",
-  { timeout: 3 * minutes },
-  async (version) => {
-    const pod = (await k("get pods -l app=web -o jsonpath={.items[0].metadata.name}")).trim();
-    expect((await home.kubectl(version, `logs ${pod} --tail=5`)).out).toContain("GET / HTTP/1.1");
-    // The readiness probe asks every second, so new lines come.
-    const followed = await home.kubectl(version, `logs -f ${pod} --tail=1`, undefined, 5_000);
-    expect(followed.out.trim().split("\n").length).toBeGreaterThan(1);
-    const { code, out } = await home.kubectl(version, ["exec", pod, "--", "sh", "-c", "hostname; exit 3"]);
-    expect([code, out.trim()]).toEqual([3, pod]);
-    const port = 20_000 + (process.pid % 10_000);
-    const forward = home.kubectl(version, `port-forward ${pod} ${port}:80`, undefined, 12_000);
-    const page = async () => (await run(["curl", "-s", "-m", "5", `http://127.0.0.1:${port}/`])).out;
-    await expect.poll(page, { timeout: 10_000 }).toContain(pod);
-    await forward;
-  },
-);
-
-test("a Pod of two containers shares localhost, finds a Service by name with another port, and a machine by node port", {
-  timeout: 6 * minutes,
-}, async () => {
-  const pod = `
-apiVersion: v1
-kind: Pod
-metadata: {name: duo}
-spec:
-  containers:
-  - {name: web, image: "nginx:1.20.1", resources: {requests: {cpu: 50m, memory: 32Mi}}}
-  - name: shell
-    image: web:1
-    command: [sh, -c, "while :; do wget -q -O - http://localhost/; sleep 2; done"]
-    resources: {requests: {cpu: 50m, memory: 32Mi}}
-`;
-  await k("apply -f -", pod);
-  await k("wait --for=condition=Ready pod/duo --timeout=300s");
-  await expect
-    .poll(() => k("logs duo -c shell --tail=1"), { timeout: 30_000 })
-    .toContain("a stand-in for nginx:1.20.1");
-  for (const name of ["web", "web.default", "web.default.svc.cluster.local"]) {
-    expect(await k(["exec", "duo", "-c", "shell", "--", "wget", "-q", "-O", "-", `http://${name}:8080/`])).toMatch(
-      /^web:2 on web-/,
-    );
-  }
-  await k(
-    "apply -f -",
-    `
-apiVersion: v1
-kind: Service
-metadata: {name: doors}
-spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
-`,
-  );
-  const address = await k("get pods -l app=web -o jsonpath={.items[0].status.podIP}");
-  const door = ["exec", "duo", "-c", "shell", "--", "wget", "-q", "-O", "-", `http://${address}:30080/`];
-  const asked = async () => (await home.kubectl("1.36", door)).out;
-  await expect.poll(asked, { timeout: 30_000 }).toMatch(/^web:2 on web-/);
-  await k("delete service doors");
-  await expect.poll(asked, { timeout: 30_000 }).toBe("");
-});
-
-test("a bare Pod nginx:1.20.1 runs (a stand-in image under that name)", { timeout: 6 * minutes }, async () => {
-  await k("delete pod duo --timeout=120s");
-  await k(
-    "apply -f -",
-    `
-apiVersion: v1
-kind: Pod
-metadata: {name: nginx}
-spec:
-  containers:
-  - {name: nginx, image: "nginx:1.20.1", resources: {requests: {cpu: 100m, memory: 64Mi}}}
-`,
-  );
-  await k("wait --for=condition=Ready pod/nginx --timeout=300s");
-  expect(await k("describe pod nginx")).toContain("InService");
-  await k("delete pod nginx --timeout=120s");
-});
-
-test("a claim's disk keeps what one machine wrote for the next", { timeout: 8 * minutes }, async () => {
+// These have nothing to do with each other: one's machine starts while another's is asked.
+test.concurrent("a claim's disk keeps what one machine wrote for the next", { timeout: 8 * minutes }, async ({
+  expect,
+}) => {
   const claim = `
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -189,6 +113,89 @@ spec:
   await k("delete pvc notes --timeout=120s");
   await expect.poll(() => k("get pv -o name"), { timeout: minutes }).toBe("");
 });
+
+test.concurrent("a Pod of two containers shares localhost, finds a Service by name with another port, and a machine by node port", {
+  timeout: 6 * minutes,
+}, async ({ expect }) => {
+  const pod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: duo}
+spec:
+  # Its shell does not listen when it is told to end.
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: web, image: "nginx:1.20.1", resources: {requests: {cpu: 50m, memory: 32Mi}}}
+  - name: shell
+    image: web:1
+    command: [sh, -c, "while :; do wget -q -O - http://localhost/; sleep 2; done"]
+    resources: {requests: {cpu: 50m, memory: 32Mi}}
+`;
+  await k("apply -f -", pod);
+  await k("wait --for=condition=Ready pod/duo --timeout=300s");
+  await expect
+    .poll(() => k("logs duo -c shell --tail=1"), { timeout: 30_000 })
+    .toContain("a stand-in for nginx:1.20.1");
+  for (const name of ["web", "web.default", "web.default.svc.cluster.local"]) {
+    expect(await k(["exec", "duo", "-c", "shell", "--", "wget", "-q", "-O", "-", `http://${name}:8080/`])).toMatch(
+      /^web:2 on web-/,
+    );
+  }
+  await k(
+    "apply -f -",
+    `
+apiVersion: v1
+kind: Service
+metadata: {name: doors}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
+`,
+  );
+  const address = await k("get pods -l app=web -o jsonpath={.items[0].status.podIP}");
+  const door = ["exec", "duo", "-c", "shell", "--", "wget", "-q", "-O", "-", `http://${address}:30080/`];
+  const asked = async () => (await home.kubectl("1.36", door)).out;
+  await expect.poll(asked, { timeout: 30_000 }).toMatch(/^web:2 on web-/);
+  await k("delete service doors");
+  await expect.poll(asked, { timeout: 30_000 }).toBe("");
+  await k("delete pod duo --timeout=120s");
+});
+
+test.concurrent("a bare Pod nginx:1.20.1 runs (a stand-in image under that name)", { timeout: 6 * minutes }, async ({
+  expect,
+}) => {
+  await k(
+    "apply -f -",
+    `
+apiVersion: v1
+kind: Pod
+metadata: {name: nginx}
+spec:
+  containers:
+  - {name: nginx, image: "nginx:1.20.1", resources: {requests: {cpu: 100m, memory: 64Mi}}}
+`,
+  );
+  await k("wait --for=condition=Ready pod/nginx --timeout=300s");
+  expect(await k("describe pod nginx")).toContain("InService");
+  await k("delete pod nginx --timeout=120s");
+});
+
+test.concurrent.for(kubectlVersions)(
+  "kubectl %s reaches the machine by logs, exec and port-forward",
+  { timeout: 3 * minutes },
+  async (version, { expect }) => {
+    const pod = (await k("get pods -l app=web -o jsonpath={.items[0].metadata.name}")).trim();
+    expect((await home.kubectl(version, `logs ${pod} --tail=5`)).out).toContain("GET / HTTP/1.1");
+    // The readiness probe asks every second, so new lines come.
+    const followed = await home.kubectl(version, `logs -f ${pod} --tail=1`, undefined, 10_000);
+    expect(followed.out.trim().split("\n").length).toBeGreaterThan(1);
+    const { code, out } = await home.kubectl(version, ["exec", pod, "--", "sh", "-c", "hostname; exit 3"]);
+    expect([code, out.trim()]).toEqual([3, pod]);
+    const port = 20_000 + ((process.pid + kubectlVersions.indexOf(version)) % 10_000);
+    const forward = home.kubectl(version, `port-forward ${pod} ${port}:80`, undefined, 30_000);
+    const page = async () => (await run(["curl", "-s", "-m", "5", `http://127.0.0.1:${port}/`])).out;
+    await expect.poll(page, { timeout: 25_000 }).toContain(pod);
+    await forward;
+  },
+);
 
 test("a killed machine is replaced", { timeout: 6 * minutes }, async () => {
   const [node = "", pod = ""] = (

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ssh2 from "ssh2";
-import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { beforeAll, expect, type TestContext, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Launch, Machine, Machines } from "../../../src/clouds/cloud.ts";
 import { clusterFolder } from "../../../src/clouds/local/detached.ts";
@@ -24,7 +24,7 @@ beforeAll(async () => {
 }, bootMs);
 
 /** A cluster of this test alone, its saved machines included. Always emulated, as it is where KVM doesn't work. */
-async function makeCluster(cold: boolean) {
+async function makeCluster(cold: boolean, { onTestFinished }: TestContext) {
   const home = mkdtempSync(join(tmpdir(), "dg-"));
   const log = capture();
   const clock = systemClock;
@@ -86,15 +86,16 @@ async function runIn(holder: Holder, machine: Machine, key: string, command: str
 const stateOf = async (machines: Machines, id: string) =>
   (await machines.observe()).machines.find((machine) => machine.id === id);
 
-test("clones of one saved machine are themselves: name, keys, address, clock, random numbers", {
+// Each has a cluster of its own: one boots while the other does.
+test.concurrent("clones of one saved machine are themselves: name, keys, address, clock, random numbers", {
   timeout: bootMs,
-}, async () => {
-  const { machines, holder, open } = await makeCluster(false);
+}, async (context) => {
+  const { machines, holder, open } = await makeCluster(false, context);
   const launched = await machines.launch(launch("a", 2));
   const seen = await Promise.all(
     launched.map(async (machine) => {
       await eventually(async () => (await stateOf(machines, machine.id))?.state === "running", bootMs);
-      const key = await eventually(() => shownKey(machines, machine.id));
+      const key = await eventually(() => shownKey(machines, machine.id), 60_000);
       const command = "hostname; cat /etc/machine-id; od -An -N8 -tx8 /dev/urandom; date +%s; ip -4 -o addr show eth0";
       const lines = (await runIn(holder, machine, key, command)).split("\n");
       const [hostname, machineId, random, seconds = "", address] = lines;
@@ -114,7 +115,7 @@ test("clones of one saved machine are themselves: name, keys, address, clock, ra
   await holder.kill(`machine:${killed}`, "SIGKILL");
   await again.terminate([terminated ?? ""]);
   const states = () => again.observe().then(({ machines: all }) => all.map(({ state, cause }) => [state, cause]));
-  await eventually(async () => (await states()).every(([state]) => state === "gone"));
+  await eventually(async () => (await states()).every(([state]) => state === "gone"), 60_000);
   expect(await states()).toEqual([
     ["gone", "the machine's process was killed by signal 9"],
     ["gone", undefined],
@@ -123,8 +124,10 @@ test("clones of one saved machine are themselves: name, keys, address, clock, ra
   await again.close();
 });
 
-test("a machine that boots by itself makes its own keys, and powered off it is gone", { timeout: bootMs }, async () => {
-  const { machines, holder } = await makeCluster(true);
+test.concurrent("a machine that boots by itself makes its own keys, and powered off it is gone", {
+  timeout: bootMs,
+}, async (context) => {
+  const { machines, holder } = await makeCluster(true, context);
   const [machine] = await machines.launch(launch("a", 1));
   if (machine === undefined) throw new Error("no machine was launched");
   const key = await eventually(() => shownKey(machines, machine.id), bootMs);
