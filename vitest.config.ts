@@ -1,13 +1,22 @@
 import { defineConfig } from "vitest/config";
 import { Order } from "./test/order.ts";
 
+/** Tests of functions and of virtual time, which leave nothing behind in their process. */
+const plain = ["api", "base", "clouds/aws", "clouds/sim", "controllers", "registry", "store"].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     globalSetup: "test/setup.ts",
     testTimeout: 20_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
     sequence: { sequencer: Order },
+    projects: [
+      // Most of their time would be the loading of modules, again for each file.
+      { extends: true, test: { name: "plain", include: plain, isolate: false } },
+      { extends: true, test: { name: "processes", include: ["test/**/*.test.ts"], exclude: plain } },
+    ],
   },
 });

@@ -10,15 +10,20 @@ const places: readonly (readonly [name: string, share: number])[] = [
   ["test/clouds/local/guest.test.ts", 0.9],
 ];
 
-/** The usual order of the test files, but for those that want the whole computer. */
+/** The usual order of the test files, but for those that want the whole computer, and those that share a process. */
 export class Order extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
     const shareOf = ({ moduleId }: TestSpecification) => places.find(([name]) => moduleId.endsWith(name))?.[1];
-    const others = sorted.filter((file) => shareOf(file) === undefined);
-    const placed = sorted.map((file) => ({ file, share: shareOf(file) ?? others.indexOf(file) / others.length }));
-    return placed
+    // A process is shared by files that follow each other.
+    const shared = sorted.filter(({ project }) => !project.config.isolate);
+    const others = sorted.filter((file) => file.project.config.isolate && shareOf(file) === undefined);
+    const placed = sorted
+      .filter((file) => !shared.includes(file))
+      .map((file) => ({ file, share: shareOf(file) ?? others.indexOf(file) / others.length }));
+    const [first = [], ...rest] = placed
       .sort((a, b) => a.share - b.share || Number(others.includes(a.file)) - Number(others.includes(b.file)))
       .map(({ file }) => file);
+    return [first, shared, rest].flat();
   }
 }
