@@ -214,8 +214,10 @@ class AwsBalancers implements Balancers {
     }
   }
 
+  /** Ends the balancer's share of a load balancer, unless it has gone back to it by the time that its turn comes. */
   #tearDown(name: string, id: string, signal: AbortSignal | undefined): Promise<void> {
     return this.#inTurn(name, async () => {
+      if (this.#entries.get(id)?.plan.name === name) return void this.#remains.delete(name);
       const workshop = await this.#workshop(signal);
       this.#changed();
       try {
@@ -231,8 +233,7 @@ class AwsBalancers implements Balancers {
 
   async #clearRemains(signal: AbortSignal | undefined): Promise<void> {
     for (const [name, { id, againMs }] of [...this.#remains]) {
-      if (this.#entries.get(id)?.plan.name === name) this.#remains.delete(name);
-      else if (this.#options.clock.monotonicMs() >= againMs) await this.#tearDown(name, id, signal);
+      if (this.#options.clock.monotonicMs() >= againMs) await this.#tearDown(name, id, signal);
     }
   }
 

@@ -398,6 +398,22 @@ test("a target group that is still in use is deleted a little later", async () =
   expect(parts.clock.monotonicMs() - startedMs).toBe(5_000);
 });
 
+test("a balancer that goes back while its old load balancer is about to end keeps that one", async () => {
+  const parts = openBalancerParts();
+  const [one = ""] = await parts.launch(1);
+  const balancers = parts.open();
+  const of = (group: string) => service([target(one)], { group });
+  await balancers.ensure(of("one"));
+  await balancers.ensure(of("two"));
+  await parts.clock.advance(5_000);
+  // It sees that the second one is active, and so may end the first.
+  await Promise.all([balancers.ensure(of("one")), balancers.observe()]);
+  expect(await balancers.state()).toMatchObject({ ready: true, targets: [{ machineId: one }] });
+  await balancers.observe();
+  expect([parts.world.loadBalancers.size, parts.world.targetGroups.size]).toEqual([1, 1]);
+  expect(await balancers.state()).toMatchObject({ ready: true, targets: [{ machineId: one }] });
+});
+
 test.for([undefined, "shared"])(
   "what AWS holds for minutes stays in sight until it is gone (group: %s)",
   async (group) => {
