@@ -52,8 +52,7 @@ export class Terraform {
   }
 
   run(...words: readonly string[]): Promise<Result> {
-    const [command = "", ...more] = words;
-    const argv = [this.#program, `-chdir=${this.folder}`, command, "-no-color", ...more];
+    const argv = [this.#program, `-chdir=${this.folder}`, ...words, "-no-color"];
     return run(argv, { env: this.#env, timeoutMs: 400_000 });
   }
 
