@@ -1,5 +1,5 @@
 import { ListHostedZonesCommand, ListResourceRecordSetsCommand, Route53Client } from "@aws-sdk/client-route-53";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { startLoad } from "../../../src/cli/load.ts";
 import { type RiggedDrover, startRiggedDrover } from "./drover.ts";
@@ -17,6 +17,8 @@ beforeAll(async () => {
 
 afterAll(() => drover?.close(), minutes);
 
+/** How a poll asks: each kubectl takes the processor from the machines. */
+const within = (timeoutSeconds: number) => ({ timeout: timeoutSeconds * seconds, interval: 500 });
 const k: RiggedDrover["k"] = (words, input) => drover.k(words, input);
 const available = (count: number) =>
   k(`wait --for=jsonpath={.status.availableReplicas}=${count} deployment/web --timeout=400s`);
@@ -57,7 +59,7 @@ test("a Deployment becomes instances behind a network load balancer", { timeout:
   await k("rollout status deployment/web --timeout=600s");
   expect((await k("get nodes -o name")).trim().split("\n")).toHaveLength(replicas);
   const url = await drover.url("service/web");
-  await expect.poll(() => drover.page(url), { timeout: 60 * seconds }).toMatch(/^web:1 on web-/);
+  await expect.poll(() => drover.page(url), within(60)).toMatch(/^web:1 on web-/);
 });
 
 test("it is rolled and rolled back under load, and nothing is lost", { timeout: 22 * minutes }, async () => {
@@ -65,52 +67,54 @@ test("it is rolled and rolled back under load, and nothing is lost", { timeout: 
   const load = startLoad({ clock: systemClock, url, ratePerSecond: 40, slow: { path: "/slow", everyMs: 1_000 } });
   await k("set image deployment/web web=web:2");
   await k("rollout status deployment/web --timeout=600s");
-  await expect.poll(() => drover.page(url), { timeout: 60 * seconds }).toMatch(/^web:2 on web-/);
+  await expect.poll(() => drover.page(url), within(60)).toMatch(/^web:2 on web-/);
   await k("rollout undo deployment/web");
   await k("rollout status deployment/web --timeout=600s");
-  await expect.poll(podNames, { timeout: 120 * seconds }).toHaveLength(replicas);
+  await expect.poll(podNames, within(120)).toHaveLength(replicas);
   const { losses, sent, answeredBy } = await load.stop();
   expect(losses).toEqual({});
   expect(Object.keys(answeredBy).sort()).toEqual(["web:1", "web:2"]);
   expect(sent).toBeGreaterThan(100);
 });
 
-test("logs, exec and a drain work as on any node", { timeout: 9 * minutes }, async () => {
-  const [pod = ""] = await podNames();
-  expect(await k(`logs ${pod}`)).toContain("listening on port 8080");
-  expect(await k(["exec", pod, "--", "sh", "-c", "echo $PASSWORD"])).toContain(secret);
-  const node = await k(`get pod ${pod} -o jsonpath={.spec.nodeName}`);
-  expect(node).toMatch(/^i-[0-9a-f]+$/);
-  await k(`drain ${node} --timeout=400s`);
-  await available(replicas);
-  expect(await podNames()).not.toContain(pod);
+// The next three have nothing to do with each other: while one waits, another is asked.
+describe.concurrent("of the same Deployment, one after the other", () => {
+  test.sequential("logs, exec and a drain work as on any node", { timeout: 9 * minutes }, async ({ expect }) => {
+    const [pod = ""] = await podNames();
+    expect(await k(`logs ${pod}`)).toContain("listening on port 8080");
+    expect(await k(["exec", pod, "--", "sh", "-c", "echo $PASSWORD"])).toContain(secret);
+    const node = await k(`get pod ${pod} -o jsonpath={.spec.nodeName}`);
+    expect(node).toMatch(/^i-[0-9a-f]+$/);
+    await k(`drain ${node} --timeout=400s`);
+    await available(replicas);
+    expect(await podNames()).not.toContain(pod);
+  });
+
+  test.sequential("it is scaled, and a headless Service has a record for each Pod", { timeout: 9 * minutes }, async ({
+    expect,
+  }) => {
+    await k("apply -f -", service("peers", "clusterIP: None"));
+    await k(`scale deployment/web --replicas=${replicas + 1}`);
+    await available(replicas + 1);
+    await expect.poll(() => recordsOf("peers.default.svc."), within(120)).toHaveLength(replicas + 1);
+    await k(`scale deployment/web --replicas=${replicas}`);
+    await expect.poll(podNames, within(120)).toHaveLength(replicas);
+    await expect.poll(() => recordsOf("peers.default.svc."), within(120)).toHaveLength(replicas);
+  });
+
+  test.sequential("an instance that is ended by hand is replaced", { timeout: 9 * minutes }, async ({ expect }) => {
+    const [pod = ""] = await podNames();
+    const node = await k(`get pod ${pod} -o jsonpath={.spec.nodeName}`);
+    await drover.rig.ask("ec2", "TerminateInstances", { "InstanceId.1": node });
+    await drover.rig.instances.cut(node);
+    await expect.poll(podNames, within(120)).not.toContain(pod);
+    await available(replicas);
+  });
 });
 
-test("it is scaled, and a headless Service has a record for each Pod", { timeout: 9 * minutes }, async () => {
-  await k("apply -f -", service("peers", "clusterIP: None"));
-  await k(`scale deployment/web --replicas=${replicas + 1}`);
-  await available(replicas + 1);
-  await expect.poll(() => recordsOf("peers.default.svc."), { timeout: 120 * seconds }).toHaveLength(replicas + 1);
-  await k(`scale deployment/web --replicas=${replicas}`);
-  await expect.poll(podNames, { timeout: 120 * seconds }).toHaveLength(replicas);
-  await expect.poll(() => recordsOf("peers.default.svc."), { timeout: 120 * seconds }).toHaveLength(replicas);
-});
-
-/** Values of the address records of one name, as moto has them. */
-async function recordsOf(name: string): Promise<string[]> {
-  const credentials = { accessKeyId: "moto", secretAccessKey: "moto" };
-  const client = new Route53Client({ endpoint: drover.rig.moto.url, region: "us-east-1", credentials });
-  try {
-    const [zone] = (await client.send(new ListHostedZonesCommand({}))).HostedZones ?? [];
-    const answer = await client.send(new ListResourceRecordSetsCommand({ HostedZoneId: zone?.Id ?? "" }));
-    const records = answer.ResourceRecordSets?.filter(({ Name, Type }) => Name?.startsWith(name) && Type === "A") ?? [];
-    return records.flatMap(({ ResourceRecords = [] }) => ResourceRecords.map(({ Value = "" }) => Value));
-  } finally {
-    client.destroy();
-  }
-}
-
-test("an Ingress becomes an application load balancer with its rules", { timeout: 9 * minutes }, async () => {
+test.concurrent("an Ingress becomes an application load balancer with its rules", { timeout: 9 * minutes }, async ({
+  expect,
+}) => {
   const rule = (path: string, name: string) =>
     `{path: ${path}, pathType: Prefix, backend: {service: {name: ${name}, port: {number: 80}}}}`;
   const other = service("other", "type: NodePort").replace("{app: web}", "{app: other}");
@@ -127,14 +131,16 @@ spec:
   );
   const url = await drover.url("ingress/site");
   const page = (path: string, host: string) => drover.page(`${url}${path}`, host);
-  await expect.poll(() => page("/other/x", "www.example.org"), { timeout: 120 * seconds }).toMatch(/^web:3 on other-/);
-  await expect.poll(() => page("/", "www.example.org"), { timeout: 120 * seconds }).toMatch(/^web:1 on web-/);
+  await expect.poll(() => page("/other/x", "www.example.org"), within(120)).toMatch(/^web:3 on other-/);
+  await expect.poll(() => page("/", "www.example.org"), within(120)).toMatch(/^web:1 on web-/);
   expect(await page("/", "other.example.org")).not.toMatch(/web:/);
   await k("delete ingress site");
   await k("delete deployment,service other");
 });
 
-test("a claim becomes a volume, which the next machine finds as it was left", { timeout: 9 * minutes }, async () => {
+test.concurrent("a claim becomes a volume, which the next machine finds as it was left", {
+  timeout: 9 * minutes,
+}, async ({ expect }) => {
   const pod = (command: string) => `
 apiVersion: v1
 kind: Pod
@@ -163,25 +169,30 @@ volumeBindingMode: WaitForFirstConsumer
 ---`;
   await k("apply -f -", `${claim}${pod("echo kept > /data/file; echo written")}`);
   await k("wait --for=condition=Ready pod/keeper --timeout=400s");
-  await expect.poll(() => k("logs keeper"), { timeout: 60 * seconds }).toContain("written");
+  await expect.poll(() => k("logs keeper"), within(60)).toContain("written");
   const first = await k("get pod keeper -o jsonpath={.spec.nodeName}");
   await k("delete pod keeper");
   await k("apply -f -", pod("cat /data/file"));
   await k("wait --for=condition=Ready pod/keeper --timeout=400s");
-  await expect.poll(() => k("logs keeper"), { timeout: 60 * seconds }).toContain("kept");
+  await expect.poll(() => k("logs keeper"), within(60)).toContain("kept");
   expect(await k("get pod keeper -o jsonpath={.spec.nodeName}")).not.toBe(first);
   await k("delete pod keeper");
   await k("delete pvc data --timeout=200s");
 });
 
-test("an instance that is ended by hand is replaced", { timeout: 9 * minutes }, async () => {
-  const [pod = ""] = await podNames();
-  const node = await k(`get pod ${pod} -o jsonpath={.spec.nodeName}`);
-  await drover.rig.ask("ec2", "TerminateInstances", { "InstanceId.1": node });
-  await drover.rig.instances.cut(node);
-  await expect.poll(podNames, { timeout: 120 * seconds }).not.toContain(pod);
-  await available(replicas);
-});
+/** Values of the address records of one name, as moto has them. */
+async function recordsOf(name: string): Promise<string[]> {
+  const credentials = { accessKeyId: "moto", secretAccessKey: "moto" };
+  const client = new Route53Client({ endpoint: drover.rig.moto.url, region: "us-east-1", credentials });
+  try {
+    const [zone] = (await client.send(new ListHostedZonesCommand({}))).HostedZones ?? [];
+    const answer = await client.send(new ListResourceRecordSetsCommand({ HostedZoneId: zone?.Id ?? "" }));
+    const records = answer.ResourceRecordSets?.filter(({ Name, Type }) => Name?.startsWith(name) && Type === "A") ?? [];
+    return records.flatMap(({ ResourceRecords = [] }) => ResourceRecords.map(({ Value = "" }) => Value));
+  } finally {
+    client.destroy();
+  }
+}
 
 test("another drover goes on with what there is", { timeout: 5 * minutes }, async () => {
   const known = await k("get pods -l app=web -o jsonpath={.items[*].metadata.uid}");
@@ -191,7 +202,7 @@ test("another drover goes on with what there is", { timeout: 5 * minutes }, asyn
   const [pod = ""] = await podNames();
   // It has to see the machine first.
   const lastLine = async () => await k(`logs ${pod} --tail=1`).catch(String);
-  await expect.poll(lastLine, { timeout: 60 * seconds }).toMatch(/GET/);
+  await expect.poll(lastLine, within(60)).toMatch(/GET/);
 });
 
 test("no key and no Secret was in any user data", () => {
@@ -216,5 +227,5 @@ test("deleted, nothing is left at AWS that costs", { timeout: 9 * minutes }, asy
     ]);
     return answers.flatMap((answer) => answer.match(/<(instanceId|volumeId|DNSName|TargetGroupName)>[^<]+/g) ?? []);
   };
-  await expect.poll(left, { timeout: 120 * seconds, interval: 1_000 }).toEqual([]);
+  await expect.poll(left, within(120)).toEqual([]);
 });
