@@ -282,6 +282,7 @@ test.for([
 });
 
 describe("a rolling replacement of three targets under load", () => {
+  const slowMs = 4_000;
   /** Replaces each target by a fresh one; `drain`: whether it is drained before it is ended. */
   async function roll(balancers: Balancers, holder: Holder, home: string, drain: boolean): Promise<void> {
     let serving = [1, 2, 3];
@@ -295,7 +296,7 @@ describe("a rolling replacement of three targets under load", () => {
       if (drain) {
         await balancers.ensure(web(targets([...serving, next], [old])));
         // Idle kept-alive connections never end by themselves: after a while the server is asked to end them.
-        await settledWithin(balancers, `machine-${old}`, 9_000);
+        await settledWithin(balancers, `machine-${old}`, slowMs + 1_000);
         await holder.kill(`machine-${old}`, "SIGTERM");
         await eventually(
           async () => (await holder.processes()).some((p) => p.id === `machine-${old}` && !p.running),
@@ -323,7 +324,7 @@ describe("a rolling replacement of three targets under load", () => {
     for (const n of [1, 2, 3]) first.push(target(await startTarget(holder, home, n)));
     await balancers.ensure(web(first));
     for (const n of [1, 2, 3]) await settled(balancers, `machine-${n}`, "healthy");
-    const load = generateLoad(`http://${await addressOf(balancers)}`, { perSecond: 80, slowMs: 8_000 });
+    const load = generateLoad(`http://${await addressOf(balancers)}`, { perSecond: 80, slowMs });
     await systemClock.sleep(1_000);
     await roll(balancers, holder, home, drain);
     const { sent, lost, names } = await load.stop();
