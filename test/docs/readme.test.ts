@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kubectl } from "../clients/kubectl.ts";
 import { type Result, run } from "../e2e/drover.ts";
 
@@ -35,7 +35,7 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-const shell = (script: string): Promise<Result> => run(["bash", "-euc", script], { env, timeoutMs: 90_000 });
+const shell = (script: string): Promise<Result> => run(["bash", "-euc", script], { env, timeoutMs: 170_000 });
 
 /** Starts what runs until Ctrl-C, and waits for its first line. */
 async function start(script: string): Promise<void> {
@@ -87,20 +87,20 @@ test("only what is named here is left to the tests of real machines", () => {
   );
 });
 
-test.for(named("run").map(({ name, script }) => [name, script] as const))(
-  "%s",
-  { timeout: 120_000 },
-  async ([name, script]) => {
-    const before = blocks.slice(
-      0,
-      blocks.findIndex((block) => block.name === name),
-    );
-    for (const block of before.filter(({ how }) => how === "background").slice(servers.length))
-      await start(block.script);
-    const { code, out, err } = await shell(script);
+const begun = new Map<Block, Promise<void>>();
+
+// All at once, in one home, as a reader with several terminals; each after what the page starts before it.
+describe("the commands", { concurrent: true, timeout: 180_000 }, () => {
+  test.for(named("run").map((block) => [block.name, block] as const))("%s", async ([_name, block], { expect }) => {
+    for (const before of blocks.slice(0, blocks.indexOf(block))) {
+      if (before.how !== "background") continue;
+      if (!begun.has(before)) begun.set(before, start(before.script));
+      await begun.get(before);
+    }
+    const { code, out, err } = await shell(block.script);
     expect(code, `${out}\n${err}`).toBe(0);
-  },
-);
+  });
+});
 
 test("the options of drover serve are those that it has", async () => {
   const { out } = await run([process.execPath, "dist/cli/main.js", "serve", "--help"]);
