@@ -72,7 +72,8 @@ describe.skipIf(program === undefined).concurrent("with terraform", () => {
     await moto?.close();
   });
 
-  test("the module is formatted", async () => {
+  test("the module is valid and formatted", async () => {
+    await terraform.do("validate");
     await terraform.do("fmt", "-check", "-diff");
   }, 120_000);
 
