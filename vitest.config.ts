@@ -12,6 +12,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Most polls start a kubectl, which takes the processor from what is waited for.
+    expect: { poll: { interval: 200 } },
     sequence: { sequencer: Order },
     projects: [
       // Most of their time would be the loading of modules, again for each file.

@@ -1,4 +1,4 @@
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { DroverHome, run } from "../../e2e/drover.ts";
 import { type Rig, type RigOptions, startRig } from "./rig.ts";
 
@@ -43,7 +43,10 @@ export async function startRiggedDrover(options: RigOptions = {}): Promise<Rigge
     close,
     async url(what, port = 80) {
       const words = `get ${what} -o jsonpath={.status.loadBalancer.ingress[0].hostname}`;
-      await expect.poll(() => k(words), { timeout: 180_000 }).toMatch(/amazonaws\.com$/);
+      await vi.waitFor(async () => expect(await k(words)).toMatch(/amazonaws\.com$/), {
+        timeout: 180_000,
+        interval: 500,
+      });
       return rig.front.reach(await k(words), port);
     },
     async page(url, host) {

@@ -58,10 +58,7 @@ const startsAtOnce = 4;
 export function openInstances({ octet, sshPort, ask, start: startOne = startStandIn }: InstancesOptions): Instances {
   const instances = new Map<string, Instance>();
   const userData = new Set<string>();
-  /**
-   * By address: its last instance has left it. moto gives an address away again at once, and the next instance may be
-   * known of before the end of the former one is.
-   */
+  /** By address: its last instance has left it. moto gives an address away again at once. */
   const left = new Map<string, Promise<void>>();
   let isClosed = false;
   const starts = limitConcurrency(startsAtOnce);
@@ -100,6 +97,8 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
   /** The address is the instance's own once its former one has left it, and until it is ended. */
   function launch(instanceId: string, address: string, xml: string): void {
     const place = here(address);
+    // Whoever had it has ended, whether the call that ended it is answered or not.
+    for (const [id, instance] of instances) if (instance.address === place) void end(id);
     const former = left.get(place) ?? Promise.resolve();
     const body = former.then(() => (isClosed ? undefined : starts(() => start(instanceId, address, xml))));
     const instance: Instance = { address: place, body, leave() {} };
