@@ -11,8 +11,7 @@ export default defineConfig({
     globalSetup: "test/setup.ts",
     testTimeout: 20_000,
     hookTimeout: 60_000,
-    // Most files wait more than they compute.
-    maxWorkers: 3,
+    maxWorkers: 2,
     // Most polls start a kubectl, which takes the processor from what is waited for.
     expect: { poll: { interval: 200 } },
     sequence: { sequencer: Order },

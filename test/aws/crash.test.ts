@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "../../src/base/random.ts";
-import "../background.ts";
 import { type CrashPoint, crash } from "./crash.ts";
 
 /** More of them: `SEEDS=1000 npx vitest run test/aws/crash`. */
