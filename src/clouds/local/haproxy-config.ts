@@ -21,11 +21,12 @@ export type WantedServer = {
 /** Connections at once a Service. */
 const connectionsMax = 4096;
 /**
- * Often enough that a machine that falls silent is left out within about two seconds. One that refuses a connection is
- * left out at once, until the next check: no connection is tried again elsewhere, so each try on it would be lost.
+ * Often enough that a machine that falls silent is left out within about four seconds; a busy computer keeps an emulated
+ * one waiting for two, and where it is the only one all would be lost meanwhile. One that refuses a connection is left
+ * out at once, until the next check: no connection is tried again elsewhere, so each try on it would be lost.
  */
 const checking = [
-  "check inter 1s fastinter 250ms downinter 500ms fall 2 rise 1",
+  "check inter 1s fastinter 250ms downinter 500ms fall 3 rise 1",
   "observe layer4 error-limit 1 on-error mark-down",
 ].join(" ");
 

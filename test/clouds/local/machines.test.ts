@@ -148,9 +148,9 @@ test("a terminated machine goes with its process, tap and files; others and unkn
   await eventually(async () => (await statesOf(machines))[0] === "gone");
   expect(await statesOf(machines)).toEqual(["gone", "running"]);
   expect([...taps]).toEqual([two?.id]);
+  await machines.close();
   expect(readdirSync(join(folder, "machines", one?.id ?? ""))).toEqual(["machine.json"]);
   expect((await machines.observe()).machines[0]?.cause).toBeUndefined();
-  await machines.close();
 });
 
 test("a machine whose process ends by itself is gone with the cause", async () => {
