@@ -61,4 +61,4 @@ async function open(): Promise<BalancersBench> {
   };
 }
 
-balancersContract(open);
+balancersContract(open, { carries: false });
