@@ -65,8 +65,9 @@ export function build() {
   const inputs = [...sources, "tsconfig.json", "tsconfig.build.json"];
   const hash = digest(inputs.flatMap((name) => [name, readFileSync(join(root, name))]));
   if (existsSync(join(root, "dist/cli/main.js")) && isCurrent("build", hash)) return;
-  // Made aside and moved in whole: processes that outlive drover are started from here at any time.
-  const fresh = `.cache/dist.${process.pid}`;
+  // Made aside and moved in whole: processes that outlive drover are started from here at any time. Beside its place,
+  // since source maps name src/ from where they lie.
+  const fresh = `dist.${process.pid}`;
   const forget = () => rmSync(join(root, fresh), { recursive: true, force: true });
   forget();
   process.once("exit", forget);

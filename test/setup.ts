@@ -1,6 +1,8 @@
+import type { TestProject } from "vitest/node";
 import { build } from "../bin/bootstrap.mjs";
 
-/** Tests that run drover as a user does need it compiled. */
-export default function setup(): void {
+/** The tests run drover compiled, in their own process and as a user does. */
+export default function setup(project: TestProject): void {
   build();
+  project.onTestsRerun(async () => build());
 }

@@ -69,7 +69,7 @@ test("several builds at once all succeed, and leave a whole one", async () => {
     const run = () => promisify(execFile)(process.execPath, bootstrapIn(folder), { timeout: 60_000 });
     await Promise.all([run(), run(), run()]);
     expect(readdirSync(join(folder, "dist"), { recursive: true }).sort()).toEqual(["cli", "cli/main.js"]);
-    expect(readdirSync(join(folder, ".cache"))).toEqual([]);
+    expect(readdirSync(folder).filter((name) => name.startsWith("dist"))).toEqual(["dist"]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
