@@ -13,10 +13,11 @@ describe.for([
   ["a drover that does not drain loses requests", withoutDrain, losesSome],
 ] as const)("%s", ([_name, built, counted]) => {
   const home = new DroverHome();
-  // Simulated time is fifty times as fast: an answer takes 1.2 s, and a dozen are always on their way. The balancers'
-  // time is the simulated one: what is open is cut after twice the grace, so the grace has to be half an answer at least.
-  const slow = { path: "/slow?seconds=60", everyMs: 100 };
-  const web = new WebService({ home, name: "web", slow, graceSeconds: 45, abrupt: true });
+  // Simulated time is fifty times as fast: an answer takes 2.4 s, which is longer than a busy computer takes to stop a
+  // Pod, and two dozen are always on their way. The balancers' time is the simulated one: what is open is cut after
+  // twice the grace, so the grace has to be half an answer at least.
+  const slow = { path: "/slow?seconds=120", everyMs: 100 };
+  const web = new WebService({ home, name: "web", slow, graceSeconds: 90, abrupt: true });
   beforeAll(async () => {
     if (built !== undefined) home.main = built(home.folder);
     await home.serve("--cloud", "sim", "--speed", "50");

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { BoundContainer } from "../../src/clouds/box.ts";
 import {
   binding,
   container,
@@ -12,6 +13,7 @@ import {
   restarts,
   startAgent,
   state,
+  type TestAgent,
   web,
 } from "./agent-kit.ts";
 
@@ -110,13 +112,18 @@ describe("order and ends", () => {
 });
 
 describe("stopping", () => {
-  const loop = "while :; do sleep 0.05; done";
+  /** Runs until a signal that `traps` see to, and is ready once they are set. */
+  const trapping = (agent: TestAgent, name: string, traps: string, more: Partial<BoundContainer> = {}) => {
+    const set = `${flag(agent)}-${name}`;
+    const readiness = probe({ kind: "exec", command: ["test", "-e", set] });
+    return container(name, `${traps}; touch ${set}; while :; do sleep 0.05; done`, { readiness, ...more });
+  };
 
   test("preStop runs before the signal, and both within the grace", async () => {
     const agent = await startAgent();
     const out = join(agent.root, "out");
     const preStop = { kind: "exec", command: ["sh", "-c", `sleep 0.3; echo hook >> ${out}`] } as const;
-    await agent.bind(binding([container("web", `trap 'echo term >> ${out}; exit 0' TERM; ${loop}`, { preStop })]));
+    await agent.bind(binding([trapping(agent, "web", `trap 'echo term >> ${out}; exit 0' TERM`, { preStop })]));
     await agent.until(ready);
     expect(await agent.ask({ op: "stop", graceSeconds: 5 })).toEqual({ ok: true });
     expect((await agent.until((report) => !ready(report))).finished).toBe(false);
@@ -129,7 +136,7 @@ describe("stopping", () => {
 
   test("what ignores the signal is killed after the grace, and the grace can be shortened", async () => {
     const agent = await startAgent();
-    await agent.bind(binding([container("web", `trap '' TERM; ${loop}`)]));
+    await agent.bind(binding([trapping(agent, "web", "trap '' TERM")]));
     await agent.until(ready);
     await agent.ask({ op: "stop", graceSeconds: 1000 });
     await agent.until(({ stopping }) => stopping);
@@ -140,10 +147,10 @@ describe("stopping", () => {
 
   test("the image's own stop signal is used, a container's own goes before it", async () => {
     const agent = await startAgent();
-    const script = `trap 'exit 7' USR1; trap 'exit 8' USR2; ${loop}`;
-    const own = { image: "other", command: ["sh", "-c", script] };
+    const traps = "trap 'exit 7' USR1; trap 'exit 8' USR2";
+    const own = { image: "other" };
     await agent.bind(
-      binding([container("a", undefined, own), container("b", undefined, { ...own, stopSignal: "SIGUSR2" })]),
+      binding([trapping(agent, "a", traps, own), trapping(agent, "b", traps, { ...own, stopSignal: "SIGUSR2" })]),
     );
     await agent.until((report) => ready(report) && report.containerStatuses.every(({ imageID }) => imageID !== ""));
     await agent.ask({ op: "stop", graceSeconds: 5 });
@@ -154,13 +161,12 @@ describe("stopping", () => {
   test("sidecars end after the containers that use them", async () => {
     const agent = await startAgent();
     const out = join(agent.root, "out");
-    const script = (name: string) => `trap 'sleep 0.2; echo ${name} >> ${out}; exit 0' TERM; ${loop}`;
+    const noting = (name: string, more: Partial<BoundContainer> = {}) =>
+      trapping(agent, name, `trap 'sleep 0.2; echo ${name} >> ${out}; exit 0' TERM`, more);
     await agent.bind(
-      binding([container("main", script("main"))], {
-        initContainers: ["one", "two"].map((name) => container(name, script(name), { sidecar: true })),
-      }),
+      binding([noting("main")], { initContainers: ["one", "two"].map((name) => noting(name, { sidecar: true })) }),
     );
-    await agent.until(ready);
+    await agent.until((report) => ready(report) && report.initContainerStatuses.every((status) => status.ready));
     await agent.ask({ op: "stop", graceSeconds: 5 });
     await agent.until(({ finished }) => finished);
     expect(readFileSync(out, "utf8")).toBe("main\ntwo\none\n");

@@ -327,6 +327,7 @@ describe("a rolling replacement of three targets under load", () => {
     const load = generateLoad(`http://${await addressOf(balancers)}`, { perSecond: 80, slowMs });
     await systemClock.sleep(1_000);
     await roll(balancers, holder, home, drain);
+    await expect.poll(() => load.answered("machine-6")).toBe(true);
     const { sent, lost, names } = await load.stop();
     expect(sent).toBeGreaterThan(100);
     expect([...names.keys()].toSorted()).toEqual(expect.arrayContaining(["machine-1", "machine-6"]));

@@ -1,6 +1,8 @@
 import { Agent, get } from "node:http";
 
 export type Tally = { sent: number; lost: string[]; retried: number; names: Map<string, number> };
+/** `answered`: by the target of this name, at least once. */
+type Load = { answered: (name: string) => boolean; stop: () => Promise<Tally> };
 
 /** How one request ended: the body, or what went wrong. */
 const once = (
@@ -33,7 +35,7 @@ const once = (
  * Requests at a fixed rate until `stop`, whatever becomes of them: on new connections, on kept-alive ones, and slow
  * ones. Only what broke on a kept-alive connection before a byte of the answer is retried, once, on a new one.
  */
-export function generateLoad(url: string, o: { perSecond: number; slowMs: number }): { stop: () => Promise<Tally> } {
+export function generateLoad(url: string, o: { perSecond: number; slowMs: number }): Load {
   const tally: Tally = { sent: 0, lost: [], retried: 0, names: new Map() };
   const kept = new Agent({ keepAlive: true, maxSockets: 20 });
   const fresh = new Agent({ keepAlive: false });
@@ -58,6 +60,7 @@ export function generateLoad(url: string, o: { perSecond: number; slowMs: number
     if (count++ % Math.ceil(o.perSecond / 4) === 0) track(send(`/slow?ms=${o.slowMs}`, fresh));
   }, 1000 / o.perSecond);
   return {
+    answered: (name) => tally.names.has(name),
     stop: async () => {
       clearInterval(timer);
       await Promise.all(under);
