@@ -1,10 +1,12 @@
 import { defineConfig } from "vitest/config";
 import { Order } from "./test/order.ts";
 
-/** Tests of functions and of virtual time, which leave nothing behind in their process. */
-const plain = ["api", "base", "clouds/aws", "clouds/sim", "controllers", "registry", "store"].map(
+/** Tests of functions: they leave nothing behind in their process. */
+const functions = ["api", "base", "clouds/aws", "clouds/sim", "controllers", "registry", "store"].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
+/** Whole drovers in virtual time: they only compute. `npm test` has them run beside the others at a low priority. */
+const worlds = ["test/aws/*.test.ts", "test/sim/*.test.ts"];
 
 export default defineConfig({
   // Tests import `src/` and get `dist/`, as Node itself loads it: what ships is what is tested, and the modules of a
@@ -23,9 +25,13 @@ export default defineConfig({
     expect: { poll: { interval: 200 } },
     sequence: { sequencer: Order },
     projects: [
-      // Most of their time would be the loading of modules, again for each file.
-      { extends: true, test: { name: "plain", include: plain, isolate: false } },
-      { extends: true, test: { name: "processes", include: ["test/**/*.test.ts"], exclude: plain } },
+      // Most of the time of the first two would be the loading of modules, again for each file.
+      { extends: true, test: { name: "functions", include: functions, isolate: false } },
+      { extends: true, test: { name: "worlds", include: worlds, isolate: false, testTimeout: 1_200_000 } },
+      {
+        extends: true,
+        test: { name: "processes", include: ["test/**/*.test.ts"], exclude: [...functions, ...worlds] },
+      },
     ],
   },
 });

@@ -7,7 +7,7 @@ const seeds = Number(process.env["SEEDS"] ?? 60);
 const callsMax = 400;
 
 describe.for(["kept", "lost"] as const)("drover dies during a rollout, its store is %s", (store) => {
-  test.for(["before", "after"] as const)("%s every call to AWS in turn", { timeout: 300_000 }, async (moment) => {
+  test.for(["before", "after"] as const)("%s every call to AWS in turn", async (moment) => {
     const found: string[] = [];
     let call = 0;
     for (let isReached = true; isReached && call < callsMax; call++) {
@@ -20,7 +20,7 @@ describe.for(["kept", "lost"] as const)("drover dies during a rollout, its store
   });
 });
 
-test("at any call, by any seed", { timeout: 900_000 }, async () => {
+test("at any call, by any seed", async () => {
   const found: string[] = [];
   for (let seed = 100; seed < 100 + seeds; seed++) {
     const random = seededRandom(seed);

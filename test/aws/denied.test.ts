@@ -30,7 +30,7 @@ test("whatever is granted to controllers is called in a cluster's life", () => {
   for (const { events, logged } of [lived, changed]) expect([...events, ...logged]).toEqual([]);
 });
 
-test.for(called)("without %s the log and an Event name exactly that", { timeout: 60_000 }, async ([action, way]) => {
+test.for(called)("without %s the log and an Event name exactly that", async ([action, way]) => {
   const { events, logged, told, looks } = await way(({ world }) => world.conditions.denied.add(action));
   expect(logged).toEqual([action]);
   expect(events).toEqual([action]);

@@ -165,9 +165,7 @@ test("expired credentials in the middle of a rollout: one message, a pause, and 
   expect(cluster.events("LoadBalancerDrift")).toEqual([]);
 });
 
-test("a laptop asleep for 8 hours in the middle of a rollout: machines serve on, and it ends as if nothing were", {
-  timeout: 120_000,
-}, async () => {
+test("a laptop asleep for 8 hours in the middle of a rollout: machines serve on, and it ends as if nothing were", async () => {
   const { cluster, before, pass, finish, launched } = await serving();
   const { clock, world, laptop } = cluster;
   await change(cluster, "web:2", replicas);

@@ -20,7 +20,6 @@ const chances = {
 
 test.for([1, 2, 3, 4, 5, 6])(
   "lost, doubled, throttled and stale calls: a rollout ends rightly all the same (seed %d)",
-  { timeout: 120_000 },
   async (seed) => {
     let elapsedMs = () => 0;
     const faults = drawnCallFaults(seededRandom(seed + 100), chances, () => elapsedMs() < faultyMs);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { demandsOf } from "../../src/cli/doctor.ts";
-import { type Moto, startMoto } from "../aws/moto.ts";
+import { type Moto, startMoto } from "../aws/moto/server.ts";
 import { DroverHome } from "../e2e/drover.ts";
 
 const MiB = 2 ** 20;

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, type TestContext, test, vi } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { listRest } from "../../src/clouds/aws/rest.ts";
-import { openAccount } from "../aws/account.ts";
-import { type Moto, startMoto } from "../aws/moto.ts";
+import { openAccount } from "../aws/moto/account.ts";
+import { type Moto, startMoto } from "../aws/moto/server.ts";
 import { findTerraform, Terraform } from "./terraform.ts";
 
 const program = findTerraform();

@@ -9,7 +9,7 @@ export function testSeeds(first: number, last: number): void {
   const one = process.env["SEED"];
   const seeds =
     one === undefined ? Array.from({ length: last - first + 1 }, (_, index) => first + index) : [Number(one)];
-  test.for(seeds)("every rule holds, then the world comes to rest (SEED=%i)", { timeout: 60_000 }, async (seed) => {
+  test.for(seeds)("every rule holds, then the world comes to rest (SEED=%i)", async (seed) => {
     expect(await new Simulation(seed).run()).toEqual([]);
   });
 }

@@ -10,7 +10,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { expect, onTestFinished, test } from "vitest";
 import { seededRandom } from "../../../src/base/random.ts";
-import { startMoto } from "../moto.ts";
+import { startMoto } from "../moto/server.ts";
 import { type FaultRule, openFaults } from "./faults.ts";
 import { openJournal } from "./journal.ts";
 import { startProxy } from "./proxy.ts";

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { createServer, type Server } from "node:net";
 import { fileURLToPath } from "node:url";
 import { seededRandom } from "../../../src/base/random.ts";
-import { type Moto, startMoto } from "../moto.ts";
+import { type Moto, startMoto } from "../moto/server.ts";
 import { type Faults, openFaults } from "./faults.ts";
 import { type Front, openFront } from "./front.ts";
 import { gaps } from "./gaps.ts";

@@ -1,6 +1,6 @@
 import { Agent, get } from "node:http";
 
-export type Tally = { sent: number; lost: string[]; retried: number; names: Map<string, number> };
+type Tally = { sent: number; lost: string[]; retried: number; names: Map<string, number> };
 /** `answered`: by the target of this name, at least once. */
 type Load = { answered: (name: string) => boolean; stop: () => Promise<Tally> };
 

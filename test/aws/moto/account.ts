@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, vi } from "vitest";
-import { systemClock } from "../../src/base/clock.ts";
-import { openSend } from "../../src/clouds/aws/call.ts";
-import { openClients } from "../../src/clouds/aws/clients.ts";
-import { openNetworks } from "../../src/clouds/aws/network.ts";
-import { openSecurityGroups } from "../../src/clouds/aws/security-groups.ts";
-import { type Moto, startMoto } from "./moto.ts";
+import { systemClock } from "../../../src/base/clock.ts";
+import { openSend } from "../../../src/clouds/aws/call.ts";
+import { openClients } from "../../../src/clouds/aws/clients.ts";
+import { openNetworks } from "../../../src/clouds/aws/network.ts";
+import { openSecurityGroups } from "../../../src/clouds/aws/security-groups.ts";
+import { type Moto, startMoto } from "./server.ts";
 
 /** For all tests of a file AWS is moto: the SDK finds it by the environment. */
 export function useMoto(): void {

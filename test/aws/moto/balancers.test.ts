@@ -8,11 +8,11 @@ import {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { CreateWebACLCommand, GetWebACLForResourceCommand } from "@aws-sdk/client-wafv2";
 import { expect, test } from "vitest";
-import type { Send } from "../../src/clouds/aws/api.ts";
-import { openAwsBalancers } from "../../src/clouds/aws/balancers.ts";
-import type { BalancerSpec, Login } from "../../src/clouds/balancer.ts";
-import { issue, makeAuthority } from "../../src/server/certificates.ts";
-import { ingress, oidcProvider, service, target } from "../clouds/aws/balancer-parts.ts";
+import type { Send } from "../../../src/clouds/aws/api.ts";
+import { openAwsBalancers } from "../../../src/clouds/aws/balancers.ts";
+import type { BalancerSpec, Login } from "../../../src/clouds/balancer.ts";
+import { issue, makeAuthority } from "../../../src/server/certificates.ts";
+import { ingress, oidcProvider, service, target } from "../../clouds/aws/balancer-parts.ts";
 import { openAccount, useMoto } from "./account.ts";
 
 /** What Services and Ingresses can ask for is also accepted by another AWS than our own. */

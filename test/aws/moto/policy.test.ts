@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { fasterClock, systemClock } from "../../src/base/clock.ts";
-import { openClients } from "../../src/clouds/aws/clients.ts";
-import { openAwsCloud } from "../../src/clouds/aws/cloud.ts";
-import { policyParts, policyText } from "../../src/clouds/aws/policy.ts";
-import type { BalancerSpec } from "../../src/clouds/balancer.ts";
-import { launchOf } from "../clouds/aws/parts.ts";
-import { type Moto, startMoto } from "./moto.ts";
+import { fasterClock, systemClock } from "../../../src/base/clock.ts";
+import { openClients } from "../../../src/clouds/aws/clients.ts";
+import { openAwsCloud } from "../../../src/clouds/aws/cloud.ts";
+import { policyParts, policyText } from "../../../src/clouds/aws/policy.ts";
+import type { BalancerSpec } from "../../../src/clouds/balancer.ts";
+import { launchOf } from "../../clouds/aws/parts.ts";
+import { type Moto, startMoto } from "./server.ts";
 
 /**
  * The generated policies as an IAM enforces them: moto's, by the access key of a user who has them and nothing else.

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { startMoto } from "./moto.ts";
+import { startMoto } from "./server.ts";
 
 test("moto answers on a port of its own, forgets on demand and ends", async () => {
   const moto = await startMoto();

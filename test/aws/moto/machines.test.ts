@@ -4,12 +4,12 @@ import {
   DescribeVolumesCommand,
 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
-import { systemClock } from "../../src/base/clock.ts";
-import { openImages } from "../../src/clouds/aws/images.ts";
-import { openLaunchTemplates } from "../../src/clouds/aws/launch-template.ts";
-import { openMachines } from "../../src/clouds/aws/machines.ts";
-import { zonesOf } from "../../src/clouds/aws/network.ts";
-import { launchOf } from "../clouds/aws/parts.ts";
+import { systemClock } from "../../../src/base/clock.ts";
+import { openImages } from "../../../src/clouds/aws/images.ts";
+import { openLaunchTemplates } from "../../../src/clouds/aws/launch-template.ts";
+import { openMachines } from "../../../src/clouds/aws/machines.ts";
+import { zonesOf } from "../../../src/clouds/aws/network.ts";
+import { launchOf } from "../../clouds/aws/parts.ts";
 import { openAccount, useMoto } from "./account.ts";
 
 useMoto();

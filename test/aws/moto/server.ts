@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 
 /** The stand-in for AWS' HTTP interface that the tests are written against. */
 const version = "5.2.1";
-const cacheFolder = fileURLToPath(new URL("../../.cache/moto/", import.meta.url));
+const cacheFolder = fileURLToPath(new URL("../../../.cache/moto/", import.meta.url));
 const startTimeoutMs = 60_000;
 
 export type Moto = {
