@@ -67,7 +67,7 @@ async function inventory(
   // A machine image by its id may be made for arm64.
   const image = await machines.image(aws.image, "amd64").catch(() => machines.image(aws.image, "arm64"));
   const template = machineTemplate(pod, { authorizedKey: "", image });
-  const { cheapest } = grouping(await machines.offers(), new Set(), [])({ pod, owner: "", template });
+  const { cheapest } = grouping(await machines.offers(), [])({ pod, owner: "", template });
   if (!cheapest) {
     throw new DroverError("CLOUD_CAPACITY", "No instance type of this region fits the demonstration's Pods.");
   }

@@ -4,7 +4,7 @@ import { ownerAnnotation } from "./launch-records.ts";
 import { poolOf, type Underway } from "./ledger.ts";
 import { poolRestMs } from "./memory.ts";
 import { timeMs } from "./owned.ts";
-import type { Demand } from "./selection.ts";
+import type { Demand, SkippedPools } from "./selection.ts";
 
 /** What earlier launches say about the next ones. */
 export type LaunchHistory = {
@@ -73,14 +73,23 @@ export function backoff(world: LaunchHistory, nowMs: number) {
   };
 }
 
-/** Pools that had no capacity, gave less than they were asked for, or took back what they gave. */
-export function skippedPools({ records, poorPools }: LaunchHistory, nowMs: number): Set<string> {
-  const poor = records.filter(({ spec, status }) => {
+/**
+ * Pools that had no capacity, gave less than they were asked for, or took back what they gave. One that refused a launch
+ * as wrong may have all that others ask for: it is left out for the launch's owner alone.
+ */
+export function skippedPools({ records, poorPools }: LaunchHistory, nowMs: number): SkippedPools {
+  const all = new Set([...poorPools].flatMap(([pool, atMs]) => (atMs + poolRestMs > nowMs ? pool : [])));
+  const byOwner = new Map<string, Set<string>>();
+  for (const record of records) {
+    const { spec, status } = record;
     const isShort = status?.done === true && status.machines.length < spec.slots.length;
-    return isShort && timeMs(spec.requestedAt) + poolRestMs > nowMs;
-  });
-  const takers = [...poorPools].flatMap(([pool, atMs]) => (atMs + poolRestMs > nowMs ? pool : []));
-  return new Set([...poor.map(({ spec }) => poolOf(spec.placement)), ...takers]);
+    if (!isShort || timeMs(spec.requestedAt) + poolRestMs <= nowMs) continue;
+    const owner = ownerUidOf(record);
+    const pools = status.failure?.code === "CLOUD_INVALID" ? (byOwner.get(owner) ?? new Set()) : all;
+    pools.add(poolOf(spec.placement));
+    if (pools !== all) byOwner.set(owner, pools);
+  }
+  return { all, byOwner };
 }
 
 /** What calls under way are about to take of the offers. */

@@ -3,15 +3,24 @@ import type { MachineTemplate, Offer, Placement } from "../clouds/cloud.ts";
 import { type Ledger, openLedger, placementOf, poolOf, type Underway } from "./ledger.ts";
 import { type NamespaceLabels, type Neighbours, openNeighbours, type Seat } from "./neighbours.ts";
 import { choiceSentence, overBudget, refusalSentence, tooMany } from "./placement-words.ts";
-import { type Bucket, type Demand, type Group, grouping, headOf, labelsOf, shortagesOf } from "./selection.ts";
+import {
+  type Bucket,
+  type Demand,
+  type Group,
+  grouping,
+  headOf,
+  labelsOf,
+  type SkippedPools,
+  shortagesOf,
+} from "./selection.ts";
 
 export type PlacementWorld = {
   demands: readonly Demand[];
   offers: readonly Offer[];
   /** What calls under way are about to take of the offers. */
   underway?: readonly Underway[];
-  /** Pools (see `poolOf`) that could not give a machine lately. */
-  skipped: ReadonlySet<string>;
+  /** Absent: none. */
+  skipped?: SkippedPools;
   /** Machines that each owner has already, by `owner/zone`. */
   zoneCounts: ReadonlyMap<string, number>;
   /** Pods that have a machine, for those that look at their neighbours; see `looksAround`. */
@@ -50,12 +59,12 @@ type Found = { best?: { offer: Offer; reason: () => string }; obstacles: Readonl
  * to 100. Nobody gets a spot machine who does not ask for one; who allows both gets the cheaper that has room.
  */
 export function place(world: PlacementWorld): Placed {
-  const { demands, offers, skipped } = world;
+  const { demands, offers } = world;
   const pods = demands.map(({ pod }) => pod);
   const ledger = openLedger(offers, world.underway);
   const neighbours = openNeighbours(pods, world.seats ?? [], world.namespaces);
   const counts = new Map(world.zoneCounts);
-  const groupFor = grouping(offers, skipped, neighbours.keys);
+  const groupFor = grouping(offers, neighbours.keys, world.skipped);
   const waves = new Map<string, Wave & { pods: Pod[] }>();
   const refused: { pod: Pod; message: string }[] = [];
   let { machines = 0 } = world;

@@ -23,6 +23,10 @@ export type Bucket = {
   /** Why no offer of it has room, counted when the ledger stood at `version`. */
   shortages?: { version: number; counts: ReadonlyMap<string, number> };
 };
+/** Pools (see `poolOf`) that are left alone for a while: by everybody, and by one owner each. */
+export type SkippedPools = { all: ReadonlySet<string>; byOwner: ReadonlyMap<string, ReadonlySet<string>> };
+const none: SkippedPools = { all: new Set(), byOwner: new Map() };
+
 /** What Pods that say the same of their machine may get, whatever its size, the best first. */
 type Selection = {
   impossible?: string | undefined;
@@ -49,15 +53,16 @@ export const labelsOf =
     offerLabel(offer, key);
 
 /** Sorts the offers out once for all demands that are alike: there are thousands of both. */
-export function grouping(offers: readonly Offer[], skipped: ReadonlySet<string>, keys: readonly string[]) {
+export function grouping(offers: readonly Offer[], keys: readonly string[], skipped = none) {
   const selections = new Map<string, Selection>();
   const groups = new Map<string, Group>();
   return (demand: Demand): Group => {
-    const { pod, template, zones } = demand;
+    const { pod, template, zones, owner } = demand;
     const { nodeSelector, affinity, tolerations } = pod.spec;
     const { architecture, cpuMillis, memoryBytes, gpus } = template;
     const selectionId = JSON.stringify([architecture, nodeSelector, affinity?.nodeAffinity, tolerations]);
-    const id = JSON.stringify([selectionId, cpuMillis, memoryBytes, gpus, zones && [...zones].sort()]);
+    const skipsMore = skipped.byOwner.has(owner) && owner;
+    const id = JSON.stringify([selectionId, cpuMillis, memoryBytes, gpus, zones && [...zones].sort(), skipsMore]);
     const known = groups.get(id);
     if (known) return known;
     const selection = selections.get(selectionId) ?? selectionOf(pod, architecture, offers, keys);
@@ -90,15 +95,16 @@ function selectionOf(pod: Pod, architecture: string, offers: readonly Offer[], k
   return { impossible: choice.impossible, unmet, allowed, domains, removed };
 }
 
-function groupOf(demand: Demand, selection: Selection, skipped: ReadonlySet<string>): Group {
+function groupOf(demand: Demand, selection: Selection, skipped: SkippedPools): Group {
   const { template, zones } = demand;
   const takesGpus = (template.gpus ?? 0) > 0 || namesTypes(demand.pod);
+  const recentFailure = recentFailures(skipped, demand.owner);
   const removed = new Map(selection.removed);
   const buckets = new Map<string, Bucket>();
   let cheapest: Group["cheapest"];
   let count = 0;
   for (const { offer, score, domain } of selection.allowed) {
-    const why = shortcoming(offer, template, zones) ?? waste(offer, takesGpus) ?? recentFailure(offer, skipped);
+    const why = shortcoming(offer, template, zones) ?? waste(offer, takesGpus) ?? recentFailure(offer);
     if (why !== undefined) {
       removed.set(why, (removed.get(why) ?? 0) + 1);
       continue;
@@ -127,8 +133,15 @@ const waste = (offer: Offer, takesGpus: boolean): string | undefined =>
 const namesTypes = ({ spec }: Pod): boolean =>
   /instance-/.test(JSON.stringify([spec.nodeSelector, spec.affinity?.nodeAffinity]));
 
-const recentFailure = (offer: Offer, skipped: ReadonlySet<string>): string | undefined =>
-  skipped.size > 0 && skipped.has(poolOf(offer)) ? "had no capacity lately" : undefined;
+function recentFailures({ all, byOwner }: SkippedPools, owner: string): (offer: Offer) => string | undefined {
+  const own = byOwner.get(owner);
+  if (all.size === 0 && own === undefined) return () => undefined;
+  return (offer) => {
+    const pool = poolOf(offer);
+    if (all.has(pool)) return "had no capacity lately";
+    return own?.has(pool) ? "refused the last launch" : undefined;
+  };
+}
 
 /** The first that has room still; what has none now has none later. */
 export function headOf(

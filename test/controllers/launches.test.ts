@@ -144,10 +144,10 @@ describe("the launcher", () => {
     priceUsdPerHour: 1,
     left: { machines: 5, cpuMillis: 0, memoryBytes: 0 },
   };
-  const demands = (count: number) =>
+  const demands = (count: number, owner = "web") =>
     Array.from({ length: count }, (_, index) => ({
       pod: pod(`p${index}`, { status: { phase: "Pending" } }),
-      owner: "web",
+      owner,
       template,
     }));
   const world = (more: Partial<LauncherWorld>): LauncherWorld => ({
@@ -198,6 +198,18 @@ describe("the launcher", () => {
     [
       "for three minutes",
       { records: [failed("CLOUD_CAPACITY", 181)] },
+      "create, tell MachineChosen, tell MachineChosen",
+      undefined,
+    ],
+    [
+      "and one that refused what the owner asked for",
+      { records: [failed("CLOUD_INVALID", 60)] },
+      "write p0, write p1",
+      15_000,
+    ],
+    [
+      "which says nothing of what others ask for",
+      { records: [failed("CLOUD_INVALID", 60)], waiting: demands(2, "other") },
       "create, tell MachineChosen, tell MachineChosen",
       undefined,
     ],

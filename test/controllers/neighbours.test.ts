@@ -48,14 +48,7 @@ const cheapA = [offer("a", 1), offer("b", 2), offer("c", 3)];
 /** `a×2 b×1`, and `refused` for each Pod without a machine. */
 function placed(count: number, spec: Spec, seats: Seat[] = [], more: Partial<PlacementWorld> = {}): string {
   const demands = Array.from({ length: count }, () => ({ pod: pod("web", spec), owner: "web", template }));
-  const world = {
-    demands,
-    offers: cheapA,
-    skipped: new Set<string>(),
-    zoneCounts: new Map(),
-    machinesMax: 100,
-    seats,
-  };
+  const world = { demands, offers: cheapA, zoneCounts: new Map(), machinesMax: 100, seats };
   const { waves, refused } = place({ ...world, ...more });
   const zones = waves.map(({ placement, pods }) => `${placement.zone}×${pods.length}`).sort();
   return [...zones, ...refused.map(() => "refused")].join(" ");
@@ -135,7 +128,7 @@ test("a revision spreads by itself with matchLabelKeys", () => {
   const old = [seat("web", "b", {}, labels("1")), seat("web", "c", {}, labels("1"))];
   const spec = spread({ matchLabelKeys: ["hash"] });
   const demand = { pod: pod("web", spec, labels("2")), owner: "web", template };
-  const world = { offers: cheapA, skipped: new Set<string>(), zoneCounts: new Map(), machinesMax: 9, seats: old };
+  const world = { offers: cheapA, zoneCounts: new Map(), machinesMax: 9, seats: old };
   const zones = place({ ...world, demands: [demand, demand, demand] }).waves.map(({ placement }) => placement.zone);
   expect(zones.sort()).toEqual(["a", "b", "c"]);
 });
@@ -143,7 +136,7 @@ test("a revision spreads by itself with matchLabelKeys", () => {
 test("any label of the offers divides them into domains", () => {
   const racks = [offer("a", 1, "x", { rack: "1" }), offer("a", 2, "y", { rack: "2" })];
   const demands = [1, 2].map(() => ({ pod: pod("web", spread({ topologyKey: "rack" })), owner: "web", template }));
-  const world = { offers: racks, skipped: new Set<string>(), zoneCounts: new Map(), machinesMax: 9 };
+  const world = { offers: racks, zoneCounts: new Map(), machinesMax: 9 };
   expect(place({ ...world, demands }).waves.map(({ placement }) => placement.type)).toEqual(["x", "y"]);
 });
 
@@ -155,12 +148,7 @@ test.for([
   [apart(beside("web")), "2 didn't match pod anti-affinity rules"],
 ] as const)("the refusal names the rule and what it removed: %#", ([spec, reason]) => {
   const seats = [seat("web", "a"), seat("web", "b")];
-  const world = {
-    offers: [offer("a"), offer("b")],
-    skipped: new Set<string>(),
-    zoneCounts: new Map(),
-    machinesMax: 9,
-  };
+  const world = { offers: [offer("a"), offer("b")], zoneCounts: new Map(), machinesMax: 9 };
   const { refused } = place({ ...world, seats, demands: [{ pod: pod("web", spec), owner: "web", template }] });
   expect(refused.map(({ message }) => message)).toEqual([
     `0/2 machine offers are available: ${reason}. The machine needs 1000m CPU and 1.00 GiB, its own overhead included.`,

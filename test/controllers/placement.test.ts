@@ -42,7 +42,6 @@ const world = (more: Partial<PlacementWorld>): PlacementWorld => ({
     offer("small", "b"),
     offer("large", "a", { priceUsdPerHour: 2, memoryBytes: 16 * gib }),
   ],
-  skipped: new Set(),
   zoneCounts: new Map(),
   machinesMax: 100,
   ...more,
@@ -75,7 +74,7 @@ test.for([
   ["what needs more takes a larger type", { demands: demands(1, template(8)) }, "large/a×1"],
   [
     "a pool that had no capacity is left out",
-    { demands: demands(2), skipped: new Set(["small/a/on-demand"]) },
+    { demands: demands(2), skipped: { all: new Set(["small/a/on-demand"]), byOwner: new Map() } },
     "small/b×2",
   ],
   [
@@ -329,7 +328,9 @@ test("a refusal counts every constraint by what it removed", () => {
     shared("a", 1_000),
   ];
   const pinned = demands(1).map((demand) => ({ ...demand, zones: new Set(["a"]) }));
-  const { refused } = place(world({ demands: pinned, offers, skipped: new Set(["gone/a/on-demand"]) }));
+  const { refused } = place(
+    world({ demands: pinned, offers, skipped: { all: new Set(["gone/a/on-demand"]), byOwner: new Map() } }),
+  );
   expect(refused[0]?.message).toBe(
     "0/9 machine offers are available: 1 Insufficient cpu, 1 Insufficient memory, 1 had no capacity lately, " +
       "1 had volume node affinity conflict, 1 of architecture arm64, " +
