@@ -121,7 +121,8 @@ test("whoever opens the folder again finds running machines as they are and star
   writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), phase: "wanted" }));
   const again = await open();
   await eventually(async () => (await statesOf(again)).every((state) => state === "running"));
-  expect(started).toEqual([`machine:${one?.id}`, `machine:${two?.id}`, `machine:${two?.id}`]);
+  expect(started.slice(0, 2).sort()).toEqual([`machine:${one?.id}`, `machine:${two?.id}`].sort());
+  expect(started.slice(2)).toEqual([`machine:${two?.id}`]);
   expect((await again.launch(launch("a", 2))).map(({ id }) => id)).toEqual([one?.id, two?.id]);
   await again.close();
 });
