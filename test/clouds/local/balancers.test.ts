@@ -245,6 +245,33 @@ test("a server that refuses a connection loses one request and not every third u
   expect(answers.filter((answer) => answer === "lost").length).toBeLessThanOrEqual(1);
 });
 
+test("a machine that is kept from accepting for a while is waited for", async () => {
+  const { balancers, holder, home } = await startBalancers();
+  const target = { machineId: "machine-1", address: "10.90.1.1", port: 8080, draining: false };
+  await holder.run(["ip", "addr", "replace", `${target.address}/16`, "dev", "drover0"]);
+  const argv = ["python3", "-c", oneByOne(target)];
+  await holder.spawn({ id: target.machineId, argv, logPath: join(home, "machine-1.log") });
+  await balancers.ensure(web([target]));
+  await settled(balancers, target.machineId, "healthy");
+  await holder.kill(target.machineId, "SIGSTOP");
+  const waiting = await holder.dial(target.address, target.port);
+  const answer = fetchText(`http://${await addressOf(balancers)}/`);
+  await systemClock.sleep(4_000);
+  waiting.destroy();
+  await holder.kill(target.machineId, "SIGCONT");
+  expect(await answer).toBe("machine-1");
+});
+
+/** A server for which the kernel takes one connection at most before it is accepted. */
+const oneByOne = ({ machineId, address, port }: Target) => `
+import socket
+server = socket.create_server(("${address}", ${port}), backlog=0)
+while True:
+  connection, _ = server.accept()
+  with connection:
+    if connection.recv(4096): connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n${machineId}")
+`;
+
 test("UDP is said not to be served, once", async () => {
   const { balancers, log } = await startBalancers();
   const { listeners, ...rest } = web([]);
