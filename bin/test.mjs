@@ -26,8 +26,11 @@ function startBeside() {
   const beside = start("worlds", ["--project=worlds"], { stdio: ["ignore", output, output], detached: true });
   const { pid } = beside.child;
   setPriority(pid, niceness);
-  const session = `/proc/${pid}/autogroup`;
-  if (existsSync(session)) writeFileSync(session, `${niceness}`);
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, `${niceness}`);
+  } catch {
+    // Where there is none, or it may not be written, the priority alone counts.
+  }
   return { ...beside, log };
 }
 
