@@ -197,13 +197,19 @@ export function balancersContract(open: () => Promise<BalancersBench>, { carries
   });
 
   if (carries) {
-    test("a target is not drained while a connection to it is open", async () => {
+    /** A place that serves, with a connection to it, and what ends that. */
+    async function connected() {
       const one = await bench.serving();
       await serving([active(one)]);
       await isReady();
       const state = await stateOf();
       const end = state && (await bench.connect?.(state, 80));
       expect(end).toBeDefined();
+      return { one, end };
+    }
+
+    test("a target is not drained while a connection to it is open", async () => {
+      const { one, end } = await connected();
       await balancers.ensure(networkSpec({ id, targets: [leaving(one)] }));
       expect((await targetStates()).get(one.machineId)).toBe("draining");
       await end?.();
@@ -211,12 +217,7 @@ export function balancersContract(open: () => Promise<BalancersBench>, { carries
     });
 
     test("what is open to a draining target is cut after its group's time", async () => {
-      const one = await bench.serving();
-      await serving([active(one)]);
-      await isReady();
-      const state = await stateOf();
-      const end = state && (await bench.connect?.(state, 80));
-      expect(end).toBeDefined();
+      const { one, end } = await connected();
       const spec = networkSpec({ id, targets: [leaving(one)] });
       await balancers.ensure({ ...spec, groups: spec.groups.map((group) => ({ ...group, drainSeconds: 2 })) });
       await becomes(one.machineId, "drained");
