@@ -233,9 +233,15 @@ test("a drover that does not drain loses requests of a server that ends at once,
   await swap(withoutDrain(home.folder));
   try {
     // A stop that a busy computer delays may come when every answer is over, but not three times.
-    const drained = await abrupt.underLoad(() => abrupt.drain(2));
-    const rolled = await abrupt.underLoad(() => abrupt.roll("web:2", 2));
-    expect({ ...drained.losses, ...rolled.losses }).not.toEqual({});
+    const lossesOf = async (work: (image: string) => Promise<void>) => {
+      for (const image of ["web:2", "web:1", "web:2"]) {
+        const { losses } = await abrupt.underLoad(() => work(image));
+        if (Object.keys(losses).length > 0) return losses;
+      }
+      return {};
+    };
+    expect(await lossesOf(() => abrupt.drain(2))).not.toEqual({});
+    expect(await lossesOf((image) => abrupt.roll(image, 2))).not.toEqual({});
   } finally {
     await swap(main);
   }
