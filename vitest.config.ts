@@ -16,7 +16,7 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\/.*\.js$/] } },
     // Failures name the lines of `src/`.
     execArgv: ["--enable-source-maps"],
-    forceRerunTriggers: ["src/**"],
+    forceRerunTriggers: ["**/src/**"],
     globalSetup: "test/setup.ts",
     testTimeout: 20_000,
     hookTimeout: 60_000,
