@@ -16,6 +16,8 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\/.*\.js$/] } },
     // Failures name the lines of `src/`.
     execArgv: ["--enable-source-maps"],
+    // The end of `npm test` shows messages without their differences: objects are in them nearly whole.
+    chaiConfig: { truncateThreshold: 400 },
     forceRerunTriggers: ["**/src/**"],
     globalSetup: "test/setup.ts",
     testTimeout: 20_000,

@@ -2,11 +2,14 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { bootstrap, root, run } from "./bootstrap.mjs";
 
 /** Of 20: it leaves about nine tenths of a processor to whoever else wants it. */
 const niceness = 10;
+/** What is said of failures at the end. */
+const shownFailures = 10;
+const messageLines = 12;
 const vitest = join(root, "node_modules/vitest/vitest.mjs");
 
 /** A run of vitest; its report is `.cache/NAME.json`. */
@@ -45,35 +48,55 @@ function endWith(inside, beside) {
     });
 }
 
-/** What a run's report counts; a run without one has failed. */
-async function count({ report, ended }) {
+/** What a run's report counts and what failed in it. */
+async function outcome({ report, ended }) {
   const status = await ended;
-  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
-  const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests } = JSON.parse(
-    readFileSync(report, "utf8"),
-  );
-  const failed = Math.max(numFailedTests, status === 0 ? 0 : 1, numFailedTests === 0 ? numFailedTestSuites : 0);
-  return { passed: numPassedTests, failed, skipped: numPendingTests };
+  if (!existsSync(report)) return { passed: 0, skipped: 0, failures: ["FAILED vitest, which wrote no report"] };
+  const { numPassedTests, numPendingTests, testResults } = JSON.parse(readFileSync(report, "utf8"));
+  const failures = testResults.flatMap(failuresOf);
+  if (status !== 0 && failures.length === 0) failures.push("FAILED vitest, though no test did: see its output above");
+  return { passed: numPassedTests, skipped: numPendingTests, failures };
 }
 
-/** The counts of a part, or of all. */
+/** The failures of a file, each with the first lines of its message; a file that did not load is one. */
+function failuresOf({ name, status, message, assertionResults }) {
+  const file = relative(root, name);
+  const failed = assertionResults.filter((each) => each.status === "failed");
+  if (failed.length === 0 && status === "failed") return [`FAILED ${file}\n${firstLines(message)}`];
+  return failed.map(({ fullName, failureMessages }) => {
+    return `FAILED ${file} > ${fullName}\n${firstLines(failureMessages.join("\n"))}`;
+  });
+}
+
+const firstLines = (text) => {
+  const lines = text.split("\n").filter((line) => !line.includes("/node_modules/"));
+  return lines
+    .map((line) => `  ${line.slice(0, 1000)}`)
+    .slice(0, messageLines)
+    .join("\n");
+};
+
+/** The outcome of a part, or of all. */
 async function test(chosen) {
-  if (chosen.length > 0) return [await count(start("tests", chosen, { stdio: "inherit" }))];
+  if (chosen.length > 0) return [await outcome(start("tests", chosen, { stdio: "inherit" }))];
   run(process.execPath, [join(root, "bin/drover.mjs"), "setup", "--yes"], "set-up");
   const beside = startBeside();
   const others = start("tests", ["--project=!worlds"], { stdio: "inherit" });
   endWith(others, beside);
-  const counts = [await count(others)];
+  const outcomes = [await outcome(others)];
   if (isAlive(beside)) console.log("The tests that only compute go on, see .cache/worlds.log.");
-  counts.push(await count(beside));
+  outcomes.push(await outcome(beside));
   process.stdout.write(readFileSync(beside.log));
-  return counts;
+  return outcomes;
 }
 
 bootstrap();
 mkdirSync(join(root, ".cache"), { recursive: true });
-const counts = await test(process.argv.slice(2));
-const sum = (name) => counts.reduce((total, each) => total + each[name], 0);
+const outcomes = await test(process.argv.slice(2));
+const failures = outcomes.flatMap((each) => each.failures);
+// Both runs show their failures, but thousands of lines may follow those of the first.
+for (const failure of failures.slice(0, shownFailures)) console.log(failure);
+const sum = (name) => outcomes.reduce((total, each) => total + each[name], 0);
 const skipped = sum("skipped");
-console.log(`${sum("passed")} passed, ${sum("failed")} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
-process.exit(sum("failed") === 0 ? 0 : 1);
+console.log(`${sum("passed")} passed, ${failures.length} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exit(failures.length === 0 ? 0 : 1);
