@@ -91,7 +91,7 @@ test("a container gets the limits, privileges and environment that it was given,
     expect(run).toContain(wanted);
   }
   expect(run).not.toContain("--cap-add=NET_RAW");
-  expect(await agent.read({ op: "logs", container: "web" })).toBe(`${odd}\n`);
+  await expect.poll(() => agent.read({ op: "logs", container: "web" })).toBe(`${odd}\n`);
 });
 
 describe("logs", () => {

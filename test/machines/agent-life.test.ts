@@ -35,7 +35,7 @@ describe("order and ends", () => {
     const early = await agent.until((seen) => state(seen).waiting?.reason === "PodInitializing");
     expect(early.initContainerStatuses).toHaveLength(3);
     const report = await agent.until(ready);
-    expect(readFileSync(out, "utf8")).toBe("one\nside\ntwo\nmain\n");
+    await expect.poll(() => readFileSync(out, "utf8")).toBe("one\nside\ntwo\nmain\n");
     expect(report.initContainerStatuses.map((each) => each.state?.terminated?.reason ?? "runs")).toEqual([
       "Completed",
       "runs",
@@ -239,7 +239,7 @@ describe("without drover", () => {
       lastState: { terminated: { exitCode: 255, reason: "Unknown" } },
     });
     expect(after.initContainerStatuses[0]?.restartCount).toBe(1);
-    expect(await agent.read({ op: "logs", container: "web" })).toBe("kept\n");
+    await expect.poll(() => agent.read({ op: "logs", container: "web" })).toBe("kept\n");
     expect(agent.calls().filter(([verb]) => verb === "pull")).toHaveLength(1);
   });
 

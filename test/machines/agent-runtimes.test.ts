@@ -75,7 +75,7 @@ describe.each(runtimes)("%s", (program, family) => {
       expect(run).toContain(wanted);
     }
     expect(run.slice(-3)).toEqual(["-c", expect.stringContaining("echo"), "x"]);
-    expect(await agent.read({ op: "logs", container: "web" })).toBe("$(id)\nkept\n");
+    await expect.poll(() => agent.read({ op: "logs", container: "web" })).toBe("$(id)\nkept\n");
     expect(await command(agent, { command: ["ls"], stdin: true, tty: true })).toEqual([
       program,
       "exec",
