@@ -75,7 +75,8 @@ spec:
         ports: [{containerPort: 80, name: http}]
         ${abrupt ? "lifecycle: {stopSignal: SIGTERM}" : ""}
         resources: {requests: {cpu: 100m, memory: 64Mi}}
-        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1}
+        # An emulated machine on a busy computer may stand still for seconds: without a ready Pod all would be lost.
+        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1, timeoutSeconds: 10}
 ---
 apiVersion: v1
 kind: Service

@@ -86,16 +86,17 @@ function targetState(
   present: readonly PresentServer[],
   lingering: readonly string[],
 ): TargetState {
-  const servers = present.filter((one) =>
-    wanted.some((want) => want.backend === one.backend && want.name === one.name),
-  );
+  const serversOf = (wants: readonly WantedServer[]) =>
+    present.filter((one) => wants.some((want) => want.backend === one.backend && want.name === one.name));
   if (draining) {
-    const isIdle = servers.every(({ sessions, admin }) => sessions === 0 && admin !== "ready");
+    const isIdle = serversOf(wanted).every(({ sessions, admin }) => sessions === 0 && admin !== "ready");
     const lingers = lingering.some((far) =>
       port === 0 ? far.startsWith(`${address}:`) : far === `${address}:${port}`,
     );
     return isIdle && !lingers ? "drained" : "draining";
   }
-  const isKnown = servers.length >= wanted.length && !servers.some(({ unchecked }) => unchecked);
+  const checked = wanted.filter(({ backup }) => !backup);
+  const servers = serversOf(checked);
+  const isKnown = servers.length >= checked.length && !servers.some(({ unchecked }) => unchecked);
   return !isKnown ? "initial" : servers.every(({ up }) => up) ? "healthy" : "unhealthy";
 }

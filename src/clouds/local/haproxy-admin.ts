@@ -111,13 +111,15 @@ export function planServers(present: readonly PresentServer[], wanted: readonly 
   ];
 }
 
-/** Without weight while it is not known to be down, so that leaving maintenance can't draw a connection. */
+/**
+ * One that is checked is without weight while it is not known to be down, so that leaving maintenance can't draw a
+ * connection.
+ */
 const added = (at: string, { address, port, weight, ...server }: Server): string =>
   [
     `add server ${at} ${address}:${port} ${optionsOf(server)}`,
-    `set server ${at} weight 0`,
-    `enable health ${at}`,
+    `set server ${at} weight ${server.backup ? weight : 0}`,
+    ...(server.backup ? [] : [`enable health ${at}`]),
     `set server ${at} state ready`,
-    `set server ${at} health down`,
-    `set server ${at} weight ${weight}`,
+    ...(server.backup ? [] : [`set server ${at} health down`, `set server ${at} weight ${weight}`]),
   ].join("; ");

@@ -16,6 +16,8 @@ export type WantedServer = {
   weight: number;
   /** The machine itself speaks TLS, with whatever certificate. */
   tls: boolean;
+  /** Never checked, and asked while no other server of the backend is up: AWS' load balancers fail open too. */
+  backup: boolean;
 };
 
 /** Connections at once a Service. */
@@ -31,7 +33,8 @@ const checking = [
 ].join(" ");
 
 /** How haproxy speaks to a server. */
-export const optionsOf = ({ tls }: Pick<WantedServer, "tls">): string => `${tls ? "ssl verify none " : ""}${checking}`;
+export const optionsOf = ({ tls, backup }: Pick<WantedServer, "tls" | "backup">): string =>
+  `${tls ? "ssl verify none " : ""}${backup ? "backup" : checking}`;
 
 const isHttp = ({ protocol }: Listener): boolean => protocol === "HTTP" || protocol === "HTTPS";
 const isSecure = ({ protocol }: Listener): boolean => protocol === "TLS" || protocol === "HTTPS";
@@ -117,16 +120,17 @@ function redirectPort(spec: BalancerSpec): number | undefined {
   return servedListeners(spec).some((each) => each.protocol === "HTTPS" && each.port === port) ? port : undefined;
 }
 
-/** Every (backend, target) that is served. */
+/** Every (backend, target) that is served: a server that is checked, and its backup. */
 export const wantedServers = (spec: BalancerSpec): WantedServer[] =>
   backendsOf(spec).flatMap(({ name: backend, forward }) => {
     const weights = serverWeights(spec, forward);
     return forward.flatMap(({ groupId }, index) => {
       const { targets = [], protocol } = spec.groups.find(({ id }) => id === groupId) ?? {};
       const tls = protocol === "HTTPS";
-      return targets.map(({ machineId, address, port, draining }) => {
-        const name = forward.length === 1 ? machineId : `${machineId}.${index}`;
-        return { groupId, machineId, backend, name, address, port, draining, weight: weights[index] ?? 0, tls };
+      return targets.flatMap((target) => {
+        const name = forward.length === 1 ? target.machineId : `${target.machineId}.${index}`;
+        const server = { ...target, groupId, backend, name, weight: weights[index] ?? 0, tls, backup: false };
+        return [server, { ...server, name: `${name}:backup`, backup: true }];
       });
     });
   });
@@ -249,6 +253,7 @@ export function haproxyConfig(spec: BalancerSpec, folder: string, servers: reado
       `backend ${name}`,
       ...(mode === "http" ? ["  mode http", "  option http-server-close"] : []),
       "  balance roundrobin",
+      "  option allbackups",
       ...servers
         .filter((server) => server.backend === name && !server.draining)
         .map((one) => `  server ${one.name} ${one.address}:${one.port} weight ${one.weight} ${optionsOf(one)}`),

@@ -144,7 +144,7 @@ spec:
         ports: [{containerPort: 80, name: http}]
         volumeMounts: [{name: seen, mountPath: /seen, readOnly: true}]
         resources: {requests: {cpu: 100m, memory: 64Mi}}
-        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 2}
+        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 2, timeoutSeconds: 10}
 ---
 apiVersion: v1
 kind: Service

@@ -247,6 +247,25 @@ test("a server that refuses a connection loses one request and not every third u
 
 test("a machine that is kept from accepting for a while is waited for", async () => {
   const { balancers, holder, home } = await startBalancers();
+  const stalled = await stall(balancers, holder, home);
+  const answer = fetchText(`http://${await addressOf(balancers)}/`);
+  await systemClock.sleep(4_000);
+  await stalled.goOn();
+  expect(await answer).toBe("machine-1");
+});
+
+test("while all targets are unhealthy all of them are asked", async () => {
+  const { balancers, holder, home } = await startBalancers();
+  const stalled = await stall(balancers, holder, home);
+  await settled(balancers, "machine-1", "unhealthy");
+  const answer = fetchText(`http://${await addressOf(balancers)}/`);
+  await systemClock.sleep(500);
+  await stalled.goOn();
+  expect(await answer).toBe("machine-1");
+});
+
+/** A balancer's only target, kept from accepting. */
+async function stall(balancers: Balancers, holder: Holder, home: string): Promise<{ goOn(): Promise<void> }> {
   const target = { machineId: "machine-1", address: "10.90.1.1", port: 8080, draining: false };
   await holder.run(["ip", "addr", "replace", `${target.address}/16`, "dev", "drover0"]);
   const argv = ["python3", "-c", oneByOne(target)];
@@ -255,12 +274,13 @@ test("a machine that is kept from accepting for a while is waited for", async ()
   await settled(balancers, target.machineId, "healthy");
   await holder.kill(target.machineId, "SIGSTOP");
   const waiting = await holder.dial(target.address, target.port);
-  const answer = fetchText(`http://${await addressOf(balancers)}/`);
-  await systemClock.sleep(4_000);
-  waiting.destroy();
-  await holder.kill(target.machineId, "SIGCONT");
-  expect(await answer).toBe("machine-1");
-});
+  return {
+    goOn: async () => {
+      waiting.destroy();
+      await holder.kill(target.machineId, "SIGCONT");
+    },
+  };
+}
 
 /** A server for which the kernel takes one connection at most before it is accepted. */
 const oneByOne = ({ machineId, address, port }: Target) => `

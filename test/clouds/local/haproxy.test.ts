@@ -41,11 +41,18 @@ const spec: BalancerSpec = {
   annotations: {},
 };
 
-test("there is a server a TCP listener and target that serves it", () => {
+test("there is a server, and its backup, a TCP listener and target that serves it", () => {
   const servers = wantedServers(spec).map(
-    ({ backend, name, port, draining }) => `${backend} ${name}:${port} ${draining}`,
+    ({ backend, name, port, draining, backup }) => `${backend} ${name} ${port} ${draining} ${backup}`,
   );
-  expect(servers).toEqual(["tcp-80-TCP m1:8080 false", "tcp-80-TCP m2:8080 true", "tcp-443-TCP m1:8443 false"]);
+  expect(servers).toEqual([
+    "tcp-80-TCP m1 8080 false false",
+    "tcp-80-TCP m1:backup 8080 false true",
+    "tcp-80-TCP m2 8080 true false",
+    "tcp-80-TCP m2:backup 8080 true true",
+    "tcp-443-TCP m1 8443 false false",
+    "tcp-443-TCP m1:backup 8443 false true",
+  ]);
 });
 
 test("the configuration holds every listener, and no server that drains", () => {
@@ -54,7 +61,8 @@ test("the configuration holds every listener, and no server that drains", () => 
     "  bind 10.96.0.10:80",
     "  bind unix@/f/80.sock mode 600",
     "  bind 10.96.0.10:443",
-    `  server m1 10.90.0.2:8080 weight 1 ${optionsOf({ tls: false })}`,
+    `  server m1 10.90.0.2:8080 weight 1 ${optionsOf({ tls: false, backup: false })}`,
+    "  server m1:backup 10.90.0.2:8080 weight 1 backup",
     "  retries 0",
   ]) {
     expect(text.split("\n")).toContain(line);
@@ -91,6 +99,7 @@ const want = (more: object = {}) => ({
   draining: false,
   weight: 1,
   tls: false,
+  backup: false,
   ...more,
 });
 
@@ -110,6 +119,12 @@ test("a new server has no weight until it is known to be down, so its first chec
   const [command = ""] = planServers([], [want()]);
   const steps = command.split("; ").map((step) => step.replace(/^(set server|enable health) p80\/m1 ?/, ""));
   expect(steps.slice(1)).toEqual(["weight 0", "", "state ready", "health down", "weight 1"]);
+});
+
+test("a backup has no check to wait for", () => {
+  expect(planServers([], [want({ name: "m1:backup", backup: true, weight: 7 })])).toEqual([
+    "add server p80/m1:backup 10.90.0.2:8080 backup; set server p80/m1:backup weight 7; set server p80/m1:backup state ready",
+  ]);
 });
 
 test("haproxy's two tables are read by the names of their columns", () => {
@@ -132,7 +147,9 @@ test.for([
   ["one port is not", [on80(), on443({ up: false })], [], "unhealthy drained"],
   ["one port is not there yet", [on80()], [], "initial drained"],
   ["one port is not checked yet", [on80(), on443({ unchecked: true })], [], "initial drained"],
+  ["its backup says nothing", [...both, on80({ name: "m1:backup", up: false })], [], "healthy drained"],
   ["a connection is open", [...both, on80({ ...drains, sessions: 1 })], [], "healthy draining"],
+  ["one is open by the backup", [...both, on80({ ...drains, name: "m2:backup", sessions: 1 })], [], "healthy draining"],
   ["none is open", [...both, on80(drains)], [], "healthy drained"],
   ["it may still get a connection", [...both, on80({ ...drains, admin: "ready" })], [], "healthy draining"],
   ["an earlier process carries one", both, ["10.90.0.3:8080"], "healthy draining"],
