@@ -23,8 +23,9 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
-    // Most polls start a kubectl, which takes the processor from what is waited for.
-    expect: { poll: { interval: 200 } },
+    // Most polls start a kubectl, which takes the processor from what is waited for. A second, the usual bound, is not
+    // much on a busy computer.
+    expect: { poll: { interval: 200, timeout: 10_000 } },
     sequence: { sequencer: Order },
     projects: [
       // Most of the time of the first two would be the loading of modules, again for each file.

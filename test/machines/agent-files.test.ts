@@ -123,6 +123,7 @@ describe("logs", () => {
     await agent.until(ready);
     const path = join(agent.root, "var/lib/drover/logs/web/0.log");
     await expect.poll(() => existsSync(`${path}.1`)).toBe(true);
+    await expect.poll(() => agent.read({ op: "logs", container: "web" })).toBe("old\n");
     // As conmon does it: a new file takes the full one's name.
     writeFileSync(
       `${path}.tmp`,

@@ -169,7 +169,7 @@ export async function startAgent(patch = "", options: TestAgentOptions = {}): Pr
       if (error) throw new Error(error.message);
     },
     report: () => latest ?? ({} as Report),
-    async until(check, withinMs = 8000) {
+    async until(check, withinMs = 15_000) {
       for (const start = performance.now(); performance.now() - start < withinMs; await delay(20)) {
         if (latest && check(latest)) return latest;
       }
@@ -208,7 +208,7 @@ async function removeAll(folder: string, end: () => void): Promise<void> {
 }
 
 async function connected(path: string) {
-  for (const start = performance.now(); performance.now() - start < 5000; await delay(10)) {
+  for (const start = performance.now(); performance.now() - start < 10_000; await delay(10)) {
     const link = connect({ path });
     const open = await new Promise<boolean>((resolve) => {
       link.once("connect", () => resolve(true));

@@ -141,6 +141,7 @@ describe.each(runtimes)("%s", (program, family) => {
     const { log } = JSON.parse(readFileSync(join(agent.podman, "containers/c-web"), "utf8"));
     const path = join(agent.root, "var/lib/drover/logs/web/0.log");
     await expect.poll(() => existsSync(`${path}.1`)).toBe(true);
+    await expect.poll(() => agent.read({ op: "logs", container: "web" })).toBe("old\n");
     renameSync(log, `${log}.1`);
     writeFileSync(log, `${JSON.stringify({ log: "new\n", stream: "stdout", time: "2026-01-01T00:00:00.1Z" })}\n`);
     await expect.poll(() => agent.read({ op: "logs", container: "web" })).toBe("old\nnew\n");

@@ -84,9 +84,9 @@ function rows(text: string, divider: string): Record<string, string>[] {
 }
 
 /**
- * What to tell a running haproxy so that its servers become the wanted ones. A new server gets its first connection
- * only after its first successful check; one that drains keeps the connections it has; one that is no longer wanted
- * loses them.
+ * What to tell a running haproxy so that its servers become the wanted ones. While another one is up, a new server gets
+ * its first connection only after its first successful check; one that drains keeps the connections it has; one that is
+ * no longer wanted loses them.
  */
 export function planServers(present: readonly PresentServer[], wanted: readonly Server[]): string[] {
   const commands = wanted.flatMap((want) => {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { get } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
@@ -273,6 +274,9 @@ async function stall(balancers: Balancers, holder: Holder, home: string): Promis
   await balancers.ensure(web([target]));
   await settled(balancers, target.machineId, "healthy");
   await holder.kill(target.machineId, "SIGSTOP");
+  // Until it is really stopped it may accept once more.
+  const { pid } = (await holder.processes()).find(({ id }) => id === target.machineId) ?? {};
+  await eventually(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") T "));
   const waiting = await holder.dial(target.address, target.port);
   return {
     goOn: async () => {
@@ -288,8 +292,11 @@ import socket
 server = socket.create_server(("${address}", ${port}), backlog=0)
 while True:
   connection, _ = server.accept()
-  with connection:
-    if connection.recv(4096): connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n${machineId}")
+  try:
+    with connection:
+      if connection.recv(4096): connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n${machineId}")
+  except OSError:
+    pass # A check ends by a reset.
 `;
 
 test("UDP is said not to be served, once", async () => {

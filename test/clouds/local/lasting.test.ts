@@ -37,8 +37,9 @@ test("a Service is reached by its name, and goes on while no drover runs", async
       .on("error", (error) => console.log(error.message));`;
   const ask = async () => (await second.holder.run([process.execPath, "-e", program])).stdout;
   await eventually(async () => (await ask()) === "machine-1");
-  const { balancers } = await second.balancers.observe();
-  expect(balancers).toEqual([
+  const observed = async () => (await second.balancers.observe()).balancers;
+  await eventually(async () => (await observed())[0]?.targets[0]?.state === "healthy");
+  expect(await observed()).toEqual([
     {
       id: "svc-foo",
       name: "default/svc-foo",
