@@ -3,11 +3,19 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 /** An SSH host key in the forms of OpenSSH's own files. */
 export type HostKey = { privateKey: string; publicKey: string };
 
+/** At the end of either key's DER (RFC 8410). */
+const keyBytes = 32;
+
 /** A new ed25519 key. It is handed to the machine and kept nowhere else. */
 export function makeHostKey(comment: string): HostKey {
-  const jwk = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
-  const point = Buffer.from(jwk.x ?? "", "base64url");
-  const secret = Buffer.from(jwk.d ?? "", "base64url");
+  // Encoded as they are made: a key's own export as JWK holds its lock while it allocates, and a garbage collection in
+  // between that finds the same key's generation waits for that lock for ever (Node 20).
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519", {
+    publicKeyEncoding: { type: "spki", format: "der" },
+    privateKeyEncoding: { type: "pkcs8", format: "der" },
+  });
+  const point = publicKey.subarray(-keyBytes);
+  const secret = privateKey.subarray(-keyBytes);
   const publicBlob = Buffer.concat([text("ssh-ed25519"), text(point)]);
   const check = randomBytes(4);
   // The format repeats the public key behind the secret, then pads with 1, 2, 3… to its cipher's block of 8.
