@@ -137,11 +137,11 @@ export async function startAgent(patch = "", options: TestAgentOptions = {}): Pr
     return Buffer.concat(chunks).toString();
   };
   const endContainers = () => {
-    for (const pid of [...pidsBelow(podman), ...keepersOf(root)]) {
+    for (const pid of [...pidsBelow(podman), ...startedBelow(root)].flatMap((each) => [-each, each])) {
       try {
-        process.kill(-pid, "SIGKILL");
+        process.kill(pid, "SIGKILL");
       } catch {
-        // It has ended by itself.
+        // It has ended by itself, or leads no group.
       }
     }
   };
@@ -219,12 +219,14 @@ async function connected(path: string) {
   throw new Error(`nothing listens on ${path}`);
 }
 
-/** What stays beside the agent and keeps its units' logs. */
-const keepersOf = (root: string): number[] =>
+/** The stand-ins and what keeps units' logs, which a file below `root` names, with what they have started. */
+const startedBelow = (root: string): number[] =>
   readdirSync("/proc").flatMap((pid) => {
     try {
       const words = /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0") : [];
-      return words.includes(join(root, "agent.py")) && words.includes("keep") ? [Number(pid)] : [];
+      if (!words.some((word) => word.startsWith(`${root}/`))) return [];
+      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").match(/\d+/g) ?? [];
+      return [pid, ...children].map(Number);
     } catch {
       return []; // It has ended by now.
     }
