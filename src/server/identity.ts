@@ -97,13 +97,9 @@ async function keep(paths: Paths, good: (c: X509Certificate) => boolean, make: (
 async function keepTokenKey(path: string): Promise<KeyObject> {
   const pem = await readIfThere(path);
   if (pem !== undefined) return createPrivateKey(pem);
-  const { privateKey } = generateKeyPairSync("ec", {
-    namedCurve: "P-256",
-    publicKeyEncoding: { type: "spki", format: "pem" },
-    privateKeyEncoding: { type: "pkcs8", format: "pem" },
-  });
-  await writeWhole(path, privateKey);
-  return createPrivateKey(privateKey);
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  await writeWhole(path, privateKey.export({ type: "pkcs8", format: "pem" }).toString());
+  return privateKey;
 }
 
 /** The file's text, or undefined where there is none. */
