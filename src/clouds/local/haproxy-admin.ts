@@ -115,11 +115,12 @@ export function planServers(present: readonly PresentServer[], wanted: readonly 
  * One that is checked is without weight while it is not known to be down, so that leaving maintenance can't draw a
  * connection.
  */
-const added = (at: string, { address, port, weight, ...server }: Server): string =>
-  [
-    `add server ${at} ${address}:${port} ${optionsOf(server)}`,
-    `set server ${at} weight ${server.backup ? weight : 0}`,
-    ...(server.backup ? [] : [`enable health ${at}`]),
-    `set server ${at} state ready`,
-    ...(server.backup ? [] : [`set server ${at} health down`, `set server ${at} weight ${weight}`]),
-  ].join("; ");
+function added(at: string, { address, port, weight, ...server }: Server): string {
+  const add = `add server ${at} ${address}:${port} ${optionsOf(server)}`;
+  const weigh = (value: number) => `set server ${at} weight ${value}`;
+  const ready = `set server ${at} state ready`;
+  const steps = server.backup
+    ? [add, weigh(weight), ready]
+    : [add, weigh(0), `enable health ${at}`, ready, `set server ${at} health down`, weigh(weight)];
+  return steps.join("; ");
+}
