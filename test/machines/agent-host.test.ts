@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { BoundVolume } from "../../src/clouds/box.ts";
-import { binding, container, ready, reasons, startAgent, state, type TestAgent } from "./agent-kit.ts";
+import { binding, container, noted, ready, reasons, startAgent, state, type TestAgent } from "./agent-kit.ts";
 
 /** A partition of Linux' kind from the first mebibyte on, as a table of DOS' form has it. */
 const partitioned = Buffer.alloc(512);
@@ -24,7 +24,7 @@ describe("disks", () => {
   const mounts = [{ volume: "data", path: "/data", readOnly: false }];
   const path = (agent: TestAgent) => join(agent.root, "dev/disk/by-id/one");
   const calls = (agent: TestAgent) =>
-    readFileSync(join(agent.podman, "disks"), { encoding: "utf8", flag: "a+" })
+    noted(join(agent.podman, "disks"))
       .replaceAll(agent.root, "")
       .split("\n")
       .filter((line) => line !== "");
@@ -168,7 +168,7 @@ describe("disks", () => {
 });
 
 describe("redirects", () => {
-  const rules = (agent: TestAgent) => readFileSync(join(agent.podman, "nft"), { encoding: "utf8", flag: "a+" });
+  const rules = (agent: TestAgent) => noted(join(agent.podman, "nft"));
 
   test("are set with the Pod, replaced as a whole, and set again after a reboot", async () => {
     const agent = await startAgent();

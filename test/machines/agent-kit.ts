@@ -187,7 +187,7 @@ export async function startAgent(patch = "", options: TestAgentOptions = {}): Pr
     },
     volume: (name, path) => join(root, "var/lib/drover/volumes", name, path),
     calls: () =>
-      readFileSync(join(podman, "calls"), { encoding: "utf8", flag: "a+" })
+      noted(join(podman, "calls"))
         .split("\n")
         .flatMap((line) => (line === "" ? [] : [JSON.parse(line)])),
   };
@@ -232,10 +232,13 @@ const startedBelow = (root: string): number[] =>
     }
   });
 
+/** What a stand-in has noted so far; nothing while it was not called. */
+export const noted = (path: string): string => readFileSync(path, { encoding: "utf8", flag: "a+" });
+
 /** Processes of the stand-ins: containers by the calls that name them, units by their files. */
 function pidsBelow(podman: string): number[] {
   const names = new Set<string>();
-  const calls = readFileSync(join(podman, "calls"), { encoding: "utf8", flag: "a+" });
+  const calls = noted(join(podman, "calls"));
   for (const match of calls.matchAll(/"--name=([^"]+)"/g)) names.add(join("containers", match[1] ?? ""));
   if (existsSync(join(podman, "units"))) {
     for (const unit of readdirSync(join(podman, "units"))) names.add(join("units", unit));
