@@ -24,7 +24,7 @@ export async function prepareHost(io: Terminal, yes: boolean): Promise<void> {
   if (process.platform !== "linux") {
     throw new DroverError(
       "SETUP_MISSING",
-      `machines on this computer need Linux, this is ${process.platform}. ${withoutAll}`,
+      `machines on this computer need Linux, this is ${process.platform}. In a virtual machine with Debian or Ubuntu (on Windows: wsl --install -d Debian), npm start does the rest.\n${withoutAll}`,
     );
   }
   const facts = readHostFacts();
@@ -41,16 +41,12 @@ export async function prepareHost(io: Terminal, yes: boolean): Promise<void> {
 async function makeSo(
   io: Terminal,
   yes: boolean,
-  { root }: HostFacts,
+  { root, system }: HostFacts,
   packages: readonly HostPackage[],
   settings: readonly HostSetting[],
 ): Promise<void> {
-  if (packages.length > 0 && !existsSync("/usr/bin/apt-get")) {
-    const names = packages.map(({ name, brings }) => `${name} (${brings})`).join(", ");
-    throw new DroverError(
-      "SETUP_MISSING",
-      `drover installs its packages on Debian and Ubuntu only. Here, install the equals of: ${names}. ${withoutAll}`,
-    );
+  if (packages.length > 0 && !(system.installs && existsSync("/usr/bin/apt-get"))) {
+    throw new DroverError("SETUP_MISSING", stepsElsewhere(system.name, packages, settings));
   }
   const script = rootScript(packages, settings);
   const command = `${root ? "" : "sudo "}sh -c '${script}'`;
@@ -74,6 +70,25 @@ async function makeSo(
   }
   const said = await asRoot(io, root ? [] : ["sudo"], script);
   if (said !== undefined) throw new DroverError("SETUP_MISSING", `${said}\nThis failed:\n  ${command}\n${withoutAll}`);
+}
+
+/** What to do by hand where the packages have other names than Debian's. */
+export function stepsElsewhere(
+  system: string,
+  packages: readonly Pick<HostPackage, "brings" | "why">[],
+  settings: readonly HostSetting[],
+): string {
+  const programs = columns(packages.map(({ brings, why }) => [`     ${brings}`, why]));
+  const steps = [
+    ["With this system's package manager, install what brings:", ...programs],
+    ...(settings.length === 0 ? [] : [[`As root, once: sh -c '${rootScript([], settings)}'`]]),
+    ["npm start"],
+  ];
+  return [
+    `drover installs its packages by itself on Debian and Ubuntu only, this is ${system}. Here:`,
+    ...steps.flatMap(([first, ...more], i) => [`  ${i + 1}. ${first}`, ...more]),
+    withoutAll,
+  ].join("\n");
 }
 
 /** Everything that needs root as one shell script, without a single quote in it. */

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { noNamespaces, rootScript } from "../../src/cli/prepare-host.ts";
+import { noNamespaces, rootScript, stepsElsewhere } from "../../src/cli/prepare-host.ts";
 
 const setting = { name: "a", why: "b", command: "echo a >/etc/a" };
 
@@ -18,6 +18,25 @@ test("a setting that fails ends the script", () => {
   const failing = { ...setting, command: "false" };
   const later = { ...setting, command: "echo reached" };
   expect(() => execFileSync("sh", ["-c", rootScript([], [failing, later])])).toThrow();
+});
+
+const qemu = { brings: "qemu-img", why: "makes disks" };
+
+test.each([
+  [
+    "and settings are given as one command",
+    [setting],
+    ["  2. As root, once: sh -c 'set -e; echo a >/etc/a'", "  3. npm start"],
+  ],
+  ["and nothing else where no setting is needed", [], ["  2. npm start"]],
+])("elsewhere programs are named instead of packages, %s", (_, settings, rest) => {
+  expect(stepsElsewhere("Fedora Linux 43", [qemu], settings).split("\n")).toEqual([
+    "drover installs its packages by itself on Debian and Ubuntu only, this is Fedora Linux 43. Here:",
+    "  1. With this system's package manager, install what brings:",
+    "     qemu-img   makes disks",
+    ...rest,
+    "Without any of it, on a simulated cloud: npm start -- --cloud sim",
+  ]);
 });
 
 test("where namespaces can't be had, what is said ends with a command that can be run instead", () => {

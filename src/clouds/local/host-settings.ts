@@ -2,10 +2,14 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 
+/** `Fedora Linux 43`; `installs`: Debian or made of it, so that packages have the names that drover knows. */
+export type HostSystem = { name: string; installs: boolean };
+
 /** Something about the computer that machines need and only root can change, with the shell's line that does so. */
 export type HostSetting = { name: string; why: string; command: string };
 
 export type HostFacts = {
+  system: HostSystem;
   user: string;
   root: boolean;
   /** Whether a network namespace can be made, and things be done in it. */
@@ -88,6 +92,16 @@ const textOf = (path: string): string => (existsSync(path) ? readFileSync(path, 
 export const readSysctl = (name: string): string | undefined =>
   existsSync(pathOf(name)) ? textOf(pathOf(name)).trim() : undefined;
 
+/** Reads /etc/os-release (freedesktop.org's os-release): `ID_LIKE` names the systems that one is made of. */
+export function parseSystem(osRelease: string): HostSystem {
+  const field = (key: string) => new RegExp(`^${key}=["']?([^"'\\n]*)`, "m").exec(osRelease)?.[1] ?? "";
+  const family = `${field("ID")} ${field("ID_LIKE")}`.split(" ");
+  return {
+    name: field("PRETTY_NAME") || field("ID") || "a Linux without /etc/os-release",
+    installs: family.includes("debian") || family.includes("ubuntu"),
+  };
+}
+
 /** What is true of this computer and this user now. Namespaces are tried, not looked up. */
 export function readHostFacts(): HostFacts {
   const root = process.getuid?.() === 0;
@@ -95,6 +109,7 @@ export function readHostFacts(): HostFacts {
   const [program, ...words] = ["unshare", ...user, "--net", "--", "unshare", "--uts", "--", "true"] as const;
   const probe = spawnSync(program, words, { stdio: "ignore" });
   return {
+    system: parseSystem(textOf("/etc/os-release")),
     user: userInfo().username,
     root,
     namespaces: probe.status === 0,

@@ -1,9 +1,15 @@
 import { expect, test } from "vitest";
 import { explain } from "../../../src/clouds/local/holder-client.ts";
-import { type HostFacts, namespaceSetting, neededSettings } from "../../../src/clouds/local/host-settings.ts";
+import {
+  type HostFacts,
+  namespaceSetting,
+  neededSettings,
+  parseSystem,
+} from "../../../src/clouds/local/host-settings.ts";
 
 /** A Debian on which ada may do everything but listen on port 80. */
 const debian: HostFacts = {
+  system: { name: "Debian GNU/Linux 12 (bookworm)", installs: true },
   user: "ada",
   root: false,
   namespaces: true,
@@ -75,4 +81,15 @@ test("a holder that gets no namespace says the one command, found out from the c
   const debianSays = explain("unshare: unshare failed: Operation not permitted", () => undefined);
   expect(debianSays).toMatchObject({ code: "SETUP_MISSING", message: expect.not.stringContaining("sysctl") });
   expect(explain("boom", ubuntu)).toMatchObject({ code: "CLOUD_UNAVAILABLE" });
+});
+
+test.each<[string, string, boolean]>([
+  ["Debian GNU/Linux 12", 'PRETTY_NAME="Debian GNU/Linux 12"\nID=debian\n', true],
+  ["Ubuntu 24.04.1 LTS", 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nID=ubuntu\nID_LIKE=debian\n', true],
+  ["Linux Mint 22", 'ID=linuxmint\nID_LIKE="ubuntu debian"\nPRETTY_NAME="Linux Mint 22"\n', true],
+  ["Fedora Linux 43", 'ID=fedora\nPRETTY_NAME="Fedora Linux 43"\nSUPPORT_END=2026-12-02\n', false],
+  ["arch", "ID=arch\n", false],
+  ["a Linux without /etc/os-release", "", false],
+])("%s is known by its os-release", (name, osRelease, installs) => {
+  expect(parseSystem(osRelease)).toEqual({ name, installs });
 });
