@@ -25,9 +25,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(1);
 }
 
-/** Runs a command in the checkout with its output shown on stderr; ends the process when it fails. */
+/** Runs a command in the checkout, which may ask on the terminal, with its output on stderr; ends the process when it fails. */
 export function run(command, args, what) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["inherit", 2, 2] });
   if (status === 0) return;
   console.error(`${what} failed${error ? `: ${error.message}` : ` (exit ${status})`}: ${command} ${args.join(" ")}`);
   process.exit(1);

@@ -79,7 +79,9 @@ const firstLines = (text) => {
 /** The outcome of a part, or of all. */
 async function test(chosen) {
   if (chosen.length > 0) return [await outcome(start("tests", chosen, { stdio: "inherit" }))];
-  run(process.execPath, [join(root, "bin/drover.mjs"), "setup", "--yes"], "set-up");
+  // In CI nobody is there to be asked before sudo.
+  const agreed = process.env.CI ? ["--yes"] : [];
+  run(process.execPath, [join(root, "bin/drover.mjs"), "setup", ...agreed], "set-up");
   const beside = startBeside();
   const others = start("tests", ["--project=!worlds"], { stdio: "inherit" });
   endWith(others, beside);

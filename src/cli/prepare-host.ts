@@ -118,7 +118,7 @@ const findProgram = (name: string): string | undefined =>
 
 async function agrees(io: Terminal): Promise<boolean> {
   if (!process.stdin.isTTY) {
-    io.say("There is no terminal to ask on; agree beforehand with: npm start -- --yes");
+    io.say("There is no terminal to ask on; agree beforehand with: npx drover setup --yes");
     return false;
   }
   const reader = createInterface({ input: process.stdin, output: process.stderr });

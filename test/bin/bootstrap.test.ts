@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chownSync,
@@ -74,3 +74,20 @@ test("several builds at once all succeed, and leave a whole one", async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 }, 90_000);
+
+test.each([
+  ["asks a person before it uses sudo", "", "setup"],
+  ["asks nobody in CI", "true", "setup --yes"],
+])("npm test %s", (_, CI, words) => {
+  const folder = checkout();
+  try {
+    cpSync("bin/test.mjs", join(folder, "bin/test.mjs"));
+    writeFileSync(join(folder, "bin/drover.mjs"), 'console.log(process.argv.slice(2).join(" ")); process.exit(1);');
+    const environment = { ...process.env, CI };
+    const run = spawnSync(process.execPath, [join(folder, "bin/test.mjs")], { env: environment, encoding: "utf8" });
+    expect(run.stderr.split("\n")[0]).toBe(words);
+    expect([run.status, run.stdout]).toEqual([1, ""]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
