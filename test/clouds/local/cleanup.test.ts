@@ -23,7 +23,8 @@ beforeAll(async () => {
 
 const isRoot = process.getuid?.() === 0;
 // An ordinary user's road to the internet is a process, root's is a rule of the computer.
-const helpers = ["holder", "publisher", "registry", "haproxy/svc-web/1", ...(isRoot ? [] : ["slirp4netns"])];
+const road = isRoot ? [] : ["slirp4netns"];
+const helpers = ["holder", "publisher", "registry", "haproxy/svc-web/1", ...road];
 
 test("after the clean-up no process, interface, namespace, mount, port or rule is left", {
   timeout: 40_000,
@@ -66,7 +67,8 @@ test("after the clean-up no process, interface, namespace, mount, port or rule i
   }
   expect(after.listeners).not.toContain(listener);
   expect(await localCleanup(home, "test")).toEqual([]);
-  expect(readdirSync(folder).toSorted()).toEqual(["holder.log", "publisher.log", "registry.log", "registry.yml"]);
+  const logs = ["holder", "publisher", "registry", ...road].map((name) => `${name}.log`);
+  expect(readdirSync(folder).toSorted()).toEqual([...logs, "registry.yml"].toSorted());
 });
 
 const mayBeOurs = (one: string, folder: string) => one.includes(roadOf(folder).name) || one.startsWith(folder);
