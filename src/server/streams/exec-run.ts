@@ -53,7 +53,8 @@ function feed(from: Readable | undefined, into: Writable): void {
 async function drain(from: Readable, into: Writable | undefined): Promise<void> {
   if (into) return await pipeline(from, into).catch(() => undefined);
   from.resume();
-  await finished(from).catch(() => undefined);
+  // It may be one end of a stream that goes both ways, and the other way is nobody's to end.
+  await finished(from, { writable: false }).catch(() => undefined);
 }
 
 function resizer(session: ExecSession): (chunk: Buffer) => void {

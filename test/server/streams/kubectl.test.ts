@@ -98,6 +98,19 @@ describe.each([
     expect([code, digest(stdout)]).toEqual([0, digest(large)]);
   });
 
+  test("exec -it ends with its command, though more could be typed", async () => {
+    const words = [await kubectl(version), ...options(), "exec", "-it", "p", "--", "sh", "-c", "echo out; exit 3"];
+    const line = words.map((word) => `'${word}'`).join(" ");
+    const terminal = spawn("script", ["-qec", line, "/dev/null"], { env: environment, timeout: 20_000 });
+    let shown = "";
+    terminal.stdout.on("data", (chunk) => {
+      shown += chunk;
+    });
+    const code = await new Promise((resolve) => terminal.once("close", resolve));
+    expect([code, shown]).toEqual([3, expect.stringMatching(/^out$/m)]);
+    expect(server.requests.at(-1)).toMatchObject({ stdin: true, tty: true });
+  });
+
   test("a command that reads nothing does not hold its client up", async () => {
     const { code, stdout } = await run(version, ["exec", "-i", "p", "--", "echo", "done"], large);
     expect([code, stdout.toString()]).toEqual([0, "done\n"]);

@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createServer, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect } from "node:net";
+import { Duplex, PassThrough } from "node:stream";
 import type { ExecRequest, ExecSession } from "../../../src/clouds/box.ts";
 import { attachStream, execStream } from "../../../src/server/streams/exec.ts";
 import { portForwardStream } from "../../../src/server/streams/port-forward.ts";
@@ -51,7 +52,8 @@ export async function podServer(folder: string, ports: Record<number, number> = 
     return Promise.resolve({
       stdin: child.stdin,
       stdout: child.stdout,
-      stderr: child.stderr,
+      // A machine's streams go both ways, though nobody writes here or ends what he does not write.
+      stderr: Duplex.from({ readable: child.stderr, writable: new PassThrough() }),
       resize: (columns, rows) => sizes.push(`${columns}x${rows}`),
       exit,
       close: () => child.kill("SIGKILL"),
