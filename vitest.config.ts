@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { namespacePool } from "./test/aws/rig/namespace.ts";
 import { Order } from "./test/order.ts";
 
 /** Tests of functions: they leave nothing behind in their process. */
@@ -7,6 +8,8 @@ const functions = ["api", "base", "clouds/aws", "clouds/sim", "controllers", "re
 );
 /** Whole drovers in virtual time: they only compute. `npm test` has them run beside the others at a low priority. */
 const worlds = ["test/aws/*.test.ts", "test/sim/*.test.ts"];
+/** A stand-in for AWS with everything around it, in a network of its own. */
+const rig = ["test/aws/rig/*.test.ts"];
 
 export default defineConfig({
   // Tests import `src/` and get `dist/`, as Node itself loads it: what ships is what is tested, and the modules of a
@@ -33,7 +36,11 @@ export default defineConfig({
       { extends: true, test: { name: "worlds", include: worlds, isolate: false, testTimeout: 1_200_000 } },
       {
         extends: true,
-        test: { name: "processes", include: ["test/**/*.test.ts"], exclude: [...functions, ...worlds] },
+        test: { name: "rig", include: rig, pool: namespacePool, globalSetup: "test/aws/rig/setup.ts" },
+      },
+      {
+        extends: true,
+        test: { name: "processes", include: ["test/**/*.test.ts"], exclude: [...functions, ...worlds, ...rig] },
       },
     ],
   },

@@ -30,7 +30,7 @@ export async function startMoto(
   env: NodeJS.ProcessEnv = {},
   modulesFolder?: string,
 ): Promise<Moto> {
-  const { PYTHONPATH } = { ...process.env, ...(await installed()) };
+  const { PYTHONPATH } = { ...process.env, ...(await installMoto()) };
   const folders = [modulesFolder, PYTHONPATH].filter((folder) => folder !== undefined && folder !== "");
   const modules = folders.length > 0 ? { PYTHONPATH: folders.join(":") } : {};
   const child = spawn("python3", ["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], {
@@ -90,7 +90,7 @@ const python = (env: NodeJS.ProcessEnv, ...words: readonly string[]) =>
   promisify(execFile)("python3", [...words], { env: { ...process.env, ...env } });
 
 /** Where Python finds moto: nowhere special when the computer has this version, else a folder of the cache. */
-async function installed(): Promise<NodeJS.ProcessEnv> {
+export async function installMoto(): Promise<NodeJS.ProcessEnv> {
   const probe = `import moto, moto.server; assert moto.__version__ == "${version}"`;
   const has = (env: NodeJS.ProcessEnv) =>
     python(env, "-c", probe).then(

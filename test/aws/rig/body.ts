@@ -17,9 +17,6 @@ import { parse } from "yaml";
 import { awsImages } from "../../../src/cli/demo-aws.ts";
 import { openSshServer } from "../../machines/ssh/ssh-server.ts";
 
-/** Where a machine without a machine is: it has this address and sshd's port there. */
-export type Place = { address: string; sshPort: number };
-
 /** What moto launched, running: the agent of its user data behind an SSH server, with plain processes for containers. */
 export type Body = {
   /** As GetConsoleOutput gives it, with the host key's fingerprint as cloud-init prints it. */
@@ -50,8 +47,10 @@ export function userDataText(base64: string): string {
   return (bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes).toString();
 }
 
-/** Boots from user data alone: its files, its key, and the program that its unit would start. */
-export async function startBody(userData: string, { address, sshPort }: Place): Promise<Body> {
+const sshPort = 22;
+
+/** Boots at `address` from user data alone: its files, its key, and the program that its unit would start. */
+export async function startBody(userData: string, address: string): Promise<Body> {
   const config = parse(userData) as CloudConfig;
   const root = mkdtempSync(join(tmpdir(), "rig-"));
   const state = join(root, "podman");

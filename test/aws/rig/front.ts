@@ -18,8 +18,6 @@ import type { Target, Targets } from "./targets.ts";
 
 export type FrontOptions = {
   motoUrl: string;
-  /** Balancers have addresses in 127.`octet`.240.0/24. */
-  octet: number;
   targets: Targets;
   addressOf: (instanceId: string) => string | undefined;
 };
@@ -36,10 +34,12 @@ export type Front = {
 
 type Listening = { url: string; server: Server; sockets: Set<Socket>; timer: NodeJS.Timeout };
 
+/** In no subnet of moto's, so that no instance gets one of its addresses. */
+const balancersNetwork = "172.31.240";
 /** What was changed counts for connections that are made so long after it. */
 const readEveryMs = 500;
 
-export function openFront({ motoUrl, octet, targets, addressOf }: FrontOptions): Front {
+export function openFront({ motoUrl, targets, addressOf }: FrontOptions): Front {
   const elb = new ElasticLoadBalancingV2Client({
     endpoint: motoUrl,
     region: "us-east-1",
@@ -167,7 +167,7 @@ export function openFront({ motoUrl, octet, targets, addressOf }: FrontOptions):
     async lookUp(hostname) {
       const found = await listenersOf(hostname);
       if (!found) return undefined;
-      const address = addresses.get(hostname) ?? `127.${octet}.240.${addresses.size + 1}`;
+      const address = addresses.get(hostname) ?? `${balancersNetwork}.${addresses.size + 1}`;
       addresses.set(hostname, address);
       const ports = found.Listeners.map(({ Port = 0 }) => Port);
       await Promise.all(ports.map((port) => once(`${address}:${port}`, hostname, port, address)));

@@ -48,7 +48,7 @@ const masks: readonly [RegExp, string][] = [
   [/\b(i|vpc|subnet|sg|vol|ami|lt|rtb)-[0-9a-f]{8,}\b/g, "$1-ID"],
   [/arn:aws:elasticloadbalancing:[\w-]+:\d+:(\w+)\/[\w/-]+/g, "ARN($1)"],
   [/\bdr-[0-9a-f]{24}(-\d+)?\b/g, "dr-HASH"],
-  [/\b127\.\d+\.\d+\.\d+\b/g, "ADDRESS"],
+  [/\b172\.31\.\d+\.\d+\b(?!\/)/g, "ADDRESS"],
   [/\b(?=[0-9]*[A-Z])[0-9A-Z]{14,}\b/g, "ZONE"],
   [/\b[0-9a-f]{12,64}\b/g, "HASH"],
   [/\bweb-[a-z0-9]{8,10}-?([a-z0-9]{5})?=?[\w-]*/g, "web-POD"],

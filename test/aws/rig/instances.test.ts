@@ -9,8 +9,6 @@ test("an address that is given away again is its next instance's once the former
   const events: string[] = [];
   let leave = () => {};
   const instances = openInstances({
-    octet: 99,
-    sshPort: 22,
     ask: async () => `<value>${userData}</value>`,
     async start({ instanceId }) {
       events.push(`${instanceId} starts`);

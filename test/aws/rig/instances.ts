@@ -2,27 +2,24 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import limitConcurrency from "p-limit";
-import { type Body, type Place, startBody, userDataText } from "./body.ts";
+import { type Body, startBody, userDataText } from "./body.ts";
 import { type Answer, type AwsRequest, listOf, type Manner, textsOf, withParameters, xmlAnswer } from "./request.ts";
 
 /** One instance as moto launched it. */
 export type Launched = {
   instanceId: string;
-  /** In moto's network. */
+  /** Its private one: here it has it, too. */
   address: string;
   /** As moto has stored it, in base64. */
   userData: string;
   /** The instance's item of RunInstances' answer. */
   xml: string;
 };
-export type StartBody = (launched: Launched, place: Place) => Promise<Body>;
+export type StartBody = (launched: Launched) => Promise<Body>;
 
-const startStandIn: StartBody = ({ userData }, place) => startBody(userDataText(userData), place);
+const startStandIn: StartBody = ({ userData, address }) => startBody(userDataText(userData), address);
 
 export type InstancesOptions = {
-  /** moto's network 172.31.0.0/16 is 127.`octet`.0.0/16 here. */
-  octet: number;
-  sshPort: number;
   /** Asks moto itself. */
   ask: (action: string, parameters: Readonly<Record<string, string>>) => Promise<string>;
   /** What becomes of an instance. Default: a stand-in that is no machine. */
@@ -31,7 +28,7 @@ export type InstancesOptions = {
 
 export type Instances = {
   manner: Manner;
-  /** Where an instance is here; undefined once it was ended. */
+  /** Where an instance is; undefined once it was ended. */
   addressOf(instanceId: string): string | undefined;
   /** Every user data that was launched from, as text. */
   userData: ReadonlySet<string>;
@@ -55,7 +52,7 @@ type Instance = {
 const startsAtOnce = 4;
 
 /** Gives what moto launches a body, at an address of its own, and lets what moto says of it be so. */
-export function openInstances({ octet, sshPort, ask, start: startOne = startStandIn }: InstancesOptions): Instances {
+export function openInstances({ ask, start: startOne = startStandIn }: InstancesOptions): Instances {
   const instances = new Map<string, Instance>();
   const userData = new Set<string>();
   /** By address: its last instance has left it. moto gives an address away again at once. */
@@ -64,9 +61,7 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
   const starts = limitConcurrency(startsAtOnce);
   const disks = mkdtempSync(join(tmpdir(), "rig-disks-"));
 
-  const here = (address: string) => address.replace(/^172\.31\./, `127.${octet}.`);
-
-  /** Instances of moto's own network are on this computer's loopback, by either of their addresses. */
+  /** The road from outside leads to an instance's own address. */
   const relocated = (answer: string): string =>
     answer
       .split(/(?=<instanceId>)/)
@@ -76,12 +71,7 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
   function relocatedOne(part: string): string {
     const [own] = textsOf(part, "privateIpAddress");
     if (own === undefined) return part;
-    return part
-      .replaceAll(
-        /<privateIpAddress>(172\.31\.[\d.]+)</g,
-        (_, address: string) => `<privateIpAddress>${here(address)}<`,
-      )
-      .replaceAll(/<(ipAddress|publicIp)>[\d.]+</g, (_, element: string) => `<${element}>${here(own)}<`);
+    return part.replaceAll(/<(ipAddress|publicIp)>[\d.]+</g, (_, element: string) => `<${element}>${own}<`);
   }
 
   async function start(instanceId: string, address: string, xml: string): Promise<Body | undefined> {
@@ -91,18 +81,17 @@ export function openInstances({ octet, sshPort, ask, start: startOne = startStan
     // Nobody's machine: it is only an address.
     if (text === "") return undefined;
     userData.add(text);
-    return startOne({ instanceId, address, userData: stored, xml }, { address: here(address), sshPort });
+    return startOne({ instanceId, address, userData: stored, xml });
   }
 
   /** The address is the instance's own once its former one has left it, and until it is ended. */
   function launch(instanceId: string, address: string, xml: string): void {
-    const place = here(address);
     // Whoever had it has ended, whether the call that ended it is answered or not.
-    for (const [id, instance] of instances) if (instance.address === place) void end(id);
-    const former = left.get(place) ?? Promise.resolve();
+    for (const [id, instance] of instances) if (instance.address === address) void end(id);
+    const former = left.get(address) ?? Promise.resolve();
     const body = former.then(() => (isClosed ? undefined : starts(() => start(instanceId, address, xml))));
-    const instance: Instance = { address: place, body, leave() {} };
-    left.set(place, new Promise((resolve) => Object.assign(instance, { leave: resolve })));
+    const instance: Instance = { address, body, leave() {} };
+    left.set(address, new Promise((resolve) => Object.assign(instance, { leave: resolve })));
     instances.set(instanceId, instance);
     body
       .then((started) => Object.assign(instance, { started }))

@@ -2,20 +2,20 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Holder } from "../../../src/clouds/local/holder-client.ts";
 import { splice } from "../../../src/clouds/local/splice.ts";
 
-/** A port of a machine, open here as soon as it is open there, and shut when it refuses. */
+/** A port of a machine, open in the test's network as soon as it is in the machine's, and shut when it refuses. */
 export type Port = { close(): Promise<void> };
 type Place = { address: string; port: number };
 
 const lookEveryMs = 500;
 
-/** `there`: in the machines' network. */
-export function openPort(holder: Holder, there: Place, here: Place): Port {
+/** The machine has the same address in both networks. */
+export function openPort(holder: Holder, { address, port }: Place): Port {
   const ended = new AbortController();
   const open = new Set<Socket>();
   let server: Server | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  const dial = () => holder.dial(there.address, there.port, ended.signal);
+  const dial = () => holder.dial(address, port, ended.signal);
 
   async function look(): Promise<void> {
     try {
@@ -29,8 +29,8 @@ export function openPort(holder: Holder, there: Place, here: Place): Port {
   function listen(): void {
     const own = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (near) => void carry(near, own));
     server = own;
-    own.once("error", (error) => process.stderr.write(`rig: ${here.address}:${here.port}: ${error.message}\n`));
-    own.listen(here.port, here.address);
+    own.once("error", (error) => process.stderr.write(`rig: ${address}:${port}: ${error.message}\n`));
+    own.listen(port, address);
   }
 
   async function carry(near: Socket, own: Server): Promise<void> {

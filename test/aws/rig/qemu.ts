@@ -59,24 +59,23 @@ export async function openQemuMachines(images: readonly string[]): Promise<QemuM
   };
   const addresses = new Map<string, string>();
   return {
-    async start(launched, place) {
+    async start(launched) {
       const { instanceId, address } = launched;
       addresses.set(instanceId, address);
       const folder = folderOf(instanceId);
       mkdirSync(folder);
       const tap = await boot({ launched, network, image, disk, folder });
       const ports = new Map<number, Port>();
-      const open = (port: number, here: number) => {
+      const open = (port: number) => {
         const present = ports.has(port);
-        if (!present)
-          ports.set(port, openPort(network.holder, { address, port }, { address: place.address, port: here }));
+        if (!present) ports.set(port, openPort(network.holder, { address, port }));
       };
-      open(sshPort, place.sshPort);
+      open(sshPort);
       return {
         get console() {
           return consoleOf(instanceId);
         },
-        expose: (port) => open(port, port),
+        expose: open,
         attach: () => {
           throw new Error("these machines take no disks");
         },

@@ -1,5 +1,3 @@
-import { randomInt } from "node:crypto";
-import { createServer, type Server } from "node:net";
 import { fileURLToPath } from "node:url";
 import { seededRandom } from "../../../src/base/random.ts";
 import { type Moto, startMoto } from "../moto/server.ts";
@@ -41,8 +39,6 @@ export type RigOptions = { seed?: number; times?: TargetTimes; machines?: { imag
 
 const region = "us-east-1";
 const motoFolder = fileURLToPath(new URL("./moto/", import.meta.url));
-/** Ports below this one are root's. */
-const privilegedPorts = 1_024;
 
 export async function startRig({
   seed = 1,
@@ -50,9 +46,6 @@ export async function startRig({
   machines,
 }: RigOptions = {}): Promise<Rig> {
   const moto = await startMoto(region, {}, motoFolder);
-  const { octet, release } = await ownNetwork();
-  const isRoot = process.getuid?.() === 0;
-  const sshPort = isRoot ? 22 : privilegedPorts * 2;
   const ask: Rig["ask"] = async (service, action, parameters = {}) => {
     const Version = service === "ec2" ? "2016-11-15" : "2015-12-01";
     const scope = `moto/20260101/${region}/${service}/aws4_request`;
@@ -60,12 +53,9 @@ export async function startRig({
     const body = new URLSearchParams({ Action: action, Version, ...parameters });
     return (await fetch(moto.url, { method: "POST", headers, body })).text();
   };
-  const instances = openInstances({
-    ...{ octet, sshPort, start: machines?.start },
-    ask: (...call) => ask("ec2", ...call),
-  });
+  const instances = openInstances({ start: machines?.start, ask: (...call) => ask("ec2", ...call) });
   const targets = openTargets(instances.addressOf, times);
-  const front = openFront({ motoUrl: moto.url, octet, targets, addressOf: instances.addressOf });
+  const front = openFront({ motoUrl: moto.url, targets, addressOf: instances.addressOf });
   const resolver = await startResolver(front.lookUp);
   const faults = openFaults({ random: seededRandom(seed) });
   const [tokens, journal] = [openTokens(), openJournal()];
@@ -78,11 +68,9 @@ export async function startRig({
     front.manner,
     gaps,
   ]);
-  // Root's port is only root's; others get there as through a bastion.
-  const road = isRoot ? [] : ["--proxy-command", `bash -c 'exec 3<>/dev/tcp/%h/${sshPort}; cat <&3 & exec cat >&3'`];
   return {
     env: { ...moto.env, ...resolver.env, AWS_ENDPOINT_URL: proxy.url },
-    flags: ["--cloud", "aws", "--image", machines?.image ?? "al2023", "--create-zone", ...road],
+    flags: ["--cloud", "aws", "--image", machines?.image ?? "al2023", "--create-zone"],
     ...{ moto, ask, instances, targets, front, faults, journal },
     async reset() {
       await moto.reset();
@@ -97,23 +85,6 @@ export async function startRig({
       targets.close();
       await instances.close();
       await moto.close();
-      await release();
     },
   };
 }
-
-/** A network of loopback that no other rig of this computer has: whoever listens at its first address has it. */
-async function ownNetwork(): Promise<{ octet: number; release: () => Promise<void> }> {
-  for (let tries = 0; tries < 100; tries++) {
-    const octet = randomInt(40, 250);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(9_999, `127.${octet}.255.254`, () => resolve(true));
-    });
-    if (isFree) return { octet, release: () => closed(server) };
-  }
-  throw new Error("no network of 127.0.0.0/8 is free");
-}
-
-const closed = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
