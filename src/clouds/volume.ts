@@ -25,6 +25,8 @@ export type Volume = {
   handle: string;
   zone: string;
   sizeBytes: number;
+  /** Wall time when it was made; absent: the provider does not say. */
+  madeMs?: number;
   state: VolumeState;
   /** Machine that it is attached to, or being attached to or detached from. */
   machineId?: string;

@@ -7,6 +7,7 @@ import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
 import { claimNames, claimObstacle, zonesOf } from "../machines/disks.ts";
 import type { View } from "../registry/view.ts";
 import { type Claims, ownerOf } from "./claims.ts";
+import type { DiskPoll } from "./disk-poll.ts";
 import {
   backoff,
   type LaunchHistory,
@@ -17,6 +18,7 @@ import {
   zoneCounts,
 } from "./launch-accounts.ts";
 import { claimRecord, launchOf, type MachineClaim } from "./launch-records.ts";
+import { lostDiskObstacle } from "./lost-disks.ts";
 import { type ImageLookup, isUnknown, lookupKey, type MachineImages } from "./machine-images.ts";
 import type { Memory } from "./memory.ts";
 import { condition, controllerOf, keyOf } from "./owned.ts";
@@ -67,6 +69,7 @@ export type LauncherOptions = {
   view: View;
   roster: Roster;
   poll: Pick<Poll, "offers" | "sight">;
+  disks: Pick<DiskPoll, "disks">;
   memory: Pick<Memory, "losses" | "poorPools">;
   claims: Pick<Claims, "machineOf">;
   images: Pick<MachineImages, "lookupOf" | "imageOf">;
@@ -156,11 +159,11 @@ function bareOwner(pod: Pod): string {
   return `${namespace}/${name}`;
 }
 
-function demandsOf(pods: readonly Pod[], { templateOf, view }: Pick<LauncherOptions, "templateOf" | "view">) {
+function demandsOf(pods: readonly Pod[], { templateOf, view, disks }: LauncherOptions) {
   const waiting: Demand[] = [];
   const broken: { pod: Pod; message: string }[] = [];
   for (const pod of pods) {
-    const message = claimObstacle(view, pod);
+    const message = claimObstacle(view, pod) ?? lostDiskObstacle(view, disks.disks(), pod);
     if (message !== undefined) {
       broken.push({ pod, message });
       continue;

@@ -98,7 +98,7 @@ export function startControllers(options: ControllerOptions): Controllers {
   poll.start();
   disks.start();
   return {
-    hasLooked: () => poll.complete() && book.completeMs() !== undefined,
+    hasLooked: () => poll.complete() && book.completeMs() !== undefined && disks.complete(),
     idle: () => runners.every((runner) => runner.idle()),
     kick() {
       retry();

@@ -2,7 +2,7 @@ import { labelSelectorMatcher } from "../api/labels.ts";
 import type { KubeObject } from "../api/object.ts";
 import { bytes, compareQuantities } from "../api/quantity.ts";
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from "../api/types.gen.ts";
-import type { VolumeSpec } from "../clouds/volume.ts";
+import type { Volume, VolumeSpec } from "../clouds/volume.ts";
 import {
   allowedZones,
   claimNames,
@@ -17,6 +17,7 @@ import {
 import { fileSystemOf } from "../machines/file-systems.ts";
 import type { View } from "../registry/view.ts";
 import type { DiskPoll } from "./disk-poll.ts";
+import { lostDiskOf } from "./lost-disks.ts";
 import { isSame, keyOf } from "./owned.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
@@ -35,6 +36,8 @@ export type VolumeClaimWorld = {
   zone?: string | undefined;
   /** Zones there are machines in, for claims that wait for nobody. */
   zones: readonly string[];
+  /** What it had before the store was lost. */
+  lostDisk?: Volume | undefined;
   /** The provider has a disk for this claim. */
   hasDisk: boolean;
   /** Enough of the provider's disks is known to say that one is not there. */
@@ -52,7 +55,7 @@ export type VolumeClaimOptions = {
   view: View;
   cluster: string;
   roster: Pick<Roster, "seatOf">;
-  disks: Pick<DiskPoll, "disk" | "complete">;
+  disks: Pick<DiskPoll, "disk" | "disks" | "complete">;
   zones: () => readonly string[];
 };
 
@@ -91,6 +94,7 @@ export const volumeClaimReconciler = (options: VolumeClaimOptions): Reconciler<V
       users,
       zone: records[0]?.spec.placement.zone,
       zones: options.zones(),
+      lostDisk: claim.spec.volumeName ? undefined : lostDiskOf(view, disks.disks(), claim),
       hasDisk: disks.disk(volumeName(claim.metadata.uid ?? "")) !== undefined,
       disksSeen: disks.complete(),
       failure,
@@ -212,7 +216,9 @@ function planProvision(world: VolumeClaimWorld): Plan {
   const field = dataSource ? "dataSource" : "dataSourceRef";
   const source = dataSource ?? dataSourceRef;
   if (source) return failed(`spec.${field}: drover makes blank disks only, and none from ${source.kind}`);
-  const zone = zoneFor(world);
+  if (!world.disksSeen) return { actions: [], againInMs: lookAgainMs };
+  const { lostDisk } = world;
+  const zone = lostDisk?.zone ?? zoneFor(world);
   if (zone === undefined) {
     const message = "waiting for first consumer to be created before binding";
     return { actions: [tell(claim, "Normal", "WaitForFirstConsumer", message)] };
@@ -222,7 +228,11 @@ function planProvision(world: VolumeClaimWorld): Plan {
     return { actions: [writeMetadata(claim, finalizers)] };
   }
   const spec = specOf(world.cluster, claim, storageClass, zone);
-  return { actions: [{ do: "provision", spec, claim, storageClass }], againInMs: lookAgainMs * 10 };
+  const again = { againInMs: lookAgainMs * 10 };
+  if (!lostDisk) return { actions: [{ do: "provision", spec, claim, storageClass }], ...again };
+  const told = `The disk ${lostDisk.handle} of ${spec.name}, which is older than drover's own data, is taken over`;
+  const taken: Action = { do: "provision", spec: { ...spec, id: lostDisk.id }, claim, storageClass };
+  return { actions: [tell(claim, "Normal", "DiskTakenOver", told), taken], ...again };
 }
 
 function zoneFor({ storageClass, zone, zones }: VolumeClaimWorld): string | undefined {

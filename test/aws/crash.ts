@@ -9,15 +9,33 @@ import type { AwsWorld } from "../../src/clouds/sim/aws/world.ts";
 import type { Latency } from "../../src/clouds/sim/latency.ts";
 import { passing } from "../contract/passing.ts";
 import { type AwsCluster, openAwsCluster } from "./cluster.ts";
-import { apply, deploy, isDone, living, remove } from "./web.ts";
+import { apply, isDone, living, readyPods, remove } from "./web.ts";
 
 export type CrashPoint = {
   seed: number;
   /** Number of the cloud call of the rollout at which drover dies, from 0 on. */
   call: number;
+  /** Which calls are counted. Default: all of them. */
+  counts?: (action: string) => boolean;
   moment: "before" | "after";
   /** What the next process starts with. */
   store: "kept" | "lost";
+  /** What is rolled. Default: two machines behind a load balancer. */
+  workload?: Workload;
+};
+
+/** What people have made, and roll out. */
+export type Workload = {
+  replicas: number;
+  /** Makes what is missing, with this image; `web:2` is the rollout. */
+  apply(cluster: AwsCluster, image: string): Promise<void>;
+  remove(cluster: AwsCluster): Promise<void>;
+  /** Its machines serve by turns: somebody always gets connections. */
+  alwaysServes: boolean;
+  /** What they do while they wait for the rollout: machines that they end by hand. */
+  waiting?(cluster: AwsCluster): readonly string[];
+  /** What is wrong with it once the rollout is done. */
+  problems(cluster: AwsCluster): string[];
 };
 
 /** What came of it. `calls`: how many cloud calls the rollout took until it was done or drover died. */
@@ -36,41 +54,60 @@ function faster(latencies: AwsLatencies, factor: number): AwsLatencies {
   return Object.fromEntries(entries) as AwsLatencies;
 }
 
-const replicas = 2;
 const port = 8_080;
 
+const web: Workload = {
+  replicas: 2,
+  apply: (cluster, image) => apply(cluster, 2, image),
+  remove,
+  alwaysServes: true,
+  problems: () => [],
+};
+
 /** A rollout during which drover dies at one call; the next process is given the same manifests and has to end it. */
-export async function crash({ seed, call, moment, store }: CrashPoint): Promise<CrashOutcome> {
+export async function crash({
+  seed,
+  call,
+  moment,
+  store,
+  counts = () => true,
+  workload = web,
+}: CrashPoint): Promise<CrashOutcome> {
   const random = seededRandom(seed * 7_919 + call);
   const active = { faults: false };
   const faults = drawnCallFaults(random, { "lost-reply": 0.05, "lost-request": 0.02 }, () => active.faults);
   const cluster = await openAwsCluster({ seed, faults, latencies: faster(ec2Latencies, 10) });
   const problems: string[] = [];
+  const isRolled = () => isDone(cluster, workload.replicas);
   try {
-    await deploy(cluster, replicas);
+    await workload.apply(cluster, "web:1");
+    await cluster.until("all serve", () => readyPods(cluster).length === workload.replicas);
     active.faults = true;
     let calls = 0;
     let action = "";
     cluster.dieBy((name) => {
-      if (calls++ !== call) return undefined;
+      if (!counts(name) || calls++ !== call) return undefined;
       action = name;
       return moment;
     });
-    await apply(cluster, replicas, "web:2");
-    await cluster.until("the end of the rollout or of drover", () => cluster.isDead() || isDone(cluster, replicas));
+    await workload.apply(cluster, "web:2");
+    await cluster.until("the end of the rollout or of drover", () => cluster.isDead() || isRolled());
     const serving = servingNow(cluster);
+    const byHand = new Set<string>();
     await cluster.restart(store === "kept");
-    await apply(cluster, replicas, "web:2");
+    await workload.apply(cluster, "web:2");
     await cluster.until("the rollout is done", () => {
       const receiving = receivingAt(cluster.world, cluster.clock.monotonicMs()).length;
-      if (serving.length > 0 && receiving === 0) problems.push("nobody gets connections any more");
-      return isDone(cluster, replicas);
+      for (const id of workload.waiting?.(cluster) ?? []) byHand.add(id);
+      if (workload.alwaysServes && serving.length > 0 && receiving === 0)
+        problems.push("nobody gets connections any more");
+      return isRolled();
     });
     active.faults = false;
     if (cluster.world.loadBalancers.size !== 1) problems.push("there is more than one load balancer");
-    problems.push(...duplicates(cluster));
-    if (store === "lost") problems.push(...ended(cluster, serving), ...unclaimed(cluster, serving));
-    else problems.push(...(await leaks(cluster)));
+    problems.push(...duplicates(cluster), ...workload.problems(cluster));
+    if (store === "lost") problems.push(...ended(cluster, serving, byHand), ...unclaimed(cluster, serving));
+    else problems.push(...(await leaks(cluster, workload)));
     return { problems, calls, action };
   } catch (error) {
     return { problems: [...problems, String(error)], calls: -1, action: "" };
@@ -101,11 +138,13 @@ const servingNow = (cluster: AwsCluster): string[] =>
     .map(({ id }) => id);
 
 /** Without its store drover ends nothing that serves: the next revision's machines are claimed, all others left alone. */
-function ended({ world, clock }: AwsCluster, serving: readonly string[]): string[] {
+function ended({ world, clock }: AwsCluster, serving: readonly string[], byHand: ReadonlySet<string>): string[] {
   const nowMs = clock.monotonicMs();
   return serving.flatMap((id) => {
     const instance = world.instances.get(id);
-    return instance && instance.shuttingDownAtMs <= nowMs ? [`instance ${id} served and was ended`] : [];
+    return instance && instance.shuttingDownAtMs <= nowMs && !byHand.has(id)
+      ? [`instance ${id} served and was ended`]
+      : [];
   });
 }
 
@@ -121,9 +160,9 @@ function unclaimed({ world, ...cluster }: AwsCluster, serving: readonly string[]
 }
 
 /** With its store drover leaves nothing behind once everything is deleted; what is kept for the next launch goes at last. */
-async function leaks(cluster: AwsCluster): Promise<string[]> {
+async function leaks(cluster: AwsCluster, workload: Workload): Promise<string[]> {
   const { clock, cloud } = cluster;
-  await remove(cluster);
+  await workload.remove(cluster);
   const limitMs = clock.monotonicMs() + 900_000;
   while (clock.monotonicMs() < limitMs && leftOver(cluster).length > 0) await clock.advance(1_000);
   const left = leftOver(cluster);

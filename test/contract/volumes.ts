@@ -44,6 +44,7 @@ export function volumesContract(open: () => Promise<VolumesUnderTest>): void {
     expect([first.id, first.handle, first.name]).toEqual([spec.id, second.handle, "default/data"]);
     const seen = await until("available", (volume) => volume?.state === "available");
     expect(seen).toMatchObject({ handle: first.handle, zone: spec.zone, sizeBytes: GiB });
+    expect(seen?.madeMs).toBeGreaterThan(0);
     expect((await volumes.observe()).volumes.length).toBe(1);
   });
 

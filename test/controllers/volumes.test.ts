@@ -95,6 +95,43 @@ test("a claim in use stays until its Pod is gone; then the disk goes with it", a
   expect(claimOf(cluster)).toBeUndefined();
 });
 
+test("after the store was lost a claim of the same name has its disk again, and its Pod goes there", async () => {
+  const cluster = await serving();
+  const [before] = disks(cluster);
+  await remove(cluster, "pods", "one");
+  await cluster.until("nobody has it", () => disks(cluster)[0]?.place === undefined);
+  await cluster.loseStore();
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass());
+  await create(cluster, "pods", database("two"));
+  await create(cluster, "persistentvolumeclaims", claim());
+  await cluster.until("it serves", () => isReady(podOf(cluster, "two")));
+  expect(disks(cluster)).toHaveLength(1);
+  expect(disks(cluster)[0]?.handle).toBe(before?.handle);
+  expect(disks(cluster)[0]?.place?.machineId).toBe(podOf(cluster, "two")?.spec.nodeName);
+  expect(cluster.events("DiskTakenOver")).toEqual([
+    `The disk ${before?.handle} of default/data, which is older than drover's own data, is taken over`,
+  ]);
+  await remove(cluster, "pods", "two");
+  await remove(cluster, "persistentvolumeclaims", "data");
+  await cluster.until("the disk goes with its claim", () => disks(cluster).length === 0);
+});
+
+test("a disk that was kept and let go of is not the next claim's of that name", async () => {
+  const cluster = await openTestCluster();
+  await create(cluster, "storageclasses.storage.k8s.io", storageClass({ reclaimPolicy: "Retain" }));
+  for (const name of ["one", "two"]) {
+    await create(cluster, "persistentvolumeclaims", claim());
+    await create(cluster, "pods", database(name));
+    await cluster.until("it serves", () => isReady(podOf(cluster, name)));
+    await remove(cluster, "pods", name);
+    await remove(cluster, "persistentvolumeclaims", "data");
+    await cluster.until("it is released", () => volumes(cluster)[0]?.status?.phase === "Released");
+    await remove(cluster, "persistentvolumes", volumes(cluster)[0]?.metadata.name ?? "", "");
+    await cluster.until("it is let go of", () => volumes(cluster).length === 0);
+  }
+  expect(disks(cluster)).toHaveLength(2);
+});
+
 test("a volume that is to be retained is released and keeps its disk", async () => {
   const cluster = await openTestCluster();
   await create(

@@ -188,7 +188,7 @@ function stateOf(volume: EbsVolume): Volume["state"] {
 }
 
 function shownFor(cluster: string, volume: EbsVolume): Volume {
-  const { VolumeId = "", AvailabilityZone = "", Size = 0 } = volume;
+  const { VolumeId = "", AvailabilityZone = "", Size = 0, CreateTime } = volume;
   const { [clusterTag]: owner, ...tags } = tagsOf(volume.Tags);
   const machineId = placeOf(volume)?.InstanceId;
   const state = stateOf(volume);
@@ -200,6 +200,7 @@ function shownFor(cluster: string, volume: EbsVolume): Volume {
     handle: VolumeId,
     zone: AvailabilityZone,
     sizeBytes: Size * GiB,
+    ...(CreateTime && { madeMs: CreateTime.getTime() }),
     state,
     ...(machineId !== undefined && { machineId }),
     ...(state === "attached" && { device }),

@@ -24,6 +24,8 @@ type Note = {
   spec: VolumeSpec;
   phase: "creating" | "available" | "attaching" | "attached" | "detaching";
   machineId?: string;
+  /** Wall time when it was made. */
+  madeMs?: number;
 };
 
 const connectMs = 5_000;
@@ -49,7 +51,7 @@ function openNotes({ folder, machine }: LocalVolumesOptions) {
     const note = JSON.parse(text) as Note; // Written above.
     if (note.machineId === undefined) return note;
     const has = await machine(note.machineId);
-    return has === undefined || has.state === "gone" ? put({ version: 1, spec: note.spec, phase: "available" }) : note;
+    return has === undefined || has.state === "gone" ? put(free(note)) : note;
   }
 
   return {
@@ -117,9 +119,10 @@ export function openVolumes(options: LocalVolumesOptions): Volumes {
       const known = await current(spec.id);
       const bytes = Math.ceil(spec.sizeBytes / 512) * 512;
       if (!known) {
-        await put({ version: 1, spec, phase: "creating" });
+        const note: Note = { version: 1, spec, phase: "creating", madeMs: options.clock.wallMs() };
+        await put(note);
         await runTool(["qemu-img", "create", "-q", "-f", "qcow2", diskFile(spec.id), `${bytes}`]);
-        return shown(await put({ version: 1, spec, phase: "available" }));
+        return shown(await put(free(note)));
       }
       if (known.phase === "creating") {
         await forget(spec.id);
@@ -143,7 +146,7 @@ export function openVolumes(options: LocalVolumesOptions): Volumes {
       if (note.machineId === undefined) return;
       await put({ ...note, phase: "detaching" });
       await unplug(id, note.machineId);
-      await put({ version: 1, spec: note.spec, phase: "available" });
+      await put(free(note));
     },
     async remove(id) {
       const note = await current(id);
@@ -155,6 +158,9 @@ export function openVolumes(options: LocalVolumesOptions): Volumes {
   return volumes;
 }
 
+/** As no machine has it. */
+const free = ({ machineId: _, ...note }: Note): Note => ({ ...note, phase: "available" });
+
 function refuseAttached({ spec, machineId }: Note): void {
   if (machineId === undefined) return;
   throw new DroverError("CLOUD_INVALID", `Disk ${spec.id} is attached to machine ${machineId}.`);
@@ -165,12 +171,13 @@ const serialOf = (id: string): string => createHash("sha256").update(id).digest(
 /** QEMU's names are at most 31 characters and begin with a letter. */
 const deviceName = (id: string): string => `d${serialOf(id)}`;
 
-const shown = ({ spec, phase, machineId }: Note): Volume => ({
+const shown = ({ spec, phase, machineId, madeMs }: Note): Volume => ({
   id: spec.id,
   name: spec.name,
   handle: `${spec.id}.qcow2`,
   zone: spec.zone,
   sizeBytes: spec.sizeBytes,
+  ...(madeMs !== undefined && { madeMs }),
   state: phase,
   ...(machineId !== undefined && { machineId }),
   ...(phase === "attached" && { device: `/dev/disk/by-id/virtio-${serialOf(spec.id)}` }),

@@ -7,6 +7,7 @@ import type { World } from "./world.ts";
 export type SimDisk = {
   spec: VolumeSpec;
   handle: string;
+  madeWallMs: number;
   readyAtMs: number;
   /** The machine that has it, since when, and until when. */
   place?: { machineId: string; fromMs: number; untilMs: number };
@@ -28,8 +29,8 @@ function settle(world: World, disk: SimDisk): void {
 function shown(world: World, disk: SimDisk): Volume {
   settle(world, disk);
   const nowMs = world.clock.monotonicMs();
-  const { spec, handle, place } = disk;
-  const facts = { id: spec.id, name: spec.name, handle, zone: spec.zone, sizeBytes: spec.sizeBytes };
+  const { spec, handle, place, madeWallMs: madeMs } = disk;
+  const facts = { id: spec.id, name: spec.name, handle, zone: spec.zone, sizeBytes: spec.sizeBytes, madeMs };
   if (nowMs < disk.readyAtMs) return { ...facts, state: "creating" };
   if (!place) return { ...facts, state: "available" };
   const { machineId, fromMs, untilMs } = place;
@@ -55,7 +56,8 @@ export function volumesOf(world: World): Volumes {
         const readyAtMs = known?.readyAtMs ?? world.clock.monotonicMs() + world.drawMs(createMs);
         const handle = known?.handle ?? `vol-${suffix(world.random, 10)}`;
         const sizeBytes = Math.max(spec.sizeBytes, known?.spec.sizeBytes ?? 0);
-        const disk = { ...known, spec: { ...(known?.spec ?? spec), sizeBytes }, handle, readyAtMs };
+        const madeWallMs = known?.madeWallMs ?? world.clock.wallMs();
+        const disk = { ...known, spec: { ...(known?.spec ?? spec), sizeBytes }, handle, madeWallMs, readyAtMs };
         world.disks.set(spec.id, disk);
         world.onChange();
         return shown(world, disk);
