@@ -147,9 +147,17 @@ function planClaims(replicaSet: ReplicaSet, pods: readonly Pod[]): Action[] {
 }
 
 /** Before the first Pod of a revision its machine image is looked up and noted; what is wrong with it the Pods say. */
-function planImage({ replicaSet, image, lookup }: ReplicaSetWorld): Action[] {
+function planImage({ replicaSet, image, lookup, failure }: ReplicaSetWorld): Action[] {
   if (notedImage(replicaSet)) return [];
-  if (!image) return [{ do: "lookUpImage", lookup }];
+  // There is no Pod yet on which it could be said what is in the way.
+  const notice = {
+    about: replicaSet,
+    type: "Warning",
+    reason: "FailedCreate",
+    message: failure ?? "",
+    source,
+  } as const;
+  if (!image) return [...(failure ? [{ do: "tell", notice } as const] : []), { do: "lookUpImage", lookup }];
   if ("error" in image) return [];
   // An id names the same image for ever, as the Pod names its architecture; what has to be noted is what a word stands
   // for today, and what was found out elsewhere.

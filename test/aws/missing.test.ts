@@ -83,6 +83,7 @@ test.for([true, false])(
     expect(told.length).toBe(warned(cluster).length);
     const about = service ? "Service SyncLoadBalancerFailed" : "Service SyncNameFailed";
     expect(told.filter((each) => each.startsWith(about))).toHaveLength(1);
+    expect(told).toContainEqual(expect.stringMatching(/^ReplicaSet FailedCreate: AWS does not accept/));
     expect(cluster.warnings).toHaveLength(1);
     expect(cluster.logged).toEqual([]);
   },

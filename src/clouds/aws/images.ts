@@ -82,7 +82,8 @@ async function newest(send: Send, pattern: string, owner: string, architecture: 
 function checked(row: Image, reference: string, architecture: Architecture): AwsImage {
   const id = row.ImageId ?? "";
   const refuse = (why: string): never => {
-    throw new DroverError("CLOUD_INVALID", `The machine image ${reference} (${id}) ${why}.`, { image: reference });
+    const name = reference === id ? id : `${reference} (${id})`;
+    throw new DroverError("CLOUD_INVALID", `The machine image ${name} ${why}.`, { image: reference });
   };
   if (row.Architecture !== undefined && row.Architecture !== awsArchitecture(architecture)) {
     const other = row.Architecture === "arm64" ? "arm64" : "amd64";

@@ -79,7 +79,7 @@ test.for<[image: Partial<Image>, message: string]>([
   const { ec2, images } = open();
   ec2.on(DescribeImagesCommand).resolves({ Images: [{ ...debian, ...image }] });
   await expect(images.find("ami-11111111111111111", "amd64")).rejects.toThrow(
-    `The machine image ami-11111111111111111 (ami-11111111111111111) ${message}`,
+    `The machine image ami-11111111111111111 ${message}`,
   );
 });
 
