@@ -1,4 +1,5 @@
 import type { Offer } from "../clouds/cloud.ts";
+import type { RestingOffer } from "./selection.ts";
 
 type Amount = { cpuMillis: number; memoryBytes: number; gpus?: number | undefined };
 
@@ -29,6 +30,16 @@ export function choiceSentence(offer: Offer, need: Amount, count: number, cheape
   if (count === 1) return `${head}: ${among}`;
   if (offer.priceUsdPerHour <= cheapest.priceUsdPerHour) return `${head}: the cheapest of ${among}`;
   return `${head}: of ${among}; ${named(cheapest)} at ${dollars(cheapest.priceUsdPerHour)}/h was passed over: ${why()}`;
+}
+
+const restingShown = 3;
+
+/** What would have been as cheap as the machine that was chosen, and why it was left alone; may be empty. */
+export function restingWords(resting: readonly RestingOffer[], { priceUsdPerHour }: Offer): string {
+  const wanted = resting.filter(({ offer }) => offer.priceUsdPerHour <= priceUsdPerHour);
+  const shown = wanted.slice(0, restingShown).map(({ offer, why }) => `; ${named(offer)} ${why}`);
+  const more = wanted.length - shown.length;
+  return `${shown.join("")}${more > 0 ? `, and ${more} more offers` : ""}`;
 }
 
 /** Why the limit forbids a machine more. */

@@ -2,7 +2,7 @@ import type { Pod } from "../api/types.gen.ts";
 import type { MachineTemplate, Offer, Placement } from "../clouds/cloud.ts";
 import { type Ledger, openLedger, placementOf, poolOf, type Underway } from "./ledger.ts";
 import { type NamespaceLabels, type Neighbours, openNeighbours, type Seat } from "./neighbours.ts";
-import { choiceSentence, overBudget, refusalSentence, tooMany } from "./placement-words.ts";
+import { choiceSentence, overBudget, refusalSentence, restingWords, tooMany } from "./placement-words.ts";
 import {
   type Bucket,
   type Demand,
@@ -122,10 +122,9 @@ function choose(
   if (!offer || !cheapest) return { obstacles };
   const hasRoom = ledger.shortage(cheapest.offer, template) === undefined;
   const why = () => obstacles.get(cheapest.bucket) ?? passedOverWhy(cheapest.offer, liked, hasRoom);
-  return {
-    best: { offer, reason: () => choiceSentence(offer, template, group.count, cheapest.offer, why) },
-    obstacles,
-  };
+  const reason = () =>
+    choiceSentence(offer, template, group.count, cheapest.offer, why) + restingWords(group.resting, offer);
+  return { best: { offer, reason }, obstacles };
 }
 
 /** Why the cheapest offer of a group was not taken, though its domain was open. */

@@ -45,7 +45,10 @@ export type Group = {
   count: number;
   cheapest: { offer: Offer; bucket: Bucket } | undefined;
   removed: ReadonlyMap<string, number>;
+  /** Those among the removed that would do, and are left alone for a while; the cheapest first. */
+  resting: readonly RestingOffer[];
 };
+export type RestingOffer = { offer: Offer; why: string };
 
 export const labelsOf =
   (offer: Offer): LabelLookup =>
@@ -101,10 +104,14 @@ function groupOf(demand: Demand, selection: Selection, skipped: SkippedPools): G
   const recentFailure = recentFailures(skipped, demand.owner);
   const removed = new Map(selection.removed);
   const buckets = new Map<string, Bucket>();
+  const resting: RestingOffer[] = [];
   let cheapest: Group["cheapest"];
   let count = 0;
   for (const { offer, score, domain } of selection.allowed) {
-    const why = shortcoming(offer, template, zones) ?? waste(offer, takesGpus) ?? recentFailure(offer);
+    const unfit = shortcoming(offer, template, zones) ?? waste(offer, takesGpus);
+    const failure = unfit === undefined ? recentFailure(offer) : undefined;
+    if (failure !== undefined) resting.push({ offer, why: failure });
+    const why = unfit ?? failure;
     if (why !== undefined) {
       removed.set(why, (removed.get(why) ?? 0) + 1);
       continue;
@@ -115,7 +122,7 @@ function groupOf(demand: Demand, selection: Selection, skipped: SkippedPools): G
     count++;
     if (!cheapest || offer.priceUsdPerHour < cheapest.offer.priceUsdPerHour) cheapest = { offer, bucket };
   }
-  return { selection, buckets: [...buckets.values()], count, cheapest, removed };
+  return { selection, buckets: [...buckets.values()], count, cheapest, removed, resting };
 }
 
 function shortcoming(offer: Offer, template: MachineTemplate, zones?: ReadonlySet<string>): string | undefined {

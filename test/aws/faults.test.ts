@@ -52,6 +52,10 @@ test("a zone without capacity: the other zones give the machines", async () => {
   expect(least()).toBeGreaterThanOrEqual(floor);
   expect(launched()).toHaveLength(replicas);
   expect(launched().filter((each) => each.zone === zone)).toEqual([]);
+  expect(cluster.events("MachineChosen")).toContainEqual(
+    expect.stringMatching(/^\S+ in us-east-1[b-f], on demand, .*; \S+ in us-east-1a had no capacity lately$/),
+  );
+  expect(warned(cluster)).toEqual([]);
   expect(callsOf("RunInstances")).toBeLessThan(12);
   const others = before.filter((each) => each.zone !== zone);
   await pass(300);
@@ -185,6 +189,7 @@ test("a laptop asleep for 8 hours in the middle of a rollout: machines serve on,
   laptop.open();
   await pass(30);
   expect(cluster.warnings.filter((each) => each.includes("log in again"))).toHaveLength(1);
+  expect(warned(cluster)).toContainEqual(expect.stringMatching(/NotLoggedIn: AWS does not accept .*`aws sso login`/));
   expect(ended(alive, cluster).filter((each) => each !== lost && !unbound.includes(each))).toEqual([]);
   await finish(900);
   expect(launched().length).toBeLessThanOrEqual(replicas + unbound.length + 1);

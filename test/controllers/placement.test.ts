@@ -284,6 +284,15 @@ test.for<[string, Partial<PlacementWorld>, string]>([
     "t4g.small in us-east-1a, on demand, $0.0168/h: the cheapest of 2 offers that fit 500m CPU and 0.50 GiB",
   ],
   [
+    "the cheapest but for pools that are left alone",
+    {
+      demands: demands(1, size),
+      offers: [cheap, dear],
+      skipped: { all: new Set(["t4g.small/us-east-1a/on-demand"]), byOwner: new Map() },
+    },
+    "m7g.large in us-east-1b, on demand, $0.0816/h: the only offer that fits 500m CPU and 0.50 GiB; t4g.small in us-east-1a had no capacity lately",
+  ],
+  [
     "the only one, as spot",
     {
       demands: demands(1, { ...size, gpus: 1 }, { nodeSelector: { "karpenter.sh/capacity-type": "spot" } }),
