@@ -73,6 +73,15 @@ export function backoff(world: LaunchHistory, nowMs: number) {
   };
 }
 
+/** By owner: what the provider said when it lately had no capacity for a launch. */
+export function shortages({ records }: LaunchHistory, nowMs: number): ReadonlyMap<string, string> {
+  const short = records.filter(({ status, spec }) => {
+    return status?.failure?.code === "CLOUD_CAPACITY" && timeMs(spec.requestedAt) + poolRestMs > nowMs;
+  });
+  short.sort((a, b) => timeMs(a.spec.requestedAt) - timeMs(b.spec.requestedAt));
+  return new Map(short.map((record) => [ownerUidOf(record), record.status?.failure?.message ?? ""]));
+}
+
 /**
  * Pools that had no capacity, gave less than they were asked for, or took back what they gave. One that refused a launch
  * as wrong may have all that others ask for: it is left out for the launch's owner alone.

@@ -12,6 +12,7 @@ import {
   backoff,
   type LaunchHistory,
   livingMachines,
+  shortages,
   skippedPools,
   underway,
   usdPerHour,
@@ -225,10 +226,14 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
       spending: { usdPerHourMax: world.usdPerHourMax, usdPerHour: usdPerHour(world, world.offers.list) },
     }),
   });
+  const short = shortages(world, nowMs);
   const actions = [
     ...refusedEarly,
     ...waves.flatMap((wave, index) => launchOf(wave, world.cluster, `${world.idPrefix}-${index}`, nowMs)),
-    ...refused.flatMap(({ pod, message }) => refuse(pod, message, nowMs)),
+    ...refused.flatMap(({ pod, message, owner = "" }) => {
+      const said = short.get(owner);
+      return refuse(pod, said === undefined ? message : `${message} The last launch failed: ${said}`, nowMs);
+    }),
     ...resting.flatMap(({ pod, message }) => refuse(pod, message, nowMs)),
   ];
   const waits = [

@@ -42,8 +42,9 @@ export type Wave = {
   pods: readonly Pod[];
   reason: string;
 };
-/** `message` says why no machine can be had. */
-export type Placed = { waves: readonly Wave[]; refused: readonly { pod: Pod; message: string }[] };
+/** `message` says why no machine can be had; `owner`: where no offer will do, whose last launch may tell more. */
+type Refused = { pod: Pod; message: string; owner?: string };
+export type Placed = { waves: readonly Wave[]; refused: readonly Refused[] };
 
 /** Machines that one call asks for at most. */
 const slotsMax = 100;
@@ -66,7 +67,7 @@ export function place(world: PlacementWorld): Placed {
   const counts = new Map(world.zoneCounts);
   const groupFor = grouping(offers, neighbours.keys, world.skipped);
   const waves = new Map<string, Wave & { pods: Pod[] }>();
-  const refused: { pod: Pod; message: string }[] = [];
+  const refused: Refused[] = [];
   let { machines = 0 } = world;
   const { usdPerHourMax = Number.POSITIVE_INFINITY } = world.spending ?? {};
   let usdPerHour = world.spending?.usdPerHour ?? 0;
@@ -75,7 +76,7 @@ export function place(world: PlacementWorld): Placed {
     const group = groupFor(demand);
     const { best, obstacles } = choose(demand, group, ledger, neighbours, counts);
     if (!best) {
-      refused.push({ pod, message: refusal(demand, group, obstacles, ledger, offers.length) });
+      refused.push({ pod, owner, message: refusal(demand, group, obstacles, ledger, offers.length) });
     } else if (machines >= world.machinesMax) {
       refused.push({ pod, message: tooMany(machines, world.machinesMax) });
     } else if (usdPerHour + best.offer.priceUsdPerHour > usdPerHourMax) {

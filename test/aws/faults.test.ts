@@ -67,7 +67,9 @@ test("no zone has capacity: the Pod says so, pools rest, nothing that serves is 
   cluster.world.pools.set("*", "*", "*", 0);
   await change(cluster, "web:2", replicas);
   await pass(900);
-  expect(unscheduled(cluster).join()).toMatch(/without capacity|no capacity|had no capacity/);
+  expect(unscheduled(cluster).join()).toMatch(
+    /\d+ had no capacity lately, .* The last launch failed: ec2:RunInstances failed with InsufficientInstanceCapacity: .*\S+\.\S+ .*us-east-1[a-f]/,
+  );
   expect(least()).toBeGreaterThanOrEqual(floor);
   expect(ended(before, cluster).length).toBeLessThanOrEqual(1);
   expect(callsOf("RunInstances")).toBeLessThan(400);
