@@ -20,13 +20,14 @@ export type NodeChoice = {
 
 /** What a cloud says of offers that nobody gets who does not name one: `previous-generation`, `bare-metal`. */
 const classLabel = "drover.dev/instance-class";
-/** Whoever requires one of these has named the machine. */
+/** Whoever requires one of these has named the machine, and so has who prefers one and would get it. */
 const namingLabels = [
   "node.kubernetes.io/instance-type",
   "beta.kubernetes.io/instance-type",
   "karpenter.k8s.aws/instance-family",
   "karpenter.k8s.aws/instance-generation",
   "karpenter.k8s.aws/instance-gpu-name",
+  "karpenter.k8s.aws/instance-hypervisor",
   classLabel,
 ];
 
@@ -92,7 +93,10 @@ export function nodeChoice(pod: Wishful): NodeChoice {
       const met = selects(labelOf) ? terms.filter(({ matches }) => matches(labelOf)) : [];
       if (met.length === 0) return mismatch;
       const instanceClass = offer.labels?.[classLabel];
-      if (instanceClass !== undefined && !met.some(({ keys }) => names(namingLabels, selected, keys))) {
+      const isNamed = () =>
+        met.some(({ keys }) => names(namingLabels, selected, keys)) ||
+        preferred.some(({ matches, keys }) => names(namingLabels, keys) && matches(labelOf));
+      if (instanceClass !== undefined && !isNamed()) {
         return `of class ${instanceClass}, which only a selector by name gets`;
       }
       const isWanted = offer.capacityType !== "spot" || wantsSpot;

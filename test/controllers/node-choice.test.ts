@@ -92,15 +92,26 @@ test.for<[string, Partial<Pod["spec"]>, string | undefined]>([
   expect(nodeChoice(pod(spec)).obstacle(offer({ capacityType: "spot" }))).toBe(want);
 });
 
+const karpenter = "karpenter.k8s.aws/instance-";
+const prefersFamily = (family: string): Partial<Pod["spec"]> => {
+  const preference = { matchExpressions: [is(`${karpenter}family`, "In", family)] };
+  return {
+    affinity: { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 50, preference }] } },
+  };
+};
 const named = "of class bare-metal, which only a selector by name gets";
 test.for<[string, Partial<Pod["spec"]>, string | undefined]>([
   ["who says nothing", {}, named],
   ["who selects its zone", { nodeSelector: { [zone]: "a" } }, named],
   ["who selects its type", { nodeSelector: { "node.kubernetes.io/instance-type": "m5.metal" } }, ok],
-  ["who wants its family", required([is("karpenter.k8s.aws/instance-family", "In", "m5")]), ok],
+  ["who wants its family", required([is(`${karpenter}family`, "In", "m5")]), ok],
+  ["who prefers its family", prefersFamily("m5"), ok],
+  ["who prefers another family", prefersFamily("m6i"), named],
+  ["who wants its hypervisor", { nodeSelector: { [`${karpenter}hypervisor`]: "xen" } }, ok],
   ["who wants its class", { nodeSelector: { "drover.dev/instance-class": "bare-metal" } }, ok],
 ])("a bare-metal machine for a Pod %s", ([_name, spec, want]) => {
-  const labels = { "drover.dev/instance-class": "bare-metal", "karpenter.k8s.aws/instance-family": "m5" };
+  const type = { [`${karpenter}family`]: "m5", [`${karpenter}hypervisor`]: "xen" };
+  const labels = { "drover.dev/instance-class": "bare-metal", ...type };
   expect(nodeChoice(pod(spec)).obstacle(offer({ type: "m5.metal", labels }))).toBe(want);
 });
 
