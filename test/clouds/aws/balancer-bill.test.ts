@@ -12,7 +12,7 @@ test.for([
     "a Service for machines",
     service([], { scheme: "internal" }),
     0,
-    /^The network load balancer dr-\w+ costs about \$16\.43 a month; traffic is not counted\. Machines .* names\.$/,
+    /^The network load balancer dr-\w+ costs about \$16\.43 a month; traffic is not counted\. A Service of type ClusterIP does without one by drover\.dev\/balancer: names\.$/,
   ],
   ["an Ingress", ingress("web", []), 3, /^The application load balancer .* \$16\.43 a month, and its 3 public/],
 ] as const)("%s says what it costs", async ([_name, spec, publicAddresses, sentence]) => {
