@@ -27,9 +27,10 @@ const namingLabels = [
   "karpenter.k8s.aws/instance-family",
   "karpenter.k8s.aws/instance-generation",
   "karpenter.k8s.aws/instance-gpu-name",
-  "karpenter.k8s.aws/instance-hypervisor",
   classLabel,
 ];
+/** As `namingLabels`, of one class alone: the previous generation has the same hypervisors. */
+const namingByClass: Readonly<Record<string, string>> = { xen: "karpenter.k8s.aws/instance-hypervisor" };
 
 /** The part of a Pod that is looked at. */
 type Wishful = { spec: Pick<PodSpec, "nodeSelector" | "affinity" | "tolerations"> };
@@ -82,6 +83,13 @@ export function nodeChoice(pod: Wishful): NodeChoice {
   }));
   const wantsSpot = toleratesSpot(pod) || preferred.some(({ keys }) => names(capacityLabels, keys));
   const isByNodeName = required?.length !== undefined && required.every(({ matchFields }) => matchFields?.length);
+  function isNamed(instanceClass: string, met: readonly Term[], labelOf: LabelLookup): boolean {
+    const naming = [...namingLabels, namingByClass[instanceClass] ?? classLabel];
+    return (
+      met.some(({ keys }) => names(naming, selected, keys)) ||
+      preferred.some(({ matches, keys }) => names(naming, keys) && matches(labelOf))
+    );
+  }
   return {
     ...(isByNodeName && { impossible: namedNode }),
     wishes: [
@@ -93,10 +101,7 @@ export function nodeChoice(pod: Wishful): NodeChoice {
       const met = selects(labelOf) ? terms.filter(({ matches }) => matches(labelOf)) : [];
       if (met.length === 0) return mismatch;
       const instanceClass = offer.labels?.[classLabel];
-      const isNamed = () =>
-        met.some(({ keys }) => names(namingLabels, selected, keys)) ||
-        preferred.some(({ matches, keys }) => names(namingLabels, keys) && matches(labelOf));
-      if (instanceClass !== undefined && !isNamed()) {
+      if (instanceClass !== undefined && !isNamed(instanceClass, met, labelOf)) {
         return `of class ${instanceClass}, which only a selector by name gets`;
       }
       const isWanted = offer.capacityType !== "spot" || wantsSpot;

@@ -99,6 +99,7 @@ const prefersFamily = (family: string): Partial<Pod["spec"]> => {
     affinity: { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 50, preference }] } },
   };
 };
+const wantsXen = { nodeSelector: { [`${karpenter}hypervisor`]: "xen" } };
 const named = "of class bare-metal, which only a selector by name gets";
 test.for<[string, Partial<Pod["spec"]>, string | undefined]>([
   ["who says nothing", {}, named],
@@ -107,12 +108,19 @@ test.for<[string, Partial<Pod["spec"]>, string | undefined]>([
   ["who wants its family", required([is(`${karpenter}family`, "In", "m5")]), ok],
   ["who prefers its family", prefersFamily("m5"), ok],
   ["who prefers another family", prefersFamily("m6i"), named],
-  ["who wants its hypervisor", { nodeSelector: { [`${karpenter}hypervisor`]: "xen" } }, ok],
+  ["who wants its hypervisor", wantsXen, named],
   ["who wants its class", { nodeSelector: { "drover.dev/instance-class": "bare-metal" } }, ok],
 ])("a bare-metal machine for a Pod %s", ([_name, spec, want]) => {
   const type = { [`${karpenter}family`]: "m5", [`${karpenter}hypervisor`]: "xen" };
   const labels = { "drover.dev/instance-class": "bare-metal", ...type };
   expect(nodeChoice(pod(spec)).obstacle(offer({ type: "m5.metal", labels }))).toBe(want);
+});
+
+test("who wants Xen has named its class, which nobody else gets", () => {
+  const labels = { "drover.dev/instance-class": "xen", [`${karpenter}hypervisor`]: "xen" };
+  const obstacle = (spec: Partial<Pod["spec"]>) => nodeChoice(pod(spec)).obstacle(offer({ type: "t2.micro", labels }));
+  expect(obstacle(wantsXen)).toBe(ok);
+  expect(obstacle({})).toBe("of class xen, which only a selector by name gets");
 });
 
 test("preferences add their weights up", () => {
