@@ -15,7 +15,9 @@ export function billOf({ name, raw }: SeenLoadBalancer): NonNullable<BalancerSta
       ? ""
       : `, and its ${publicAddresses} public IPv4 addresses ${monthly({ publicAddresses })} more`;
   const saving =
-    kind === "network" && !isOutside ? " A Service of type ClusterIP does without one by drover.dev/balancer: names." : "";
+    kind === "network" && !isOutside
+      ? " A Service of type ClusterIP does without one by drover.dev/balancer: names."
+      : "";
   const sentence = `The ${kind} load balancer ${name} costs about ${own} a month${addresses}; traffic is not counted.${saving}`;
   return { loadBalancer: name, kind, publicAddresses, sentence };
 }

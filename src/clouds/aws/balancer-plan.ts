@@ -23,6 +23,8 @@ export type PlannedTargetGroup = {
   protocolVersion?: string;
   healthCheck: HealthCheckInput;
   attributes: Readonly<Record<string, string>>;
+  /** What it has of these unless `attributes` says otherwise. */
+  defaults: Readonly<Record<string, string>>;
   targets: readonly Target[];
 };
 
@@ -104,6 +106,7 @@ function planTargetGroup(
   const settings = { ...around.settings, ...readAnnotations(spec.kind, group.annotations ?? {}).settings };
   const ports = spec.listeners.filter(({ forward }) => forward.some(({ groupId }) => groupId === group.id));
   const protocol = joined.groups.has(group.id) ? "TCP_UDP" : backendProtocol(group, settings);
+  const sticks = canStick(protocol, ports, settings);
   const version = protocol === "HTTP" || protocol === "HTTPS" ? settings.backendProtocolVersion : undefined;
   return {
     // What can't be changed later is part of the name: another protocol is another target group.
@@ -117,13 +120,16 @@ function planTargetGroup(
       // With the client's address kept a machine could not reach itself through its own balancer. UDP always keeps it.
       ...(scheme === "internal" &&
         (protocol === "TCP" || protocol === "TLS") && { "preserve_client_ip.enabled": "false" }),
-      ...(group.sticky &&
-        canStick(protocol, ports, settings) && { "stickiness.enabled": "true", "stickiness.type": "source_ip" }),
+      ...(group.sticky && sticks && { "stickiness.enabled": "true", "stickiness.type": "source_ip" }),
       ...(settings.proxyProtocol !== undefined && { "proxy_protocol_v2.enabled": "true" }),
       ...attributesFor(
         settings.targetGroupAttributes ?? {},
         ports.map(({ port }) => port),
       ),
+    },
+    defaults: {
+      ...(spec.kind === "network" && { "proxy_protocol_v2.enabled": "false" }),
+      ...(spec.kind === "network" && sticks && { "stickiness.enabled": "false" }),
     },
     targets: group.targets,
   };

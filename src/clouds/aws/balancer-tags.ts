@@ -1,3 +1,4 @@
+import type { BalancerSettings } from "./annotations.ts";
 import type { BalancerPlan } from "./balancer-plan.ts";
 import { clusterTag, type Tags } from "./tags.ts";
 
@@ -33,3 +34,11 @@ export const sharedTags = (plan: BalancerPlan, more: Tags): Tags =>
   plan.group === undefined
     ? ownTags(plan, more)
     : { ...plan.settings.tags, [clusterTag]: plan.cluster, [groupTag]: plan.group, ...more };
+
+const isOwn = (key: string): boolean => key.startsWith("drover.dev/");
+
+/** What a resource that was made to be something else is tagged with: the user's tags of today, and the mark. */
+export const tagsOnceApplied = ({ tags = {} }: Pick<BalancerSettings, "tags">, applied: string): Tags => ({
+  ...Object.fromEntries(Object.entries(tags).filter(([key]) => !isOwn(key))),
+  [appliedTag]: applied,
+});

@@ -14,7 +14,7 @@ import { annotationOf, type BalancerSettings } from "./annotations.ts";
 import { elbCode } from "./balancer-errors.ts";
 import { readTags, type SeenLoadBalancer, seenLoadBalancer } from "./balancer-inventory.ts";
 import { type BalancerPlan, fingerprint } from "./balancer-plan.ts";
-import { appliedTag, sharedTags } from "./balancer-tags.ts";
+import { appliedTag, sharedTags, tagsOnceApplied } from "./balancer-tags.ts";
 import type { Workshop } from "./balancer-workshop.ts";
 import { balancerSubnets, type Subnet } from "./network.ts";
 import { clusterTag, tagList, tagsOf } from "./tags.ts";
@@ -49,7 +49,7 @@ export async function ensureLoadBalancer(
     addressType: settings.ipAddressType ?? "ipv4",
     attributes: settings.loadBalancerAttributes ?? {},
   };
-  const applied = fingerprint({ ...wanted, subnets: [...wanted.subnets].sort() });
+  const applied = fingerprint({ ...wanted, subnets: [...wanted.subnets].sort(), tags: settings.tags });
   const found = inventory.loadBalancers.get(plan.name);
   const seen = found ?? (await create(workshop, plan, settings, wanted));
   const isEdited = repairs && found !== undefined && loadBalancerDrift(found, securityGroups) !== undefined;
@@ -67,14 +67,15 @@ export async function ensureLoadBalancer(
   const Attributes = tagList(wanted.attributes);
   if (Attributes.length > 0)
     await send("elb", new ModifyLoadBalancerAttributesCommand({ LoadBalancerArn, Attributes }));
-  await send("elb", new AddTagsCommand({ ResourceArns: [LoadBalancerArn], Tags: tagList({ [appliedTag]: applied }) }));
+  const newTags = tagsOnceApplied(settings, applied);
+  await send("elb", new AddTagsCommand({ ResourceArns: [LoadBalancerArn], Tags: tagList(newTags) }));
   seen.raw = {
     ...seen.raw,
     SecurityGroups: [...securityGroups],
     IpAddressType: wanted.addressType,
     AvailabilityZones: wanted.subnets.map((SubnetId) => ({ SubnetId })),
   };
-  seen.tags = { ...seen.tags, [appliedTag]: applied };
+  seen.tags = { ...seen.tags, ...newTags };
   return seen;
 }
 

@@ -9,14 +9,15 @@ import {
 import { elbCode } from "./balancer-errors.ts";
 import { type SeenTargetGroup, seenTargetGroup } from "./balancer-inventory.ts";
 import { type BalancerPlan, fingerprint, type HealthCheckInput, type PlannedTargetGroup } from "./balancer-plan.ts";
-import { appliedTag, loadBalancerTag, ownTags, targetGroupTag } from "./balancer-tags.ts";
+import { appliedTag, loadBalancerTag, ownTags, tagsOnceApplied, targetGroupTag } from "./balancer-tags.ts";
 import type { Workshop } from "./balancer-workshop.ts";
 import { tagList } from "./tags.ts";
 
 /** Every target brings its own port; AWS wants one for those that bring none. */
 const unusedPort = 80;
 
-const appliedOf = ({ healthCheck, attributes }: PlannedTargetGroup): string => fingerprint([healthCheck, attributes]);
+const appliedOf = ({ settings: { tags } }: BalancerPlan, { healthCheck, attributes }: PlannedTargetGroup): string =>
+  fingerprint([healthCheck, attributes, tags]);
 
 /** Makes the target group, or makes it what it should be if it was last made to be something else. */
 export async function ensureTargetGroup(
@@ -25,7 +26,7 @@ export async function ensureTargetGroup(
   wanted: PlannedTargetGroup,
 ): Promise<SeenTargetGroup> {
   const { send, inventory, repairs } = workshop;
-  const applied = appliedOf(wanted);
+  const applied = appliedOf(plan, wanted);
   const found = inventory.targetGroups.get(wanted.name);
   const seen = found ?? (await create(workshop, plan, wanted));
   const isEdited = repairs && found !== undefined && targetGroupDrift(found, wanted) !== undefined;
@@ -37,11 +38,13 @@ export async function ensureTargetGroup(
     );
     seen.raw = { ...seen.raw, ...wanted.healthCheck, ...changed.TargetGroups?.[0] };
   }
-  const Attributes = tagList(wanted.attributes);
+  // AWS keeps what nobody names; a new group has its defaults.
+  const Attributes = tagList({ ...(found && wanted.defaults), ...wanted.attributes });
   await send("elb", new ModifyTargetGroupAttributesCommand({ TargetGroupArn: seen.arn, Attributes }));
   // Only what was carried out whole is marked so: whoever finds another mark does it again.
-  await send("elb", new AddTagsCommand({ ResourceArns: [seen.arn], Tags: tagList({ [appliedTag]: applied }) }));
-  seen.tags = { ...seen.tags, [appliedTag]: applied };
+  const newTags = tagsOnceApplied(plan.settings, applied);
+  await send("elb", new AddTagsCommand({ ResourceArns: [seen.arn], Tags: tagList(newTags) }));
+  seen.tags = { ...seen.tags, ...newTags };
   return seen;
 }
 

@@ -22,3 +22,33 @@ test.for<[string, string, ("a" | "b")[]]>([
   const wanted = order.map((letter, index) => ({ SubnetId: ids[letter], AllocationId: `eipalloc-${index + 1}` }));
   expect(made?.input).toMatchObject({ SubnetMappings: wanted });
 });
+
+const listOf = (pairs: Record<string, string>) => Object.entries(pairs).map(([Key, Value]) => ({ Key, Value }));
+
+test("what is left out again, of annotations and of the Service, is as AWS makes it", async () => {
+  const { open, world } = openBalancerParts();
+  const balancers = open();
+  const group = { id: "80-TCP", protocol: "TCP" as const, targets: [], drainSeconds: 30 };
+  const annotations = { [annotation("proxy-protocol")]: "*" };
+  await balancers.ensure(service([], { annotations, groups: [{ ...group, sticky: true }] }));
+  await balancers.ensure(service([], { groups: [group] }));
+  const [first, last] = world.writes.filter(({ action }) => action === "ModifyTargetGroupAttributes");
+  const on = { "proxy_protocol_v2.enabled": "true", "stickiness.enabled": "true" };
+  expect(first?.input).toMatchObject({ Attributes: expect.arrayContaining(listOf(on)) });
+  const off = { "proxy_protocol_v2.enabled": "false", "stickiness.enabled": "false" };
+  expect(last?.input).toMatchObject({ Attributes: expect.arrayContaining(listOf(off)) });
+});
+
+test("tags that are changed later are put on, and none of drover's own is replaced", async () => {
+  const { open, world } = openBalancerParts();
+  const balancers = open();
+  const tagged = (tags: string) => service([], { annotations: { [annotation("additional-resource-tags")]: tags } });
+  await balancers.ensure(tagged("cost=42"));
+  await balancers.ensure(tagged("cost=43,drover.dev/cluster=theirs"));
+  const [balancer] = world.loadBalancers.values();
+  const [group] = world.targetGroups.values();
+  for (const { tags } of [balancer, group].filter((each) => each !== undefined)) {
+    expect([tags.get("cost"), tags.get("drover.dev/cluster")]).toEqual(["43", "test"]);
+  }
+  expect([balancer, group]).not.toContain(undefined);
+});
