@@ -6,6 +6,7 @@ import { parseTimeMs, rfc3339 } from "../base/clock.ts";
 import { type Context, commit, subjectOf, unstored } from "./context.ts";
 import { isEnded } from "./finalizers.ts";
 import { list } from "./list.ts";
+import { admitNamespaceDeletion } from "./namespaces.ts";
 import type { RequestOptions, Selection } from "./requests.ts";
 import type { Stored } from "./stored.ts";
 import { asVersion } from "./versions.ts";
@@ -35,6 +36,7 @@ export async function remove(
     const current = context.cache.find(kind.resource, namespace, name);
     if (current === undefined) throw notFound(subjectOf(requested, name));
     checkPreconditions(requested, current, deletion);
+    admitNamespaceDeletion(kind, name);
     const { object, end } = planDeletion(kind, current.object, deletion, context.clock.wallMs());
     if (object === current.object && !end) return { stored: asVersion(current, requested), deleted: false };
     const write = { kind, namespace, name, expect: current.revision, ...(!end && { object }) };

@@ -1,6 +1,6 @@
 import type { Kind } from "../api/kinds.ts";
 import type { KubeObject } from "../api/object.ts";
-import { ApiError, notFound } from "../api/status.ts";
+import { ApiError, forbidden, notFound } from "../api/status.ts";
 import { type Context, subjectOf } from "./context.ts";
 
 /** Nothing new begins in a namespace that is absent or ending. @throws ApiError 404, 403 */
@@ -24,4 +24,13 @@ export function admitIntoNamespace(context: Context, kind: Kind, object: KubeObj
       causes: [{ reason: "NamespaceTerminating", message, field: "metadata.namespace" }],
     },
   );
+}
+
+/** Clients and controllers count on them. */
+const undeletable: ReadonlySet<string> = new Set(["default", "kube-system", "kube-public"]);
+
+/** @throws ApiError 403 for the namespaces that no cluster may be without */
+export function admitNamespaceDeletion(kind: Kind, name: string): void {
+  if (kind.resource !== "namespaces" || !undeletable.has(name)) return;
+  throw forbidden(subjectOf(kind, name), "this namespace may not be deleted");
 }

@@ -96,6 +96,14 @@ test("a Namespace ends when its finalizers are gone", async () => {
   expect(get("namespaces", "n")).toBeUndefined();
 });
 
+test.each(["default", "kube-system", "kube-public"])("the namespace %s may not be deleted", async (name) => {
+  const { get, remove } = await openCluster();
+  const refused = `403 namespaces "${name}" is forbidden: this namespace may not be deleted`;
+  expect(await refusal(remove("namespaces", name))).toBe(refused);
+  expect(await refusal(remove("namespaces", name, {}, { dryRun: true }))).toBe(refused);
+  expect(get("namespaces", name).metadata).not.toHaveProperty("deletionTimestamp");
+});
+
 test("a collection is deleted as far as it is selected", async () => {
   const { create, registry, kindOf } = await openCluster();
   for (const name of ["a", "b", "c"]) await create("configmaps", configMap(name, {}, { odd: String(name !== "b") }));
