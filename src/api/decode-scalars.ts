@@ -61,18 +61,12 @@ function canonicalBase64(value: string): string {
   throw new MalformedValue(`illegal base64 data at input byte ${at}`);
 }
 
-const quantity: Decode = (value, place) => {
-  if (typeof value === "string") return canonicalQuantity(value);
-  if (typeof value === "number") return canonicalQuantity(String(value));
-  throw wrongKind(value, "resource.Quantity", place);
-};
+/** What is no text is refused as the text that it is in JSON. */
+const quantityText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value)).trim();
+const quantity: Decode = (value) => canonicalQuantity(quantityText(value));
 
 /** An amount in a list of resources, which holds nothing finer than a thousandth. */
-export const resourceAmount: Decode = (value, place) => {
-  if (typeof value === "string") return canonicalQuantity(value, true);
-  if (typeof value === "number") return canonicalQuantity(String(value), true);
-  throw wrongKind(value, "resource.Quantity", place);
-};
+export const resourceAmount: Decode = (value) => canonicalQuantity(quantityText(value), true);
 
 const int32Limit = 2 ** 31;
 const intOrString: Decode = (value, place) => {

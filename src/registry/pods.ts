@@ -12,6 +12,7 @@ const systemPriorities: Readonly<Record<string, number>> = {
   "system-node-critical": 2_000_001_000,
 };
 
+const classes = "priorityclasses.scheduling.k8s.io";
 type PriorityClass = { value?: number; globalDefault?: boolean; preemptionPolicy?: string };
 
 /** Completes a new Pod in place with what its service account and its priority class say. @throws ApiError 403 */
@@ -37,19 +38,18 @@ function account({ cache, random }: Context, kind: Kind, { metadata }: Pod, spec
   if (automount) mountToken({ spec }, suffix(random));
 }
 
+function priorityClass(cache: Context["cache"], name: string): PriorityClass | undefined {
+  const value = systemPriorities[name];
+  return value === undefined ? (cache.get(classes, "", name) as PriorityClass | undefined) : { value }; // Of that resource.
+}
+
 function prioritize({ cache }: Context, kind: Kind, { metadata }: Pod, spec: PodSpec): void {
-  const classes = "priorityclasses.scheduling.k8s.io";
   spec.priorityClassName ||= cache
     .list(classes)
     .find((it) => (it as PriorityClass).globalDefault === true)?.metadata.name;
   const name = spec.priorityClassName;
-  if (name === undefined) {
-    delete spec.priorityClassName;
-    return;
-  }
-  const system = systemPriorities[name];
-  const stored = cache.get(classes, "", name) as PriorityClass | undefined; // Of that resource.
-  const found = system === undefined ? stored : { value: system };
+  if (name === undefined) delete spec.priorityClassName;
+  const found = name === undefined ? {} : priorityClass(cache, name);
   if (found === undefined)
     throw forbidden(subjectOf(kind, metadata.name), `no PriorityClass with name ${name} was found`);
   const { value = 0, preemptionPolicy }: PriorityClass = found;

@@ -51,6 +51,19 @@ test.for([
   expect(() => decode(id, value)).toThrow(message);
 });
 
+test.for([
+  [" 64Mi ", "64Mi"],
+  [2, "2"],
+  [0.5, "500m"],
+  [true, /quantities must match/],
+  [{ a: 1 }, /quantities must match/],
+] as const)("an amount of %j is %s", ([amount, expected]) => {
+  const read = () =>
+    decode("v1/Pod", { spec: { containers: [{ name: "c", resources: { limits: { memory: amount } } }] } });
+  if (expected instanceof RegExp) expect(read).toThrow(expected);
+  else expect(read().object.spec).toMatchObject({ containers: [{ resources: { limits: { memory: expected } } }] });
+});
+
 test("a field keeps its zero where presence counts and loses it where it does not", () => {
   const { object } = decode("v1/Pod", {
     spec: { hostNetwork: false, terminationGracePeriodSeconds: 0, nodeName: "", containers: [], volumes: [] },

@@ -3,6 +3,7 @@ import { decodeObject, emptyObject } from "../../src/api/decode.ts";
 import { mountToken } from "../../src/api/defaulting/admission.ts";
 import { applyDefaults } from "../../src/api/defaults.ts";
 import { kinds } from "../../src/api/kinds.ts";
+import { warningsFor } from "../../src/api/validate.ts";
 import { kindOf } from "./kind-of.ts";
 
 const defaulted = (id: string, value: object) => {
@@ -37,6 +38,17 @@ test("limits become requests in Pods, not in templates", () => {
   expect(defaulted("apps/v1/Deployment", { spec: { template: { spec } } }).spec).toMatchObject({
     template: { spec: { containers: [{ resources: { requests: { cpu: "500m" } } }] } },
   });
+});
+
+test("a negative grace becomes a second in a Pod and a warning in a template", () => {
+  const spec = { terminationGracePeriodSeconds: -3, containers: [{ name: "c", image: "i" }] };
+  const pod = applyDefaults(kindOf("v1/Pod"), decodeObject(kindOf("v1/Pod"), { spec }).object, "strategy");
+  expect(pod.spec).toMatchObject({ terminationGracePeriodSeconds: 1 });
+  const deployment = defaulted("apps/v1/Deployment", { spec: { template: { spec } } });
+  expect(deployment.spec).toMatchObject({ template: { spec } });
+  expect(warningsFor(kindOf("apps/v1/Deployment"), deployment)).toEqual([
+    "spec.template.spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
+  ]);
 });
 
 test("on the host's network ports are the host's", () => {

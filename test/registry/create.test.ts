@@ -92,6 +92,7 @@ test("a Pod gets the pull secrets of its service account and the value of its pr
     "no PriorityClass with name nope",
   );
   expect(await refusal(create("pods", pod("b", { priorityClassName: "high", priority: 8 })))).toContain("computed 7");
+  expect(await refusal(create("pods", pod("b", { priority: 8 })))).toContain("computed 0");
 });
 
 test("a claim without a class gets the newest default one", async () => {

@@ -75,6 +75,7 @@ const pod: Rule = (object) => {
     status["conditions"] = [{ ...gated, lastTransitionTime: metadata["creationTimestamp"] ?? null }];
   }
   object["status"] = status;
+  if (Number(spec["terminationGracePeriodSeconds"]) < 0) spec["terminationGracePeriodSeconds"] = 1;
   const labels = child(metadata, "labels");
   if (labels) mergeMatchLabelKeys(spec, labels);
   const annotations = child(metadata, "annotations");

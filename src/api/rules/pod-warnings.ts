@@ -59,6 +59,9 @@ function containerWarnings(containers: readonly Container[] | null | undefined, 
   });
 }
 
+const graceWarnings = ({ terminationGracePeriodSeconds: seconds = 0 }: PodSpec, at: string): string[] =>
+  seconds < 0 ? [`${at}: must be >= 0; negative values are invalid and will be treated as 1`] : [];
+
 /** What is odd about a Pod's spec and metadata; `metadata` and `spec` are the paths of the two. */
 export function podTemplateWarnings(
   { annotations = {} }: Pick<ObjectMeta, "annotations">,
@@ -78,6 +81,7 @@ export function podTemplateWarnings(
     ...warnings,
     ...containerWarnings(spec.initContainers, `${at.spec}.initContainers`),
     ...containerWarnings(spec.containers, `${at.spec}.containers`),
+    ...graceWarnings(spec, `${at.spec}.terminationGracePeriodSeconds`),
   ];
 }
 
