@@ -60,8 +60,10 @@ export class SimContainer {
 
   /** Waits until it is bound again. */
   async #lack(configError: string, signal: AbortSignal): Promise<void> {
-    const [reason = "", ...message] = configError.split(": ");
-    this.status.state = { waiting: { reason, message: message.join(": ") } };
+    const [reason = "", ...rest] = configError.split(": ");
+    const message = rest.join(": ");
+    this.status.state = { waiting: { reason, message } };
+    if (reason !== "ContainerCreating") this.#host.event("Warning", "Failed", `Error: ${message}`, this.spec.name);
     this.#host.changed();
     await new Promise<void>((resolve, reject) => {
       this.#renewed = resolve;

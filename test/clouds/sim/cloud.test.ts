@@ -64,6 +64,23 @@ test.for([
   expect(status?.state?.[state]?.reason).toMatch(reason);
 });
 
+test.for<[string, object[]]>([
+  [
+    'CreateContainerConfigError: configmap "c" not found',
+    [{ type: "Warning", reason: "Failed", message: 'Error: configmap "c" not found', container: "web" }],
+  ],
+  ["ContainerCreating: the disk is not attached yet", []],
+])("what a container lacks is told as a machine's agent tells it: %s", async ([configError, events]) => {
+  const { boxes, cloud, soon } = simulated();
+  const machines = await soon(cloud.machines.launch(launchOf("l-1", ["a"])), 600_000);
+  boxes.follow(machines);
+  await soon(boxes.bind(machines[0]?.id ?? "", bindingOf("a", { configError })), 20_000);
+  const { report } = boxes.contact(machines[0]?.id ?? "") ?? {};
+  const [reason, message] = configError.split(": ");
+  expect(report?.containerStatuses[0]?.state).toEqual({ waiting: { reason, message } });
+  expect(report?.events).toMatchObject(events);
+});
+
 test("a terminated machine is stopping, then gone, and stays so", async () => {
   const { clock, cloud, soon } = simulated();
   const [machine] = await soon(cloud.machines.launch(launchOf("l-1", ["a"])), 600_000);
