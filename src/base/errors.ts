@@ -28,6 +28,7 @@ export const catalogue = {
   USER_DATA_TOO_LARGE: { status: 422, retryable: false, hint: "Move files into the image or a ConfigMap volume." },
   TEMPLATE_INVALID: { status: 422, retryable: false, hint: "Correct the named cloud-init template." },
   SETUP_MISSING: { status: 503, retryable: false, hint: "Run the printed command once, then repeat yours." },
+  PORT_UNAVAILABLE: { status: 503, retryable: false, hint: "Name another with --port N; 0 takes any free one." },
   USAGE: { status: 400, retryable: false, hint: "See `drover help`." },
 } as const;
 

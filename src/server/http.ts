@@ -42,7 +42,7 @@ const inFlightMax = 2_000;
 const closeMs = 2_000;
 const closeStepMs = 20;
 
-/** Serves the API over HTTPS. @throws SETUP_MISSING when the port can't be had */
+/** Serves the API over HTTPS. @throws PORT_UNAVAILABLE: it is taken, or not for this user */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { identity, log, clock } = options;
   const closing = new AbortController();
@@ -142,7 +142,7 @@ function listen(server: ReturnType<typeof createServer>, port: number, host: str
   return new Promise((resolve, reject) => {
     server.once("error", (error) => {
       reject(
-        new DroverError("SETUP_MISSING", `${host}:${port} can't be listened on: ${error.message}`, { port }, error),
+        new DroverError("PORT_UNAVAILABLE", `${host}:${port} can't be listened on: ${error.message}`, { port }, error),
       );
     });
     server.listen({ port, host, backlog: 1_024 }, () => {

@@ -60,22 +60,34 @@ export function mergeKubeconfig(text: string, access: Access): string {
   return document.toString();
 }
 
-/** Merges into the file at `path`, holding kubectl's own lock on it. @throws USAGE when the lock stays taken for 10 s */
-export async function mergeKubeconfigFile(path: string, access: Access, clock: Clock): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const lock = `${path}.lock`;
-  await takeLock(lock, clock);
-  try {
-    await writeWhole(path, mergeKubeconfig((await readIfThere(path)) ?? "", access));
-  } finally {
-    await rm(lock, { force: true });
-  }
-}
+/**
+ * Merges into the file at `path`, holding kubectl's own lock on it.
+ * @throws USAGE when the lock stays taken for 10 s, or the file can't be written
+ */
+export const mergeKubeconfigFile = (path: string, access: Access, clock: Clock): Promise<void> =>
+  writing(path, async () => {
+    const lock = `${path}.lock`;
+    await takeLock(lock, clock);
+    try {
+      await writeWhole(path, mergeKubeconfig((await readIfThere(path)) ?? "", access));
+    } finally {
+      await rm(lock, { force: true });
+    }
+  });
 
-/** Writes a kubeconfig of its own to `path`. */
-export async function writeKubeconfigFile(path: string, access: Access): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeWhole(path, kubeconfigText(access));
+/** Writes a kubeconfig of its own to `path`. @throws USAGE when the file can't be written */
+export const writeKubeconfigFile = (path: string, access: Access): Promise<void> =>
+  writing(path, () => writeWhole(path, kubeconfigText(access)));
+
+async function writing(path: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await write();
+  } catch (error) {
+    if (error instanceof DroverError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new DroverError("USAGE", `${path} can't be written (${why}); --kubeconfig names another file`, {}, error);
+  }
 }
 
 async function takeLock(lock: string, clock: Clock): Promise<void> {

@@ -1,8 +1,11 @@
 import https from "node:https";
 import { connect } from "node:tls";
+import pino from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
+import type { Boxes } from "../../src/clouds/box.ts";
 import { issue } from "../../src/server/certificates.ts";
+import { startServer } from "../../src/server/http.ts";
 import { openIdentity } from "../../src/server/identity.ts";
 import { signToken } from "../../src/server/tokens.ts";
 import { serve, type TestServer } from "./serve.ts";
@@ -278,4 +281,14 @@ test("closing ends watches and gives the port back", async () => {
     https.get({ ...options, path: "/version" }, resolve).on("error", reject),
   );
   await expect(refused).rejects.toThrow("ECONNREFUSED");
+});
+
+test("a port that is taken is named, with the way out", async () => {
+  const { port, registry, identity } = server;
+  const boxes = {} as Boxes; // No machine is asked for anything.
+  const again = startServer({ port, registry, identity, boxes, clock: systemClock, log: pino({ level: "fatal" }) });
+  await expect(again).rejects.toMatchObject({
+    code: "PORT_UNAVAILABLE",
+    message: expect.stringContaining(`127.0.0.1:${port} can't be listened on`),
+  });
 });

@@ -1,11 +1,16 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { systemClock } from "../../src/base/clock.ts";
 import { type Identity, openIdentity } from "../../src/server/identity.ts";
-import { kubeconfigText, mergeKubeconfig, mergeKubeconfigFile } from "../../src/server/kubeconfig.ts";
+import {
+  kubeconfigText,
+  mergeKubeconfig,
+  mergeKubeconfigFile,
+  writeKubeconfigFile,
+} from "../../src/server/kubeconfig.ts";
 
 let folder = "";
 let identity: Identity;
@@ -85,4 +90,12 @@ test("the file is for its owner alone, and the lock is gone afterwards", async (
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   expect(parse(await readFile(path, "utf8")).clusters).toHaveLength(2);
   await expect(stat(`${path}.lock`)).rejects.toThrow("ENOENT");
+});
+
+test("a file that can't be written is named, with the way out", async () => {
+  const refused = { code: "USAGE", message: expect.stringContaining(`${folder} can't be written`) };
+  await expect(writeKubeconfigFile(folder, access())).rejects.toMatchObject(refused);
+  await expect(mergeKubeconfigFile(folder, access(), systemClock)).rejects.toMatchObject(refused);
+  const left = (await readdir(dirname(folder))).filter((name) => name.startsWith(`${basename(folder)}.`));
+  expect(left).toEqual([]);
 });
