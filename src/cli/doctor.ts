@@ -4,7 +4,7 @@ import { parseTimeMs, systemClock } from "../base/clock.ts";
 import type { Demand, Finding } from "../clouds/aws/doctor.ts";
 import { gpusOf, machineSize } from "../machines/sizing.ts";
 import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
-import { clusterPaths } from "./home.ts";
+import { clusterName, clusterPaths } from "./home.ts";
 import { openLog } from "./log.ts";
 import { readManifests } from "./manifests.ts";
 import { columns, terminal } from "./print.ts";
@@ -31,7 +31,7 @@ export const doctorCommand = (): Command =>
       "Look whether a cluster on AWS will work and say what to fix; changes nothing. Ends with 1 if something is to be fixed.",
     )
     .addOption(new Option("--cloud <name>", "where the machines are to be").choices(["aws"]).default("aws"))
-    .option("--cluster <name>", "name of the cluster", "aws")
+    .option("--cluster <name>", "name of the cluster", clusterName, "aws")
     .option("--replicas <number>", "machines that are wanted, for the quotas", count)
     .option("--cpu <quantity>", "CPU that each requests; by default what a Pod gets that requests nothing")
     .option("--memory <quantity>", "memory that each requests; by default as for --cpu")

@@ -5,7 +5,7 @@ import { DroverError } from "../base/errors.ts";
 import { agree } from "./agree.ts";
 import { type AwsFlags, withAwsPlaceFlags } from "./aws-flags.ts";
 import { endCluster } from "./end-cluster.ts";
-import { type CloudName, type ClusterPaths, cloudNames, clusterPaths } from "./home.ts";
+import { type CloudName, type ClusterPaths, cloudNames, clusterName, clusterPaths } from "./home.ts";
 import { openLog } from "./log.ts";
 import { columns, type Terminal, terminal } from "./print.ts";
 import { awsCloud } from "./provider.ts";
@@ -20,7 +20,7 @@ export const downCommand = (): Command =>
   withAwsPlaceFlags(new Command("down"))
     .description("End a cluster: its server, machines, load balancers, volumes, names and files. Says what first.")
     .addOption(new Option("--cloud <name>", "where the machines are").choices(cloudNames).default("local"))
-    .option("--cluster <name>", "name of the cluster; by default the cloud's")
+    .option("--cluster <name>", "name of the cluster; by default the cloud's", clusterName)
     .option("--data <dir>", "where its objects are kept; by default in ~/.drover/clusters")
     .option("-y, --yes", "don't ask", false)
     .option("--keep-volumes", "leave the disks of PersistentVolumes, with their data (--cloud aws)", false)

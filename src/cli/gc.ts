@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { type AwsFlags, withAwsPlaceFlags } from "./aws-flags.ts";
 import { endCluster } from "./end-cluster.ts";
-import { clusterPaths, homeFolder } from "./home.ts";
+import { clusterName, clusterPaths, homeFolder } from "./home.ts";
 import { columns, terminal } from "./print.ts";
 import { findServing } from "./serving.ts";
 
@@ -17,7 +17,7 @@ export const gcCommand = (): Command =>
       "List the clusters on this computer and what of them still runs; --end ends one with everything in it, --all every one. With --cloud aws: list what a cluster has at AWS; --end ends one machine, balancer or volume.",
     )
     .addOption(new Option("--cloud <name>", "look at AWS instead of this computer").choices(["aws"]))
-    .option("--cluster <name>", "the cluster to look for (--cloud aws)", "aws")
+    .option("--cluster <name>", "the cluster to look for (--cloud aws)", clusterName, "aws")
     .option("--end <name>", "end this cluster: its server, machines, balancers, network and files")
     .option("--all", "end every cluster of this computer so")
     .action(async ({ cloud, cluster, end, all, ...aws }: Options) => {

@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { clusterName } from "./home.ts";
 import { terminal } from "./print.ts";
 
 type Options = { part: "look" | "change"; cluster: string; createZone: boolean } & Record<string, string | boolean>;
@@ -16,7 +17,7 @@ export const policyCommand = (): Command =>
     )
     .requiredOption("--account <id>", "AWS account, 12 digits")
     .requiredOption("--region <name>", "AWS region")
-    .option("--cluster <name>", "the cluster that it is for", "aws")
+    .option("--cluster <name>", "the cluster that it is for", clusterName, "aws")
     .option("--zone <id>", "the private hosted zone's id; by default any zone", "*")
     .option("--partition <name>", "aws, aws-cn or aws-us-gov", "aws")
     .option("--create-zone", "also what `drover serve --create-zone` takes", false)

@@ -5,7 +5,7 @@ import { systemClock } from "../base/clock.ts";
 import { mergeKubeconfigFile, writeKubeconfigFile } from "../server/kubeconfig.ts";
 import { type AwsFlags, withAwsFlags } from "./aws-flags.ts";
 import { openControlPlane } from "./control-plane.ts";
-import { type CloudName, cloudNames, clusterPaths } from "./home.ts";
+import { type CloudName, cloudNames, clusterName, clusterPaths } from "./home.ts";
 import { openLog } from "./log.ts";
 import { terminal } from "./print.ts";
 import { forgetServing, writeServing } from "./serving.ts";
@@ -38,7 +38,7 @@ export const serveCommand = (): Command =>
   withAwsFlags(new Command("serve"))
     .description("Serve the Kubernetes API and realise what it is given as machines, until SIGINT or SIGTERM.")
     .addOption(new Option("--cloud <name>", "where the machines are").choices(cloudNames).default("local"))
-    .option("--cluster <name>", "name of the cluster; by default the cloud's")
+    .option("--cluster <name>", "name of the cluster; by default the cloud's", clusterName)
     .option("--data <dir>", "where objects are kept; by default in ~/.drover/clusters")
     .option("--port <number>", "port on 127.0.0.1, 0 for any free one", number(0, 65_535, "whole number"), 6_443)
     .option("--kubeconfig <file>", "write a kubeconfig of its own here instead of a context into ~/.kube/config")

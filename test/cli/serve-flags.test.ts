@@ -8,11 +8,12 @@ function parsed(flag: string, text: string): unknown {
   return command.getOptionValue(flag.slice(2).replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase()));
 }
 
-test.for<[string, string, number]>([
+test.for<[string, string, number | string]>([
   ["--port", "0", 0],
   ["--max-machines", "12", 12],
   ["--max-usd-per-hour", "0.5", 0.5],
   ["--speed", "0.1", 0.1],
+  ["--cluster", "team-a.2", "team-a.2"],
 ])("%s %s is understood", ([flag, text, want]) => {
   expect(parsed(flag, text)).toBe(want);
 });
@@ -23,6 +24,10 @@ test.for<[string, string, string]>([
   ["--max-machines", "1.5", "a whole number from 1 to 100000 is expected"],
   ["--max-usd-per-hour", "", "a number from 0 to 1000000 is expected"],
   ["--max-usd-per-hour", "one", "a number from 0 to 1000000 is expected"],
+  ["--cluster", "", "1 to 63 letters"],
+  ["--cluster", "../other", "1 to 63 letters"],
+  ["--cluster", "a b", "1 to 63 letters"],
+  ["--cluster", "a".repeat(64), "1 to 63 letters"],
 ])("%s %j is refused by its name", ([flag, text, why]) => {
   expect(() => parsed(flag, text)).toThrow(why);
   expect(() => parsed(flag, text)).toThrow(flag);
