@@ -37,7 +37,8 @@ export function openSimCloud(options: WorldOptions & { publish?: boolean; file?:
   const { cloud, boxes } = connect();
   const close = async () => {
     published.close();
-    keeper?.save();
+    keeper?.close();
+    world.freeze();
   };
   return { world, cloud: { ...cloud, close }, boxes, connect };
 }
@@ -46,13 +47,19 @@ function keepIn(file: string, world: World) {
   mkdirSync(dirname(file), { recursive: true });
   if (existsSync(file)) world.restore(JSON.parse(readFileSync(file, "utf8")));
   let waiting = false;
+  let closed = false;
   const save = () => {
     waiting = false;
+    // Another process may have the file by now.
+    if (closed) return;
     writeFileSync(`${file}.new`, JSON.stringify(world.save()), { mode: 0o600 });
     renameSync(`${file}.new`, file);
   };
   return {
-    save,
+    close() {
+      save();
+      closed = true;
+    },
     changed() {
       if (waiting) return;
       waiting = true;

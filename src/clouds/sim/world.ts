@@ -159,23 +159,27 @@ export class World {
     this.onChange();
   }
 
+  /** The process leaves the world: in it, nothing goes on any more. */
+  freeze(): void {
+    this.onChange = () => {};
+    for (const { box } of this.machines.values()) box.halt();
+  }
+
   save(): WorldState {
     const machines = [...this.machines.values()].map(({ box, ...facts }) => ({ ...facts, box: box.save() }));
     const balancers = [...this.balancers.values()].map(({ spec }) => withoutKeys(spec));
     return { machines, balancers, names: [...this.names.values()], disks: [...this.disks.values()] };
   }
 
-  /** Moments saved by another process lie on its own scale; a machine that was on its way has arrived by now. */
+  /** Moments saved by another process lie on its own scale; what was on its way, in or out, has arrived by now. */
   restore(state: WorldState): void {
     for (const { box, ...saved } of state.machines) {
-      const arrived = { visibleAtMs: 0, runningAtMs: 0, stoppingAtMs: saved.stoppingAtMs ?? Number.POSITIVE_INFINITY };
-      const machine: SimMachine = {
-        ...saved,
-        ...arrived,
-        goneAtMs: saved.goneAtMs ?? Number.POSITIVE_INFINITY,
-        box: new SimBox(this, 0),
-      };
-      machine.box.restore(box);
+      const hasEnded = Number.isFinite(saved.stoppingAtMs); // JSON has no infinity: it is null there.
+      const endMs = hasEnded ? 0 : Number.POSITIVE_INFINITY;
+      const arrived = { visibleAtMs: 0, runningAtMs: 0, stoppingAtMs: endMs, goneAtMs: endMs };
+      const machine: SimMachine = { ...saved, ...arrived, box: new SimBox(this, 0) };
+      if (hasEnded) machine.box.halt();
+      else machine.box.restore(box);
       this.machines.set(machine.id, machine);
       this.launches.set(machine.launchId, [...(this.launches.get(machine.launchId) ?? []), machine]);
       this.#addresses++;

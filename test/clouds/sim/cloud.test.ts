@@ -1,4 +1,7 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { get } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { fasterClock, systemClock } from "../../../src/base/clock.ts";
 import { seededRandom } from "../../../src/base/random.ts";
@@ -8,9 +11,9 @@ import { networkSpec } from "../../contract/balancers.ts";
 import { bindingOf, launchOf } from "./given.ts";
 
 /** A world on virtual time; `soon` lets a call finish while time passes. */
-function simulated(seed = 1) {
+function simulated(seed = 1, file?: string) {
   const clock = new VirtualClock();
-  const sim = openSimCloud({ clock, random: seededRandom(seed) });
+  const sim = openSimCloud({ clock, random: seededRandom(seed), ...(file !== undefined && { file }) });
   const soon = async <T>(call: Promise<T>, withinMs = 60_000): Promise<T> => {
     const settled = call.then(
       (value) => ({ value }),
@@ -79,6 +82,35 @@ test.for<[string, object[]]>([
   const [reason, message] = configError.split(": ");
   expect(report?.containerStatuses[0]?.state).toEqual({ waiting: { reason, message } });
   expect(report?.events).toMatchObject(events);
+});
+
+test("a process that has left its world changes nothing in it, and the next one goes on from there", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "sim-"));
+  const file = join(folder, "sim.json");
+  const read = () => readFileSync(file, "utf8");
+  try {
+    const first = simulated(1, file);
+    const machines = await first.soon(first.cloud.machines.launch(launchOf("l-1", ["a", "b", "c"])), 600_000);
+    const [loops, serves, ended] = machines.map(({ id }) => id);
+    first.boxes.follow(machines);
+    await first.soon(first.boxes.bind(loops ?? "", bindingOf("a", { command: ["sh", "-c", "exit 3"] })));
+    await first.soon(first.boxes.bind(serves ?? "", bindingOf("b")));
+    await first.soon(first.cloud.machines.terminate([ended ?? ""]), 600_000);
+    await first.cloud.close();
+    const left = read();
+    await first.clock.advance(3_600_000);
+    expect(read()).toBe(left);
+
+    const next = simulated(2, file);
+    const states = (await next.soon(next.cloud.machines.observe())).machines.map(({ id, state }) => [id, state]);
+    expect(states).toEqual([
+      [loops, "running"],
+      [serves, "running"],
+      [ended, "gone"],
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("a terminated machine is stopping, then gone, and stays so", async () => {
