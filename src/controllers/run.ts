@@ -1,4 +1,5 @@
 import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
+import { ApiError } from "../api/status.ts";
 import type { Clock } from "../base/clock.ts";
 import { DroverError, isCode } from "../base/errors.ts";
 import type { Client } from "../registry/client.ts";
@@ -37,6 +38,11 @@ export type Runner = {
 /** The provider has said it for all calls that fail of the same cause. */
 export const isTold = (error: unknown): boolean => error instanceof DroverError && error.details["told"] === 1;
 
+/** Nothing more is made in a namespace that is ending, and what asks for it ends with that. */
+const isOfEndingNamespace = (error: unknown): boolean =>
+  error instanceof ApiError &&
+  error.status.details?.causes?.some(({ reason }) => reason === "NamespaceTerminating") === true;
+
 /** Resource of `watches` that stands for all. */
 export const anyResource = "any";
 
@@ -63,7 +69,7 @@ export function runReconciler<World>(reconciler: Reconciler<World>, options: Run
     } catch (error) {
       if (signal.aborted) return { failed: false };
       const message = error instanceof Error ? error.message : String(error);
-      const isKnown = isTold(error) || failures.get(id) === message;
+      const isKnown = isTold(error) || isOfEndingNamespace(error) || failures.get(id) === message;
       failures.set(id, message);
       if (isCode(error, "CLOUD_AUTH") && !isKnown) await tellDenied(key, message);
       log[isKnown ? "debug" : "warn"](
