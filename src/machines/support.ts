@@ -244,7 +244,7 @@ export const serviceFields: readonly FieldSupport[] = [
   ),
   honoured("as in Kubernetes", "publishNotReadyAddresses allocateLoadBalancerNodePorts"),
   honoured("a CNAME inside the machines' network", "externalName"),
-  ignored("kept on AWS, unless TLS ends at the balancer; elsewhere connections go round", "sessionAffinity", {
+  ignored("except on AWS, where TLS must not end at the balancer, connections go round", "sessionAffinity", {
     except: ["None"],
   }),
   honoured("see `sessionAffinity`", "sessionAffinityConfig"),
