@@ -93,10 +93,11 @@ async function run(holder: Holder, argv: readonly string[]): Promise<string> {
 
 async function startDhcp(holder: Holder, tools: Tools, folder: string, leases: string, bridge: string) {
   const words = [
-    ...["--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root", "--log-facility=-"],
+    // In its debug mode it stays who it is: an ordinary user's root can become nobody else.
+    ...["--no-daemon", "--conf-file=/dev/null", "--port=0", "--log-facility=-"],
     ...[`--interface=${bridge}`, "--dhcp-range=172.31.0.0,static,255.255.0.0", `--dhcp-hostsdir=${leases}`],
     ...[`--dhcp-option=option:router,${router}`, `--dhcp-option=option:dns-server,${gatewayAddress}`],
-    ...[`--dhcp-leasefile=${join(folder, "dnsmasq.leases")}`, `--pid-file=${join(folder, "dnsmasq.pid")}`],
+    `--dhcp-leasefile=${join(folder, "dnsmasq.leases")}`,
   ];
   const logPath = join(folder, "dnsmasq.log");
   await holder.spawn({ id: "dhcp", argv: tools.command("dnsmasq", ...words), logPath });
