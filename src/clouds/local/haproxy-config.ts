@@ -227,9 +227,9 @@ const at = (port: number): string => (port === 443 ? "" : `:${port}`);
 
 /**
  * The configuration of one balancer's haproxy: connections are passed on as they are, nothing is retried or sent to
- * another machine, and an idle connection may stay for a day. What a busy machine does not accept at once is waited for:
- * to give it up is to lose it, and an NLB leaves that to its client. Requests go each over a connection of their own, so that none meets one that its
- * machine is just closing.
+ * another machine, and an idle connection may stay for a day. What a busy machine does not accept at once is waited
+ * for: to give it up is to lose it, and an NLB leaves that to its client. Requests go each over a connection of their
+ * own, so that none meets one that its machine is just closing.
  */
 export function haproxyConfig(spec: BalancerSpec, folder: string, servers: readonly WantedServer[]): string {
   const backends = backendsOf(spec);
