@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { noNamespaces, rootScript, stepsElsewhere } from "../../src/cli/prepare-host.ts";
+import { onTerminal } from "../clients/terminal.ts";
 
 const setting = { name: "a", why: "b", command: "echo a >/etc/a" };
 
@@ -47,7 +48,7 @@ test("where namespaces can't be had, what is said ends with a command that can b
 test("what runs as root has no terminal to be stopped on, though drover has one", () => {
   const call = 'asRoot({ live() {}, settle() {} }, [], "test -t 0 && exit 7; exit 0")';
   const code = `import("./dist/cli/prepare-host.js").then(({ asRoot }) => ${call}).then((said) => console.log("said " + said))`;
-  const onTerminal = ["-qec", `${process.execPath} -e '${code}'`, "/dev/null"];
-  const printed = execFileSync("script", onTerminal, { encoding: "utf8", timeout: 20_000, stdio: "pipe" });
+  const [program, ...words] = onTerminal([process.execPath, "-e", code]);
+  const printed = execFileSync(program, words, { encoding: "utf8", timeout: 20_000, stdio: "pipe" });
   expect(printed.trim()).toBe("said undefined");
 });

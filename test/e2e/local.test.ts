@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { commandLine, processIds } from "../../src/clouds/local/identity.ts";
 import { kubectl, kubectlVersions } from "../clients/kubectl.ts";
+import { onTerminal } from "../clients/terminal.ts";
 import { takeSnapshot } from "../clouds/local/snapshot.ts";
 import { DroverHome, run } from "./drover.ts";
 import { WebService } from "./web-service.ts";
@@ -190,8 +191,7 @@ test.concurrent.for(kubectlVersions)(
     const { code, out } = await home.kubectl(version, ["exec", pod, "--", "sh", "-c", "hostname; exit 3"]);
     expect([code, out.trim()]).toEqual([3, pod]);
     const words = [await kubectl(version), "exec", "-it", pod, "--", "sh", "-c", "tty; exit 4"];
-    const line = words.map((word) => `'${word}'`).join(" ");
-    const terminal = await run(["script", "-qec", line, "/dev/null"], { env: home.env, timeoutMs: 30_000 });
+    const terminal = await run(onTerminal(words), { env: home.env, timeoutMs: 30_000 });
     expect([terminal.code, terminal.out]).toEqual([4, expect.stringContaining("/dev/pts/")]);
     const port = 20_000 + ((process.pid + kubectlVersions.indexOf(version)) % 10_000);
     const forward = home.kubectl(version, `port-forward ${pod} ${port}:80`, undefined, 30_000);

@@ -8,11 +8,8 @@ import { type Rig, startRig } from "./rig.ts";
 
 const minutes = 60_000;
 const startProgram = join(import.meta.dirname, "../../../bin/start.mjs");
-/** A load balancer listens on port 80, and so does its page. */
-const isRoot = process.getuid?.() === 0;
 const home = new DroverHome();
 let rig: Rig;
-if (!isRoot) process.stderr.write("npm start at AWS is not tried: only root may listen on port 80 here\n");
 
 beforeAll(async () => {
   rig = await startRig();
@@ -62,7 +59,7 @@ const costsIn = (said: string): Record<string, { count: number; usdPerHour: numb
     ]),
   );
 
-test.runIf(isRoot)("what it costs is said, and after a no nothing is made", { timeout: 2 * minutes }, async () => {
+test("what it costs is said, and after a no nothing is made", { timeout: 2 * minutes }, async () => {
   const { code, out } = await startTyping("n", ...atAws());
   expect(out).toMatch(/together +\$0\.\d{4}\/h[\s\S]*Make this at AWS\? \[y\/N\][\s\S]*Nothing was made/);
   expect(code).toBe(2);
@@ -70,33 +67,29 @@ test.runIf(isRoot)("what it costs is said, and after a no nothing is made", { ti
   expect(existsSync(join(home.folder, "clusters"))).toBe(false);
 });
 
-test.runIf(isRoot)("where nobody can be asked nothing is made either", { timeout: 2 * minutes }, async () => {
+test("where nobody can be asked nothing is made either", { timeout: 2 * minutes }, async () => {
   const { code, err } = await start(...atAws());
   expect(err).toContain("say --yes");
   expect(code).toBe(2);
   expect(await belongings()).toEqual([]);
 });
 
-test.runIf(isRoot)(
-  "after a yes it serves, is rolled under load, and loses nothing",
-  {
-    timeout: 8 * minutes,
-  },
-  async () => {
-    const { code, out, err } = await start(...atAws(), "--yes");
-    expect(code, err).toBe(0);
-    expect(err).toMatch(/^public\.ecr\.aws\/nginx\/nginx:1\.28 on web-/m);
-    const report = JSON.parse(out);
-    expect(report).toMatchObject({ lost: 0 });
-    expect(report.sent).toBeGreaterThan(100);
-    for (const figure of ["firstReadySeconds", "allReadySeconds", "rolloutSeconds"])
-      expect(report[figure]).toBeGreaterThan(0);
-    await expectCostOfAll(costsIn(err));
-    const [hostname = ""] = textsOf(await rig.ask("elasticloadbalancing", "DescribeLoadBalancers"), "DNSName");
-    const page = await fetch(await rig.front.reach(hostname, 80));
-    expect(await page.text()).toMatch(/nginx:1\.29 on web-/);
-  },
-);
+test("after a yes it serves, is rolled under load, and loses nothing", {
+  timeout: 8 * minutes,
+}, async () => {
+  const { code, out, err } = await start(...atAws(), "--yes");
+  expect(code, err).toBe(0);
+  expect(err).toMatch(/^public\.ecr\.aws\/nginx\/nginx:1\.28 on web-/m);
+  const report = JSON.parse(out);
+  expect(report).toMatchObject({ lost: 0 });
+  expect(report.sent).toBeGreaterThan(100);
+  for (const figure of ["firstReadySeconds", "allReadySeconds", "rolloutSeconds"])
+    expect(report[figure]).toBeGreaterThan(0);
+  await expectCostOfAll(costsIn(err));
+  const [hostname = ""] = textsOf(await rig.ask("elasticloadbalancing", "DescribeLoadBalancers"), "DNSName");
+  const page = await fetch(await rig.front.reach(hostname, 80));
+  expect(await page.text()).toMatch(/nginx:1\.29 on web-/);
+});
 
 /** What was said beforehand is what stands there now, at list prices. */
 async function expectCostOfAll(costs: ReturnType<typeof costsIn>): Promise<void> {
@@ -114,7 +107,7 @@ async function expectCostOfAll(costs: ReturnType<typeof costsIn>): Promise<void>
   expect(together?.usdPerHour).toBeCloseTo(sum, 3);
 }
 
-test.runIf(isRoot)("the clean-up leaves nothing of it, here and at AWS", { timeout: 4 * minutes }, async () => {
+test("the clean-up leaves nothing of it, here and at AWS", { timeout: 4 * minutes }, async () => {
   const { code, err } = await start("--cleanup");
   expect(code, err).toBe(0);
   expect(await belongings()).toEqual([]);

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type KubectlVersion, kubectl } from "../../clients/kubectl.ts";
+import { onTerminal } from "../../clients/terminal.ts";
 import { type PodServer, podServer } from "./pod-server.ts";
 
 type Result = { code: number | null; stdout: Buffer; stderr: string };
@@ -100,8 +101,8 @@ describe.each([
 
   test("exec -it ends with its command, though more could be typed", async () => {
     const words = [await kubectl(version), ...options(), "exec", "-it", "p", "--", "sh", "-c", "echo out; exit 3"];
-    const line = words.map((word) => `'${word}'`).join(" ");
-    const terminal = spawn("script", ["-qec", line, "/dev/null"], { env: environment, timeout: 20_000 });
+    const [program, ...rest] = onTerminal(words);
+    const terminal = spawn(program, rest, { env: environment, timeout: 20_000 });
     let shown = "";
     terminal.stdout.on("data", (chunk) => {
       shown += chunk;
