@@ -163,8 +163,9 @@ function bareOwner(pod: Pod): string {
 function demandsOf(pods: readonly Pod[], { templateOf, view, disks }: LauncherOptions) {
   const waiting: Demand[] = [];
   const broken: { pod: Pod; message: string }[] = [];
+  const seen = disks.disks();
   for (const pod of pods) {
-    const message = claimObstacle(view, pod) ?? lostDiskObstacle(view, disks.disks(), pod);
+    const message = claimObstacle(view, pod) ?? lostDiskObstacle(view, seen, pod);
     if (message !== undefined) {
       broken.push({ pod, message });
       continue;
