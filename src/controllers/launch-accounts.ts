@@ -1,4 +1,4 @@
-import type { Offer } from "../clouds/cloud.ts";
+import type { Machine, Offer, Placement } from "../clouds/cloud.ts";
 import type { LaunchRecord } from "../registry/view.ts";
 import { ownerAnnotation } from "./launch-records.ts";
 import { poolOf, type Underway } from "./ledger.ts";
@@ -12,6 +12,8 @@ export type LaunchHistory = {
   records: readonly LaunchRecord[];
   /** Machines of theirs that have ended; a record stays until its last machine has. */
   ended: ReadonlySet<string>;
+  /** Machines of the cluster in no record: nobody ends them, so they count and cost like any other. Absent: none. */
+  strangers?: readonly Machine[] | undefined;
   /** Machines that ended before they served, lately: whose, and when. */
   losses: readonly { owner: string; atMs: number }[];
   /** Pools that took machines back for want of capacity, and when. */
@@ -19,22 +21,26 @@ export type LaunchHistory = {
 };
 
 const ownerUidOf = (record: LaunchRecord): string => record.metadata.annotations?.[ownerAnnotation] ?? "";
-type Launches = Pick<LaunchHistory, "records" | "ended">;
+type Launches = Pick<LaunchHistory, "records" | "ended" | "strangers">;
 
 /** Machines that a launch has given and that have not ended, or that it may yet give. */
 const machinesOf = ({ spec, status }: LaunchRecord, ended: ReadonlySet<string>): number =>
   status?.done ? status.machines.filter(({ id }) => !ended.has(id)).length : spec.slots.length;
 
-export const livingMachines = ({ records, ended }: Launches): number =>
-  records.reduce((sum, record) => sum + machinesOf(record, ended), 0);
+export const livingMachines = ({ records, ended, strangers = [] }: Launches): number =>
+  records.reduce((sum, record) => sum + machinesOf(record, ended), strangers.length);
 
-/** What the machines of all launches cost. A machine that was claimed costs what its offer does. */
-export function usdPerHour({ records, ended }: Launches, offers: readonly Offer[]): number {
+/** What all machines cost. One whose launch was not recorded, or was claimed, costs what its offer does. */
+export function usdPerHour({ records, ended, strangers = [] }: Launches, offers: readonly Offer[]): number {
   const prices = new Map(offers.map((offer) => [poolOf(offer), offer.priceUsdPerHour]));
-  return records.reduce((sum, record) => {
-    const { placement } = record.spec;
-    return sum + machinesOf(record, ended) * (placement.priceUsdPerHour ?? prices.get(poolOf(placement)) ?? 0);
+  const priceOf = (pool: Placement): number => pool.priceUsdPerHour ?? prices.get(poolOf(pool)) ?? 0;
+  const strangersUsd = strangers.reduce((sum, { type, zone, capacityType = "on-demand" }) => {
+    return sum + priceOf({ type, zone, capacityType });
   }, 0);
+  return records.reduce(
+    (sum, record) => sum + machinesOf(record, ended) * priceOf(record.spec.placement),
+    strangersUsd,
+  );
 }
 
 /** Failures of one owner that lie further back are forgotten. */

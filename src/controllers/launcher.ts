@@ -29,6 +29,7 @@ import type { Action, Plan, Reconciler } from "./reconciler.ts";
 import type { Roster } from "./roster.ts";
 import { type Surroundings, surroundings } from "./seats.ts";
 import type { Demand } from "./selection.ts";
+import { strangersAmong } from "./strangers.ts";
 
 /** The one key of the launcher: all Pods that wait are looked at together. */
 export const launcherKey: ObjectKey = { resource: "launcher", namespace: "", name: "all" };
@@ -69,7 +70,7 @@ export type LauncherWorld = LaunchHistory & {
 export type LauncherOptions = {
   view: View;
   roster: Roster;
-  poll: Pick<Poll, "offers" | "sight">;
+  poll: Pick<Poll, "machines" | "offers" | "sight">;
   disks: Pick<DiskPoll, "disks">;
   memory: Pick<Memory, "losses" | "poorPools">;
   claims: Pick<Claims, "machineOf">;
@@ -133,6 +134,7 @@ export function launcherReconciler(options: LauncherOptions): Reconciler<Launche
         offers: poll.offers(),
         records,
         ended: new Set(given.flatMap(({ id }) => (poll.sight(id).gone ? id : []))),
+        strangers: ready.length > 0 ? strangersAmong(poll.machines(), options) : [],
         losses: [...options.memory.losses.values()],
         poorPools: options.memory.poorPools,
         machinesMax,
@@ -222,6 +224,7 @@ export function planLaunches(world: LauncherWorld, nowMs: number): Plan {
     skipped: skippedPools(world, nowMs),
     zoneCounts: zoneCounts(world),
     machines: livingMachines(world),
+    unclaimed: world.strangers?.length,
     machinesMax: world.machinesMax,
     ...(world.usdPerHourMax !== undefined && {
       spending: { usdPerHourMax: world.usdPerHourMax, usdPerHour: usdPerHour(world, world.offers.list) },

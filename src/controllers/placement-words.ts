@@ -43,8 +43,8 @@ export function restingWords(resting: readonly RestingOffer[], { priceUsdPerHour
 }
 
 /** Why the limit forbids a machine more. */
-export const tooMany = (machines: number, machinesMax: number): string =>
-  `the limit on machines of this cluster is reached: it has ${machines} of at most ${machinesMax} machines (--max-machines)`;
+export const tooMany = (machines: number, machinesMax: number, unclaimed = 0): string =>
+  `the limit on machines of this cluster is reached: it has ${machines} of at most ${machinesMax} machines${unclaimed > 0 ? `, ${unclaimed} of them unclaimed` : ""} (--max-machines)`;
 
 /** Why the budget forbids a machine, with its numbers. */
 export const overBudget = (offer: Offer, usdPerHour: number, usdPerHourMax: number): string =>

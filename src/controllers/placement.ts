@@ -28,6 +28,8 @@ export type PlacementWorld = {
   namespaces?: NamespaceLabels;
   /** Machines that there are, calls under way included. Default: 0. */
   machines?: number;
+  /** Those of them that are in nobody's records. Default: 0. */
+  unclaimed?: number | undefined;
   /** As many as there may be. */
   machinesMax: number;
   /** What machines may cost together, and what those that there are do. Absent: no limit. */
@@ -78,7 +80,7 @@ export function place(world: PlacementWorld): Placed {
     if (!best) {
       refused.push({ pod, owner, message: refusal(demand, group, obstacles, ledger, offers.length) });
     } else if (machines >= world.machinesMax) {
-      refused.push({ pod, message: tooMany(machines, world.machinesMax) });
+      refused.push({ pod, message: tooMany(machines, world.machinesMax, world.unclaimed) });
     } else if (usdPerHour + best.offer.priceUsdPerHour > usdPerHourMax) {
       refused.push({ pod, message: overBudget(best.offer, usdPerHour, usdPerHourMax) });
     } else {

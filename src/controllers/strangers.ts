@@ -15,22 +15,25 @@ export type StrangersOptions = {
   memory: Memory;
 };
 
-/** Machines of the cluster that no launch record knows: they are told of and left alone. */
-export const strangersReconciler = ({
-  view,
-  poll,
-  roster,
-  memory,
-}: StrangersOptions): Reconciler<readonly Machine[]> => ({
+/** Machines of the cluster that no launch record knows, as after the store was lost. */
+export const strangersAmong = (
+  machines: readonly Machine[],
+  { view, roster }: Pick<StrangersOptions, "view" | "roster">,
+): Machine[] =>
+  machines.filter(({ id, launchId, state }) => {
+    const isRecorded =
+      view.get("launches.drover.dev", "", launchId) !== undefined || roster.podUidOf(id) !== undefined;
+    return !isRecorded && (state === "pending" || state === "running");
+  });
+
+/** They are told of and left alone. */
+export const strangersReconciler = (options: StrangersOptions): Reconciler<readonly Machine[]> => ({
   name: "strangers",
   watches: {},
   observe: () => {
-    const strangers = poll.machines().filter(({ id, launchId, state }) => {
-      const isRecorded =
-        view.get("launches.drover.dev", "", launchId) !== undefined || roster.podUidOf(id) !== undefined;
-      return !isRecorded && !memory.strangersTold.has(id) && (state === "pending" || state === "running");
-    });
-    for (const { id } of strangers) memory.strangersTold.add(id);
+    const { strangersTold } = options.memory;
+    const strangers = strangersAmong(options.poll.machines(), options).filter(({ id }) => !strangersTold.has(id));
+    for (const { id } of strangers) strangersTold.add(id);
     return strangers;
   },
   plan: planStrangers,

@@ -15,8 +15,8 @@ const barePod: KubeObject = {
 };
 
 /** A cluster whose manifests serve, and what they consist of. */
-async function serving(replicas: number) {
-  const cluster = await openCluster();
+async function serving(replicas: number, options: Parameters<typeof openCluster>[0] = {}) {
+  const cluster = await openCluster(options);
   onTestFinished(cluster.close);
   await apply(cluster, replicas);
   await cluster.until("all serve", () => readyPods(cluster).length === replicas + 1);
@@ -76,6 +76,16 @@ test("machines of another revision, or too many, are left alone", async () => {
   );
   await cluster.until("two serve", () => readyPods(cluster).length === 2);
   expect(machineIds(cluster)).toEqual([...before, expect.any(String)]);
+});
+
+test("machines that nobody claims count against the limit", async () => {
+  const cluster = await serving(3, { machinesMax: 5 });
+  await cluster.loseStore();
+  await cluster.client.create("deployments.apps", webDeployment(3, "web:2") as never, manager);
+  await cluster.until("one serves", () => readyPods(cluster).length === 1);
+  await cluster.clock.advance(60_000);
+  expect(cluster.machines().length).toBe(5);
+  expect(cluster.events("FailedScheduling").join()).toContain("it has 5 of at most 5 machines, 4 of them unclaimed");
 });
 
 test("a claimed machine is ended with its Pod, as any other", async () => {

@@ -194,6 +194,18 @@ describe("the launcher", () => {
       "create, tell MachineChosen, write p1",
       15_000,
     ],
+    [
+      "and a machine that is in nobody's records",
+      { machinesMax: 2, strangers: [machine(0)] },
+      "create, tell MachineChosen, write p1",
+      15_000,
+    ],
+    [
+      "and its price against what may be spent, here that of three",
+      { usdPerHourMax: 3.5 * offer.priceUsdPerHour, strangers: [machine(0), machine(1)] },
+      "create, tell MachineChosen, write p1",
+      15_000,
+    ],
     ["leaves a pool without capacity alone", { records: [failed("CLOUD_CAPACITY", 60)] }, "write p0, write p1", 15_000],
     [
       "for three minutes",
