@@ -1,6 +1,5 @@
 import { labelSelectorMatcher } from "../api/labels.ts";
-import type { KubeObject } from "../api/object.ts";
-import type { Pod, Service } from "../api/types.gen.ts";
+import type { Ingress, Pod, Service } from "../api/types.gen.ts";
 import type { BalancerSpec, BalancerState, TargetGroupSpec } from "../clouds/balancer.ts";
 import type { View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
@@ -103,17 +102,38 @@ export function observeTargets(
   return { present, known, isUnanswered: book.isUnanswered(id) };
 }
 
+/** `failure`: why it is not in order. `vanished`: what became of it while drover was stopped. */
+export type BalancerTrouble = {
+  state: BalancerState | undefined;
+  failure?: string | undefined;
+  vanished?: string | undefined;
+};
+
+/** Says that nothing answers at the address which clients were given before this process began. */
+export function vanishedBalancer(
+  { metadata, status }: Service | Ingress,
+  id: string,
+  { book }: BalancingOptions,
+): string | undefined {
+  const given = status?.loadBalancer?.ingress?.flatMap(({ hostname, ip }) => hostname ?? ip ?? []) ?? [];
+  const wasLookedAt = book.completeMs() !== undefined;
+  if (given.length === 0 || !wasLookedAt || book.isUnanswered(id) || book.carriedOut(id)) return undefined;
+  const present = book.state(id)?.addresses.flatMap(({ hostname, ip }) => hostname ?? ip ?? []) ?? [];
+  if (given.some((address) => present.includes(address))) return undefined;
+  return `Nothing is behind ${given.join(", ")} any more: the load balancer of ${metadata.name}, or its target groups, went while drover was stopped. It is made again.`;
+}
+
 /** Failures and drift of a balancer, as its object's reader is told of them, once each. */
 export function balancerNotices(
-  about: KubeObject,
-  { view, state, failure }: { view: View; state: BalancerState | undefined; failure: string | undefined },
+  about: Service | Ingress,
+  { view, state, failure, vanished }: BalancerTrouble & { view: View },
 ): Notice[] {
   const source = `${about.kind.toLowerCase()}-controller`;
   const warning = (reason: string, message: string): Notice => ({ about, type: "Warning", reason, message, source });
   const bill = state?.ready ? state.bill?.sentence : undefined;
   const notices = [
     ...(failure === undefined ? [] : [warning("SyncLoadBalancerFailed", `Error syncing load balancer: ${failure}`)]),
-    ...(state?.drift === undefined ? [] : [warning("LoadBalancerDrift", state.drift)]),
+    ...[state?.drift, vanished].flatMap((drift) => (drift === undefined ? [] : [warning("LoadBalancerDrift", drift)])),
     ...(bill === undefined
       ? []
       : [{ about, type: "Normal", reason: "LoadBalancerCost", message: bill, source } as const]),

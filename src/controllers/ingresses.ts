@@ -10,6 +10,7 @@ import {
   candidatesOf,
   observeTargets,
   planBalancing,
+  vanishedBalancer,
 } from "./balancing.ts";
 import { isTold } from "./events.ts";
 import {
@@ -61,6 +62,7 @@ export const ingressReconciler = (options: BalancingOptions): Reconciler<Ingress
     };
     const state = book.state(id);
     const carriedOut = book.carriedOut(id);
+    const vanished = ingress && vanishedBalancer(ingress, id, options);
     const { wanted, warnings = [] } = ingress
       ? ingressBalancer(ingress, sources, { id, cluster, state, carriedOut })
       : {};
@@ -79,7 +81,7 @@ export const ingressReconciler = (options: BalancingOptions): Reconciler<Ingress
       isCurrent: book.isCurrent(id),
       notices: found
         ? [
-            ...balancerNotices(found, { view, state, failure }),
+            ...balancerNotices(found, { view, state, failure, vanished }),
             ...warnings.flatMap((each) => notice(view, found, each)),
           ]
         : [],

@@ -3,12 +3,14 @@ import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { Service } from "../api/types.gen.ts";
 import type { BalancerState } from "../clouds/balancer.ts";
 import {
+  type BalancerTrouble,
   type BalancingOptions,
   type BalancingWorld,
   balancerNotices,
   candidatesOf,
   observeTargets,
   planBalancing,
+  vanishedBalancer,
 } from "./balancing.ts";
 import {
   findFrontend,
@@ -58,6 +60,7 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
     const { name: id } = key;
     const state = book.state(id);
     const carriedOut = book.carriedOut(id);
+    const vanished = service && vanishedBalancer(service, id, options);
     const candidates = service ? candidatesOf(service, options) : [];
     const wanted = service && serviceBalancer(service, candidates, { id, cluster, state, carriedOut });
     const portOf: Parameters<typeof observeTargets>[1]["portOf"] = (groupId, pod) =>
@@ -72,7 +75,7 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
       state,
       carriedOut,
       isCurrent: book.isCurrent(id),
-      notices: service ? noticesOf(service, { candidates, state, failure }, options) : [],
+      notices: service ? noticesOf(service, { candidates, state, failure, vanished }, options) : [],
     };
   },
   plan: planService,
@@ -80,16 +83,12 @@ export const serviceReconciler = (options: ServiceOptions): Reconciler<ServiceWo
 
 function noticesOf(
   service: Service,
-  {
-    candidates,
-    state,
-    failure,
-  }: { candidates: readonly Candidate[] } & Omit<Parameters<typeof balancerNotices>[1], "view">,
+  { candidates, ...trouble }: { candidates: readonly Candidate[] } & BalancerTrouble,
   { view, declaredPortsOnly = false }: ServiceOptions,
 ): Notice[] {
   const pods = declaredPortsOnly ? candidates.map(({ pod }) => pod) : [];
   return [
-    ...balancerNotices(service, { view, state, failure }),
+    ...balancerNotices(service, { view, ...trouble }),
     ...weightNotices(view, candidates),
     ...undeclaredNotices(service, pods, { view, redirects: false }),
   ];

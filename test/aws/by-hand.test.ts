@@ -82,6 +82,24 @@ test("a load balancer deleted by hand is made again", async () => {
   expect(ended(before, cluster)).toEqual([]);
 });
 
+test("a load balancer deleted while drover is stopped is told of, too", async () => {
+  const { cluster, before, pass } = await serving(2);
+  const [arn = ""] = cluster.world.loadBalancers.keys();
+  const [address] = cluster.view.get("services", "default", "web")?.status?.loadBalancer?.ingress ?? [];
+  await cluster.restart();
+  await pass(600);
+  expect(warned(cluster)).toEqual([]);
+  await byHand(cluster, "elb", new DeleteLoadBalancerCommand({ LoadBalancerArn: arn }));
+  await cluster.restart();
+  await cluster.until("it is there again", () => cluster.world.loadBalancers.size === 1, 900);
+  await cluster.until("all serve", () => readyPods(cluster).length === 2, 900);
+  await pass(600);
+  expect(warned(cluster)).toEqual([
+    `Service LoadBalancerDrift: Nothing is behind ${address?.hostname} any more: the load balancer of web, or its target groups, went while drover was stopped. It is made again.`,
+  ]);
+  expect(ended(before, cluster)).toEqual([]);
+});
+
 test.for([false, true])("a security group edited by hand is told in an Event; put back: %s", async (repairDrift) => {
   const { cluster, pass } = await serving(2, { cloud: { repairDrift } });
   const group = [...cluster.world.securityGroups.values()].find(({ name }) => name.includes("ports-"));
