@@ -1,5 +1,6 @@
 import type { CreateVolumeCommandInput, VolumeType } from "@aws-sdk/client-ec2";
 import { DroverError } from "../../base/errors.ts";
+import type { VolumeSpec } from "../volume.ts";
 import { checkUserTags, type Tags } from "./tags.ts";
 
 /** What a StorageClass asks of EBS, after `ebs.csi.aws.com`'s parameters. */
@@ -17,7 +18,9 @@ const iopsRange: Readonly<Record<string, readonly [number, number]>> = {
 };
 /** They are about the file system, which the machine makes. */
 const ofFileSystem = /^(csi\.storage\.k8s\.io\/|fstype$|blocksize$|inodesize$|bytesperinode$|numberofinodes$)/i;
-const tagParameter = /^tagspecification_\d+$/;
+const tagParameter = /^tagspecification/;
+/** A tag may name the claim and its volume, `{{ .PVCName }}`. */
+const placeholder = /\{\{\s*(.*?)\s*\}\}/g;
 
 const refuse = (name: string, value: string, why: string): DroverError =>
   new DroverError("CLOUD_INVALID", `The StorageClass parameter "${name}" can't be "${value}": ${why}.`, {
@@ -36,12 +39,12 @@ function boolean(name: string, value: string): boolean {
 }
 
 /** Names are compared without case, as the CSI driver does. @throws CLOUD_INVALID: names the parameter */
-export function diskRequest(parameters: Readonly<Record<string, string>>, gib: number): DiskRequest {
+export function diskRequest(spec: Pick<VolumeSpec, "id" | "name" | "parameters">, gib: number): DiskRequest {
   const request: DiskRequest = { VolumeType: "gp3", Encrypted: true, tags: {} };
   const tags: Record<string, string> = {};
   let iopsPerGib: number | undefined;
   let mayRaise = false;
-  for (const [name, value] of Object.entries(parameters)) {
+  for (const [name, value] of Object.entries(spec.parameters)) {
     const key = name.toLowerCase();
     if (key === "type") {
       if (!types.includes(value)) throw refuse(name, value, `the types are ${types.join(", ")}`);
@@ -53,7 +56,7 @@ export function diskRequest(parameters: Readonly<Record<string, string>>, gib: n
     else if (key === "encrypted") request.Encrypted = boolean(name, value);
     else if (key === "kmskeyid") request.KmsKeyId = value;
     else if (key === "volumeinitializationrate") request.VolumeInitializationRate = number(name, value);
-    else if (tagParameter.test(key)) Object.assign(tags, tagOf(name, value));
+    else if (tagParameter.test(key)) Object.assign(tags, tagOf(name, value, spec));
     else if (!ofFileSystem.test(name)) throw refuse(name, value, "drover knows no such parameter");
   }
   request.tags = checkUserTags(tags);
@@ -61,10 +64,21 @@ export function diskRequest(parameters: Readonly<Record<string, string>>, gib: n
   return checked(request);
 }
 
-function tagOf(name: string, value: string): Tags {
-  const [key = "", ...rest] = value.split("=");
+function tagOf(name: string, value: string, spec: Pick<VolumeSpec, "id" | "name">): Tags {
+  const [PVCNamespace = "", PVCName = ""] = spec.name.split("/");
+  const known = new Map(Object.entries({ PVCNamespace, PVCName, PVName: spec.id }));
+  const text = value.replace(placeholder, (_, expression: string) => {
+    const found = known.get(expression.replace(/^\./, ""));
+    if (found === undefined) throw refuse(name, value, `between braces stands one of .${[...known.keys()].join(", .")}`);
+    return found;
+  });
+  const [key = "", ...rest] = text.split("=");
   if (key === "" || rest.length === 0) throw refuse(name, value, "key=value is expected");
-  return { [key]: rest.join("=") };
+  try {
+    return checkUserTags({ [key]: rest.join("=") });
+  } catch (error) {
+    throw refuse(name, value, error instanceof Error ? error.message.replace(/\.$/, "") : String(error));
+  }
 }
 
 function iopsOf({ VolumeType = "gp3" }: DiskRequest, wanted: number, mayRaise: boolean): number {

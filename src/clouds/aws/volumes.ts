@@ -68,7 +68,7 @@ export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {})
 
   async function create(spec: VolumeSpec, signal?: AbortSignal): Promise<Volume> {
     const gib = Math.ceil(spec.sizeBytes / GiB);
-    const { tags, ...request } = diskRequest(spec.parameters, gib);
+    const { tags, ...request } = diskRequest(spec, gib);
     const own = { Name: spec.name, [clusterTag]: cluster, [volumeTag]: spec.id, [claimTag]: spec.name };
     const made = await send(
       "ec2",

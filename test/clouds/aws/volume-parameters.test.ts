@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { diskRequest } from "../../../src/clouds/aws/volume-parameters.ts";
 
+const request = (parameters: Record<string, string>) =>
+  diskRequest({ id: "pvc-1", name: "shop/data", parameters }, 10);
 const base = { VolumeType: "gp3", Encrypted: true, tags: {} };
 
 test.for<[Record<string, string>, object]>([
@@ -27,9 +29,13 @@ test.for<[Record<string, string>, object]>([
     { tagSpecification_1: "team=web", tagSpecification_2: "a=b=c" },
     { ...base, tags: { team: "web", a: "b=c" } },
   ],
+  [
+    { tagSpecification1: "of={{ .PVCNamespace }}/{{.PVCName}}", tagSpecification_two: "{{ .PVName }}=x" },
+    { ...base, tags: { of: "shop/data", "pvc-1": "x" } },
+  ],
   [{ blockSize: "4096", "csi.storage.k8s.io/node-publish-secret-name": "x" }, base],
-])("%j", ([parameters, request]) => {
-  expect(diskRequest(parameters, 10)).toEqual(request);
+])("%j", ([parameters, expected]) => {
+  expect(request(parameters)).toEqual(expected);
 });
 
 test.for<[Record<string, string>, RegExp]>([
@@ -45,7 +51,8 @@ test.for<[Record<string, string>, RegExp]>([
   [{ ext4BigAlloc: "true" }, /"ext4BigAlloc".*knows no such parameter/],
   [{ speed: "11" }, /"speed".*knows no such parameter/],
   [{ tagSpecification_1: "team" }, /key=value/],
-  [{ tagSpecification_1: "aws:x=y" }, /belongs to AWS/],
+  [{ tagSpecification_1: "aws:x=y" }, /"tagSpecification_1" can't be "aws:x=y".*belongs to AWS/],
+  [{ tagSpecification_1: "a={{ .Node }}" }, /"tagSpecification_1".*one of \.PVCNamespace, \.PVCName, \.PVName/],
 ])("%j is refused by name", ([parameters, message]) => {
-  expect(() => diskRequest(parameters, 10)).toThrow(message);
+  expect(() => request(parameters)).toThrow(message);
 });
