@@ -187,6 +187,8 @@ export type Contact = {
   report?: Report;
   /** Why it can't be reached, without a full stop. Absent: it can, or nobody knows. */
   failure?: string;
+  /** Wall time since which it can't be reached, for that reason or others before it. Absent: with `failure`. */
+  failingSinceMs?: number;
 };
 
 export type LogRequest = {

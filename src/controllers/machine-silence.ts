@@ -11,10 +11,12 @@ export function unreached(
   { pod, machine, contact }: Pick<PodWorld, "pod" | "machine" | "contact">,
   nowMs: number,
 ): { notice: Notice; leftMs: number } | undefined {
-  const { reachable, failure, report } = contact ?? {};
+  const { reachable, failure, failingSinceMs = 0, report } = contact ?? {};
   if (machine?.state !== "running" || !pod.spec.nodeName || reachable || failure === undefined) return undefined;
   if (report?.uid === pod.metadata.uid) return undefined;
   const message = `drover can't get into machine ${machine.id} to give it the Pod: ${failure}`;
   const notice: Notice = { about: pod, type: "Warning", reason: "MachineUnreachable", message, source: "drover" };
-  return { notice, leftMs: timeMs(condition(pod, stageCondition)?.lastTransitionTime) + lateMs - nowMs };
+  // A Pod may have waited long before for something else, and drover may have been started just now.
+  const sinceMs = Math.max(failingSinceMs, timeMs(condition(pod, stageCondition)?.lastTransitionTime));
+  return { notice, leftMs: sinceMs + lateMs - nowMs };
 }

@@ -210,6 +210,15 @@ describe("a machine that can't be got into", () => {
     expect(waiting(200, { isUnreachedTold: true })).toEqual([[], undefined]);
   });
 
+  test("is told of when it could not be reached for so long, whatever the Pod has waited for before", () => {
+    const failing = (seconds: number) => ({
+      contact: { reachable: false, failure, failingSinceMs: nowMs - 1_000 * seconds },
+    });
+    expect(waiting(900, failing(10))).toEqual([[], 170_000]);
+    expect(waiting(900, failing(200))[0]).toHaveLength(1);
+    expect(waiting(100, failing(200))).toEqual([[], 80_000]);
+  });
+
   test("is nobody's trouble once it has its Pod", () => {
     expect(waiting(200, { contact: { reachable: false, failure, report: report() } })[0]).toEqual([]);
     expect(waiting(200, { contact: blank() })[0]).toEqual([]);

@@ -43,7 +43,7 @@ const connectionWaitMs = 15_000;
 /** Nothing was tried yet, so that nothing is in the way but time. */
 export const noKeyYet = "its console has not shown its SSH host key yet";
 
-const withoutFailure = ({ failure: _, ...contact }: Contact): Contact => contact;
+const withoutFailure = ({ failure: _, failingSinceMs: __, ...contact }: Contact): Contact => contact;
 
 /** One machine's persistent connection: made again for as long as the link is open, with the reports it carries. */
 export class Link {
@@ -202,7 +202,8 @@ export class Link {
   }
 
   #failed(why: string): void {
-    this.#tell({ ...this.#contact, reachable: false, failure: why.replace(/\.$/, "") });
+    const failingSinceMs = this.#contact.failingSinceMs ?? systemClock.wallMs();
+    this.#tell({ ...this.#contact, reachable: false, failure: why.replace(/\.$/, ""), failingSinceMs });
   }
 
   #tell(contact: Contact): void {
