@@ -28,6 +28,12 @@ function isInternal({ metadata, spec }: Service): boolean {
   return spec.type !== "LoadBalancer" || said("scheme") === "internal" || said("internal") === "true";
 }
 
+/** Who may connect: by the field or, where that has nothing, by the annotation. Spaces around a range are no part of it. */
+function sourceRangesOf({ metadata, spec }: Service): string[] {
+  const ranges = spec.loadBalancerSourceRanges?.map((range) => range.trim()) ?? [];
+  return ranges.length > 0 ? ranges : words(metadata.annotations?.[sourceRangesAnnotation]);
+}
+
 /** What the balancer of a Service should be; its targets are those that are to get connections. */
 export function serviceBalancer(
   service: Service,
@@ -35,7 +41,7 @@ export function serviceBalancer(
   { id, cluster, ...seen }: Pick<BalancerSpec, "id" | "cluster"> & Seen,
 ): BalancerSpec {
   const { namespace, name, annotations } = service.metadata;
-  const { type, clusterIP, publishNotReadyAddresses: takesUnready = false, loadBalancerSourceRanges } = service.spec;
+  const { type, clusterIP, publishNotReadyAddresses: takesUnready = false } = service.spec;
   const group = annotations?.[groupAnnotation];
   const isSticky = service.spec.sessionAffinity === "ClientIP";
   const listeners: Listener[] = [];
@@ -57,8 +63,7 @@ export function serviceBalancer(
     ...(clusterIP && clusterIP !== "None" && { clusterAddress: clusterIP }),
     listeners,
     groups,
-    sourceRanges:
-      type === "LoadBalancer" ? (loadBalancerSourceRanges ?? words(annotations?.[sourceRangesAnnotation])) : [],
+    sourceRanges: type === "LoadBalancer" ? sourceRangesOf(service) : [],
     annotations: withPortNumbers(balancerAnnotations(annotations), service),
   };
 }

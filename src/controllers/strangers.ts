@@ -21,8 +21,7 @@ export const strangersAmong = (
   { view, roster }: Pick<StrangersOptions, "view" | "roster">,
 ): Machine[] =>
   machines.filter(({ id, launchId, state }) => {
-    const isRecorded =
-      view.get("launches.drover.dev", "", launchId) !== undefined || roster.podUidOf(id) !== undefined;
+    const isRecorded = view.get("launches.drover.dev", "", launchId) !== undefined || roster.podUidOf(id) !== undefined;
     return !isRecorded && (state === "pending" || state === "running");
   });
 

@@ -191,6 +191,13 @@ describe("the balancer of a Service", () => {
       {},
       "internet-facing 10.0.0.0/8 1.2.3.4/32",
     ],
+    [
+      "for some networks by annotation, where the field has none",
+      { "service.beta.kubernetes.io/load-balancer-source-ranges": "10.0.0.0/8" },
+      { loadBalancerSourceRanges: [] },
+      "internet-facing 10.0.0.0/8",
+    ],
+    ["for a network with spaces", {}, { loadBalancerSourceRanges: [" 10.0.0.0/8 "] }, "internet-facing 10.0.0.0/8"],
     ["internal", { [`${nlb}scheme`]: "internal" }, {}, "internal "],
     ["internal by the old word", { [`${nlb}internal`]: "true" }, {}, "internal "],
     ["the machines' own", {}, { type: "ClusterIP", loadBalancerSourceRanges: ["10.0.0.0/8"] }, "internal "],

@@ -10,7 +10,7 @@ import type {
   NetworkPolicyPeer,
   NetworkPolicyPort,
 } from "../types.gen.ts";
-import { cidrProblems } from "./addresses.ts";
+import { cidrProblems, exceptionProblems } from "./addresses.ts";
 import { rulesFor } from "./kind-rules.ts";
 import { portOrNameProblems } from "./probes.ts";
 import { selectorProblems } from "./selectors.ts";
@@ -129,6 +129,9 @@ function peerProblems(peer: NetworkPolicyPeer, at: string): FieldProblem[] {
     ...selectorProblems(namespaceSelector, `${at}.namespaceSelector`),
   ];
   if (ipBlock) problems.push(...cidrProblems(ipBlock.cidr, `${at}.ipBlock.cidr`));
+  for (const [index, except] of (ipBlock?.except ?? []).entries()) {
+    problems.push(...exceptionProblems(except, ipBlock?.cidr ?? "", `${at}.ipBlock.except[${index}]`));
+  }
   if (ipBlock && (podSelector || namespaceSelector)) {
     problems.push(forbiddenField(at, "may not specify both ipBlock and another peer"));
   }

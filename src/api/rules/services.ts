@@ -126,14 +126,29 @@ function addressProblems(spec: ServiceSpec): FieldProblem[] {
 const onlyBalanced = "may only be used when `type` is 'LoadBalancer'";
 const distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"];
 
+const rangesAnnotation = "service.beta.kubernetes.io/load-balancer-source-ranges";
+
+/** Who may connect, by the field or, where that has nothing, by the annotation. */
+function sourceRangeProblems({ metadata, spec }: Service): FieldProblem[] {
+  const fields = spec.loadBalancerSourceRanges ?? [];
+  const annotation = fields.length > 0 ? undefined : metadata.annotations?.[rangesAnnotation];
+  // Kubernetes spells the field's path as its own field is called.
+  const at = annotation === undefined ? "spec.LoadBalancerSourceRanges" : `metadata.annotations[${rangesAnnotation}]`;
+  const isSaid = fields.length > 0 || annotation !== undefined;
+  const misplaced = isSaid && spec.type !== "LoadBalancer" ? [forbiddenField(at, onlyBalanced)] : [];
+  const isBlank = annotation === undefined || annotation.trim() === "";
+  return [
+    ...misplaced,
+    ...fields.flatMap((range, index) => cidrProblems(range.trim(), `${at}[${index}]`)),
+    ...(isBlank ? [] : annotation.split(",").flatMap((range) => cidrProblems(range.trim(), at))),
+  ];
+}
+
 /** What only a load balancer has. */
-function balancerProblems(spec: ServiceSpec): FieldProblem[] {
-  const { type, loadBalancerSourceRanges: ranges, loadBalancerClass, healthCheckNodePort } = spec;
-  const problems: FieldProblem[] = [];
-  // Kubernetes spells this path as its own field is called.
-  const at = "spec.LoadBalancerSourceRanges";
-  if (ranges && type !== "LoadBalancer") problems.push(forbiddenField(at, onlyBalanced));
-  for (const [index, range] of (ranges ?? []).entries()) problems.push(...cidrProblems(range, `${at}[${index}]`));
+function balancerProblems(service: Service): FieldProblem[] {
+  const { spec } = service;
+  const { type, loadBalancerClass, healthCheckNodePort } = spec;
+  const problems = sourceRangeProblems(service);
   if (spec.allocateLoadBalancerNodePorts !== undefined && type !== "LoadBalancer") {
     problems.push(forbiddenField("spec.allocateLoadBalancerNodePorts", onlyBalanced));
   }
@@ -170,7 +185,8 @@ function trafficProblems(spec: ServiceSpec): FieldProblem[] {
   return problems;
 }
 
-function serviceProblems({ spec }: Service): FieldProblem[] {
+function serviceProblems(service: Service): FieldProblem[] {
+  const { spec } = service;
   const ports = spec.ports ?? [];
   const { type = "" } = spec;
   const problems = ports.length === 0 && !isHeadless(spec) && type !== "ExternalName" ? [required("spec.ports")] : [];
@@ -192,7 +208,7 @@ function serviceProblems({ spec }: Service): FieldProblem[] {
       problems.push(forbiddenField(`spec.ports[${index}].nodePort`, "may not be used when `type` is 'ClusterIP'"));
     }
   }
-  return [...problems, ...duplicateProblems(ports), ...balancerProblems(spec), ...trafficProblems(spec)];
+  return [...problems, ...duplicateProblems(ports), ...balancerProblems(service), ...trafficProblems(spec)];
 }
 
 /** An address once given stays, unless the Service becomes or was a mere name. */

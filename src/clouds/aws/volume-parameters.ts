@@ -69,7 +69,8 @@ function tagOf(name: string, value: string, spec: Pick<VolumeSpec, "id" | "name"
   const known = new Map(Object.entries({ PVCNamespace, PVCName, PVName: spec.id }));
   const text = value.replace(placeholder, (_, expression: string) => {
     const found = known.get(expression.replace(/^\./, ""));
-    if (found === undefined) throw refuse(name, value, `between braces stands one of .${[...known.keys()].join(", .")}`);
+    if (found === undefined)
+      throw refuse(name, value, `between braces stands one of .${[...known.keys()].join(", .")}`);
     return found;
   });
   const [key = "", ...rest] = text.split("=");

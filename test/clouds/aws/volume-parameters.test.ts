@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import { diskRequest } from "../../../src/clouds/aws/volume-parameters.ts";
 
-const request = (parameters: Record<string, string>) =>
-  diskRequest({ id: "pvc-1", name: "shop/data", parameters }, 10);
+const request = (parameters: Record<string, string>) => diskRequest({ id: "pvc-1", name: "shop/data", parameters }, 10);
 const base = { VolumeType: "gp3", Encrypted: true, tags: {} };
 
 test.for<[Record<string, string>, object]>([
