@@ -44,6 +44,8 @@ export class GroupTargets {
   #waiting = new Set<TargetKey>();
   /** Registrations that failed and were not seen to happen all the same: the next order repeats them. */
   readonly #undone = new Set<TargetKey>();
+  /** Of machines that AWS has forgotten: it may show them for a while, and takes them out by itself. */
+  readonly #forgotten = new Set<TargetKey>();
   #turn: Promise<unknown> = Promise.resolve();
   /** When the last look began; undefined before there was one. */
   lookedMs: number | undefined;
@@ -116,7 +118,8 @@ export class GroupTargets {
       ([key, { draining }]) => !draining && isQuiet(key) && isOut(this.#seen.get(key)),
     );
     if (lost) return `The target ${lost[0]} was deregistered.`;
-    const added = [...this.#seen].find(([key, seen]) => isQuiet(key) && !isOut(seen) && !this.#wanted?.has(key));
+    const isStray = (key: TargetKey) => isQuiet(key) && !this.#forgotten.has(key) && !this.#wanted?.has(key);
+    const added = [...this.#seen].find(([key, seen]) => !isOut(seen) && isStray(key));
     return added && `The target ${added[0]} was registered by somebody else.`;
   }
 
@@ -239,6 +242,7 @@ export class GroupTargets {
         for (const part of parts(batch, error)) await this.#deregister(part, signal);
         return;
       }
+      for (const { machineId, port } of batch) this.#forgotten.add(keyOf(machineId, port));
     }
     for (const member of batch) this.#tell(member, "out", true);
   }
@@ -247,6 +251,7 @@ export class GroupTargets {
     const key = keyOf(machineId, port);
     this.#told.set(key, { what, isSure, atMs: this.#clock.monotonicMs() });
     this.#undone.delete(key);
+    if (what === "in") this.#forgotten.delete(key);
   }
 }
 

@@ -94,6 +94,21 @@ test("what waits for its order was changed by nobody else; what is seen to be ot
   expect(group.drift()).toBe("The target i-999:80 was registered by somebody else.");
 });
 
+test("a target that AWS still shows, though it has forgotten the machine, is nobody's doing", async () => {
+  const bad: string[] = [];
+  const { group, clock } = open(bad, true);
+  await group.want(targets());
+  await group.look();
+  bad.push("i-003");
+  const left = group.want(targets().filter(({ machineId }) => machineId !== "i-003"));
+  for (let seconds = 0; seconds < 120; seconds += 10) {
+    await clock.advance(10_000);
+    await group.look();
+    expect(group.drift()).toBeUndefined();
+  }
+  await left;
+});
+
 test("a full group lets go of those that leave, and has room for those that come then", async () => {
   const { group, inside, clock } = open([], true, 40);
   await group.want(targets());
