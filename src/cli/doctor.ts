@@ -41,7 +41,7 @@ export const doctorCommand = (): Command =>
 
 async function doctor(options: Options): Promise<void> {
   const io = terminal();
-  const { cluster, domain, createZone, operatorCidr: operatorCidrs } = options;
+  const { cluster, domain, createZone, image, operatorCidr: operatorCidrs } = options;
   // What the cloud would warn of is a finding here.
   const log = openLog("error");
   const demands = demandsOf(options);
@@ -49,7 +49,8 @@ async function doctor(options: Options): Promise<void> {
   try {
     const { examine } = await import("../clouds/aws/doctor.ts");
     const findings = await examine({
-      ...{ cloud, clock: systemClock, cluster, region: cloud.region, domain, createZone, operatorCidrs, demands },
+      ...{ cloud, clock: systemClock, cluster, region: cloud.region },
+      ...{ domain, createZone, image, operatorCidrs, demands },
       reach: options.proxyCommand === undefined ? (options.reach ?? "public") : "command",
       awsTimeMs: () => awsTimeMs(cloud.region),
     });

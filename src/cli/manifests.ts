@@ -12,18 +12,27 @@ const manifest = z.looseObject({
   metadata: z.looseObject({ name: z.string(), namespace: z.string().optional() }),
 });
 
-/** The objects of a YAML file, in its order. @throws USAGE naming the file and what it lacks */
+const list = z.looseObject({ kind: z.string().endsWith("List"), items: z.array(z.unknown()) });
+
+/** The objects of a YAML file, in its order, those of lists among them. @throws USAGE naming the file and what it lacks */
 export function readManifests(file: string): KubeObject[] {
-  const documents = parseAllDocuments(readFileSync(file === "-" ? 0 : file, "utf8"), { version: "1.1" });
-  return documents
-    .map((document) => document.toJS())
-    .filter((value) => value !== null)
-    .map((value) => {
-      const parsed = manifest.safeParse(value);
-      if (parsed.success) return parsed.data;
-      const [problem] = parsed.error.issues;
-      throw new DroverError("USAGE", `${file}: ${problem?.path.join(".")}: ${problem?.message}`);
-    });
+  const objects = documentsOf(file).flatMap((value) => list.safeParse(value).data?.items ?? [value]);
+  return objects.map((value) => {
+    const parsed = manifest.safeParse(value);
+    if (parsed.success) return parsed.data;
+    const [problem] = parsed.error.issues;
+    throw new DroverError("USAGE", `${file}: ${problem?.path.join(".")}: ${problem?.message}`);
+  });
+}
+
+function documentsOf(file: string): unknown[] {
+  try {
+    const documents = parseAllDocuments(readFileSync(file === "-" ? 0 : file, "utf8"), { version: "1.1" });
+    for (const error of documents.flatMap(({ errors }) => errors)) throw error;
+    return documents.map((document) => document.toJS()).filter((value) => value !== null);
+  } catch (error) {
+    throw new DroverError("USAGE", `${file} can't be read: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 export function pathOf({ apiVersion, kind, metadata }: KubeObject, withName: boolean): string {

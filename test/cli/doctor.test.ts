@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { demandsOf } from "../../src/cli/doctor.ts";
+import { readManifests } from "../../src/cli/manifests.ts";
 import { type Moto, startMoto } from "../aws/moto/server.ts";
 import { DroverHome } from "../e2e/drover.ts";
 
@@ -45,6 +46,27 @@ spec:
   ]);
 });
 
+test.for([
+  ["apiVersion: v1\nkind: List\nitems: [{ apiVersion: v1, kind: Pod, metadata: { name: a }, spec: {} }]", ["Pod a"]],
+  ["---\n---\n", []],
+] as const)("%j has %j", ([text, names]) => {
+  expect(readIn(text).map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual(names);
+});
+
+test.for([
+  ["kind: Pod", /m\.yaml: apiVersion: /],
+  ["apiVersion: v1\nkind: List\nitems: [{ apiVersion: v1, kind: Pod }]", /m\.yaml: metadata: /],
+  ["a: [", /m\.yaml can't be read: Flow sequence/],
+  [undefined, /m\.yaml can't be read: ENOENT/],
+] as const)("%j is refused by the file's name", ([text, message]) => expect(() => readIn(text)).toThrow(message));
+
+function readIn(text: string | undefined) {
+  const folder = mkdtempSync(join(tmpdir(), "dr-manifests-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  if (text !== undefined) writeFileSync(join(folder, "m.yaml"), text);
+  return readManifests(join(folder, "m.yaml"));
+}
+
 let moto: Moto;
 let home: DroverHome;
 beforeAll(async () => {
@@ -56,7 +78,8 @@ afterAll(async () => {
   await home?.close();
 });
 
-const here = ["--operator-cidr", "203.0.113.7/32"];
+/** moto has no other stock image. */
+const here = ["--operator-cidr", "203.0.113.7/32", "--image", "al2023"];
 
 test("the command tells people and programs the same, and ends with 1 while something is to be fixed", {
   timeout: 180_000,

@@ -1,7 +1,7 @@
 import { GetCallerIdentityCommand } from "@aws-sdk/client-sts";
 import type { Clock } from "../../base/clock.ts";
 import { DroverError } from "../../base/errors.ts";
-import type { Offer } from "../cloud.ts";
+import type { MachineImage, Offer } from "../cloud.ts";
 import type { AwsCloud } from "./cloud.ts";
 import { findSubjects, type Permissions, tryPermissions } from "./doctor-permissions.ts";
 import { awsCodeOf } from "./errors.ts";
@@ -21,6 +21,8 @@ export type DoctorOptions = {
   region: string;
   domain: string;
   createZone: boolean;
+  /** The machine image of Pods that name none. */
+  image: string;
   demands: readonly Demand[];
   /** Machines are reached by their public address, by their private one, or by a program of the user's. */
   reach: "public" | "private" | "command";
@@ -61,6 +63,7 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
   };
   findings.push(...permissionFindings(await tryPermissions(cloud.send, given, createZone)));
   findings.push(...networkFindings(network, options), zone.finding, reachFinding(options));
+  findings.push(await imageFinding(options));
   findings.push(...(await quotaFindings(options)));
   return findings;
 }
@@ -165,6 +168,18 @@ function reachFinding({ reach, operatorCidrs }: DoctorOptions): Finding {
   const text =
     "Port 22 of the machines is opened to nobody: name this computer's address (--operator-cidr ADDRESS/32), or use --proxy-command.";
   return { check, state: "fix", text };
+}
+
+/** One of either architecture will do: what a Pod needs is looked at when it comes. */
+async function imageFinding({ cloud, image }: DoctorOptions): Promise<Finding> {
+  const check = "image";
+  const found = ({ id, architecture, family }: MachineImage) => `${image} is ${id} for ${architecture}, ${family}`;
+  try {
+    return { check, state: "ok", text: found(await cloud.machines.image(image, "amd64")) };
+  } catch (error) {
+    const other = await cloud.machines.image(image, "arm64").catch(() => undefined);
+    return other ? { check, state: "ok", text: found(other) } : { check, state: "fix", text: sentence(error) };
+  }
 }
 
 async function quotaFindings({ cloud, demands }: DoctorOptions): Promise<Finding[]> {

@@ -27,7 +27,7 @@ function diagnose(fake: Fake, more: Partial<DoctorOptions> = {}): Promise<Findin
   return fake.through(
     examine({
       ...{ cloud: cloudOn(fake), clock, cluster: "test", region: "us-east-1", domain: "cluster.local" },
-      ...{ createZone: false, demands: [], reach: "public", operatorCidrs: ["203.0.113.7/32"] },
+      ...{ createZone: false, image: "debian-12", demands: [], reach: "public", operatorCidrs: ["203.0.113.7/32"] },
       awsTimeMs: async () => clock.wallMs(),
       ...more,
     }),
@@ -60,6 +60,7 @@ test("in a sound account nothing is to be fixed, and nothing is changed", async 
       "subnet",
       "names",
       "ssh",
+      "image",
       "quotas",
     ]),
   );
