@@ -68,9 +68,9 @@ const testedElsewhere: Readonly<Record<string, readonly string[]>> = {
   ],
   // docs/aws.md and test/aws/rig/ have the same commands, against AWS' stand-in.
   AWS: [
-    "export AWS_PROFILE=me AWS_REGION=eu-central-1",
-    "npx drover doctor --cloud aws",
-    'npx drover serve --cloud aws --create-zone --operator-cidr "$(curl -s https://checkip.amazonaws.com)/32" &',
+    "export AWS_PROFILE=me AWS_REGION=eu-central-1 HERE=$(curl -s https://checkip.amazonaws.com)/32",
+    "npx drover doctor --cloud aws --create-zone --operator-cidr $HERE",
+    "npx drover serve --cloud aws --create-zone --operator-cidr $HERE &",
     "kubectl --context drover-aws apply -f app.yaml && kubectl --context drover-aws rollout status deployment/web",
     "npx drover down --cloud aws",
   ],
