@@ -61,9 +61,34 @@ function openFinder(send: Send, cluster: string) {
   };
 }
 
+/** Names under which machines' further disks are attached. `on`: the volumes that AWS shows on a machine. */
+function openDevices(on: (machineId: string, signal?: AbortSignal) => Promise<EbsVolume[]>) {
+  /** By volume: of several that are attached at once AWS may not show the others yet. */
+  const given = new Map<string, { machineId: string; device: string }>();
+  return {
+    forget: (id: string) => given.delete(id),
+    /** AWS refuses a name that is taken. What the process before this one gave may not be shown yet. */
+    async give(machineId: string, id: string, signal?: AbortSignal): Promise<string> {
+      const present = await on(machineId, signal);
+      const taken = new Set(present.flatMap(({ Attachments }) => Attachments?.map(({ Device }) => Device) ?? []));
+      for (const [other, place] of given) if (other !== id && place.machineId === machineId) taken.add(place.device);
+      const free = deviceNames.filter((name) => !taken.has(name));
+      const [last = "0"] = /[0-9a-f]$/.exec(id) ?? [];
+      const device = free[Number.parseInt(last, 16) % Math.max(1, free.length)];
+      if (device === undefined) {
+        const message = `Machine ${machineId} has ${deviceNames.length} further disks, which is all.`;
+        throw new DroverError("CLOUD_QUOTA", message);
+      }
+      given.set(id, { machineId, device });
+      return device;
+    },
+  };
+}
+
 /** PersistentVolumes as EBS volumes: those that are made here by their tags alone, others by their names. */
 export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {}): Volumes {
   const { all, on, named, find } = openFinder(send, cluster);
+  const devices = openDevices(on);
   const shown = (volume: EbsVolume) => shownFor(cluster, volume);
 
   async function create(spec: VolumeSpec, signal?: AbortSignal): Promise<Volume> {
@@ -97,17 +122,6 @@ export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {})
     return volume;
   }
 
-  /** Names are per instance; two volumes that are attached at once may want the same one, which AWS refuses. */
-  async function freeDevice(machineId: string, id: string, signal?: AbortSignal): Promise<string> {
-    const present = await on(machineId, signal);
-    const taken = new Set(present.flatMap(({ Attachments }) => Attachments?.map(({ Device }) => Device) ?? []));
-    const free = deviceNames.filter((name) => !taken.has(name));
-    const [last = "0"] = /[0-9a-f]$/.exec(id) ?? [];
-    const name = free[Number.parseInt(last, 16) % Math.max(1, free.length)];
-    if (name) return name;
-    throw new DroverError("CLOUD_QUOTA", `Machine ${machineId} has ${deviceNames.length} further disks, which is all.`);
-  }
-
   return {
     async ensure(spec, signal) {
       const known = await find(spec.id, signal);
@@ -117,12 +131,18 @@ export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {})
       const volume = await needed(id, signal);
       if (placeOf(volume)?.InstanceId === machineId) return;
       refuseAttached(id, volume);
-      const Device = await freeDevice(machineId, id, signal);
+      const Device = await devices.give(machineId, id, signal);
       const { VolumeId } = volume;
       const command = new AttachVolumeCommand({ VolumeId, InstanceId: machineId, Device });
-      await send("ec2", command, { signal }).catch(tellOfTag(volume, cluster));
+      try {
+        await send("ec2", command, { signal }).catch(tellOfTag(volume, cluster));
+      } catch (error) {
+        devices.forget(id);
+        throw error;
+      }
     },
     async detach(id, signal) {
+      devices.forget(id);
       const volume = await find(id, signal);
       if (!volume) return;
       const place = placeOf(volume);

@@ -46,6 +46,23 @@ volumesContract(async () => {
   };
 });
 
+test("volumes that are attached at once get names of their own", async () => {
+  const { fake, zone, machineIds, volumes } = await open();
+  // All of these would like the same name.
+  const ids = ["pvc-3", "pvc-e", "pvc-13", "pvc-1e"];
+  const spec = { cluster: "test", name: "default/data", zone, sizeBytes: 2 ** 30, parameters: {} };
+  for (const id of ids) await volumes.ensure({ ...spec, id });
+  await fake.clock.advance(60_000);
+  await Promise.all(ids.map((id) => volumes.attach(id, machineIds[0])));
+  const { world } = fake;
+  const devices = [...world.volumes.values()].flatMap(({ attachment, tags }) =>
+    attachment && tags.has("drover.dev/volume") ? [attachment.device] : [],
+  );
+  expect(new Set(devices).size, devices.join()).toBe(ids.length);
+  const outcomes = world.writes.filter(({ action }) => action === "AttachVolume").map(({ outcome }) => outcome);
+  expect(outcomes).toEqual(ids.map(() => "ok"));
+});
+
 test("a volume carries the user's tags, is encrypted, and is made once though the reply is lost", async () => {
   const { fake, zone, volumes } = await open();
   const spec = {
