@@ -38,6 +38,8 @@ export interface Volumes {
   /** The same id gives the same volume, however often; a larger size grows it.
    * @throws CLOUD_INVALID (names the parameter), CLOUD_QUOTA, CLOUD_CAPACITY, CLOUD_THROTTLED, CLOUD_AUTH, CLOUD_UNAVAILABLE */
   ensure(spec: VolumeSpec, signal?: AbortSignal): Promise<Volume>;
+  /** Why `ensure` would refuse it wherever it is to be, without asking anybody. Absent: it refuses nothing. */
+  problem?(spec: Omit<VolumeSpec, "zone">): string | undefined;
   /** Starts to attach; repeated for the same machine it is harmless. @throws CLOUD_INVALID: attached to another machine */
   attach(id: string, machineId: string, signal?: AbortSignal): Promise<void>;
   /** Starts to detach; a volume that is attached nowhere is a success. Never from a machine that still has it mounted. */

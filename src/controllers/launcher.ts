@@ -3,11 +3,12 @@ import type { PersistentVolume, Pod } from "../api/types.gen.ts";
 import { rfc3339 } from "../base/clock.ts";
 import { openPace } from "../base/pace.ts";
 import { type Random, suffix } from "../base/random.ts";
-import type { MachineTemplate, Offer } from "../clouds/cloud.ts";
+import type { Cloud, MachineTemplate, Offer } from "../clouds/cloud.ts";
 import { claimNames, claimObstacle, zonesOf } from "../machines/disks.ts";
 import type { View } from "../registry/view.ts";
 import { type Claims, ownerOf } from "./claims.ts";
 import type { DiskPoll } from "./disk-poll.ts";
+import { disksProblem } from "./disk-request.ts";
 import {
   backoff,
   type LaunchHistory,
@@ -75,6 +76,7 @@ export type LauncherOptions = {
   memory: Pick<Memory, "losses" | "poorPools">;
   claims: Pick<Claims, "machineOf">;
   images: Pick<MachineImages, "lookupOf" | "imageOf">;
+  cloud: Pick<Cloud, "volumes">;
   random: Random;
   cluster: string;
   machinesMax: number;
@@ -162,12 +164,13 @@ function bareOwner(pod: Pod): string {
   return `${namespace}/${name}`;
 }
 
-function demandsOf(pods: readonly Pod[], { templateOf, view, disks }: LauncherOptions) {
+function demandsOf(pods: readonly Pod[], options: LauncherOptions) {
+  const { templateOf, view, disks } = options;
   const waiting: Demand[] = [];
   const broken: { pod: Pod; message: string }[] = [];
   const seen = disks.disks();
   for (const pod of pods) {
-    const message = claimObstacle(view, pod) ?? lostDiskObstacle(view, seen, pod);
+    const message = claimObstacle(view, pod) ?? lostDiskObstacle(view, seen, pod) ?? disksProblem(pod, options);
     if (message !== undefined) {
       broken.push({ pod, message });
       continue;

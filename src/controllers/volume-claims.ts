@@ -1,8 +1,9 @@
 import { labelSelectorMatcher } from "../api/labels.ts";
 import type { KubeObject } from "../api/object.ts";
-import { bytes, compareQuantities } from "../api/quantity.ts";
+import { compareQuantities } from "../api/quantity.ts";
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from "../api/types.gen.ts";
-import type { Volume, VolumeSpec } from "../clouds/volume.ts";
+import type { Cloud } from "../clouds/cloud.ts";
+import type { Volume } from "../clouds/volume.ts";
 import {
   allowedZones,
   claimNames,
@@ -14,9 +15,9 @@ import {
   volumeOf,
   zoneLabel,
 } from "../machines/disks.ts";
-import { fileSystemOf } from "../machines/file-systems.ts";
 import type { View } from "../registry/view.ts";
 import type { DiskPoll } from "./disk-poll.ts";
+import { diskProblem, diskRequest, sizeOf } from "./disk-request.ts";
 import { lostDiskOf } from "./lost-disks.ts";
 import { isSame, keyOf } from "./owned.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
@@ -42,6 +43,8 @@ export type VolumeClaimWorld = {
   hasDisk: boolean;
   /** Enough of the provider's disks is known to say that one is not there. */
   disksSeen: boolean;
+  /** Why no disk can be made for it at all. */
+  problem?: string | undefined;
   failure?: string | undefined;
 };
 
@@ -57,6 +60,7 @@ export type VolumeClaimOptions = {
   roster: Pick<Roster, "seatOf">;
   disks: Pick<DiskPoll, "disk" | "disks" | "complete">;
   zones: () => readonly string[];
+  cloud: Pick<Cloud, "volumes">;
 };
 
 /** PersistentVolumeClaims: bound to a volume that fits, or to one that is made for them where their Pod goes. */
@@ -84,19 +88,21 @@ export const volumeClaimReconciler = (options: VolumeClaimOptions): Reconciler<V
     if (!claim) return undefined;
     const users = diskUsers(view, claim);
     const seats = users.flatMap(({ metadata }) => roster.seatOf(metadata.uid ?? "") ?? []);
+    const storageClass = view.get("storageclasses.storage.k8s.io", "", claim.spec.storageClassName ?? "");
     const records = seats.flatMap(({ recordName }) => view.get("launches.drover.dev", "", recordName) ?? []);
     return {
       cluster,
       claim,
       volume: volumeOf(view, claim),
       free: view.list("persistentvolumes").filter(({ spec }) => isFor(spec.claimRef, claim)),
-      storageClass: view.get("storageclasses.storage.k8s.io", "", claim.spec.storageClassName ?? ""),
+      storageClass,
       users,
       zone: records[0]?.spec.placement.zone,
       zones: options.zones(),
       lostDisk: claim.spec.volumeName ? undefined : lostDiskOf(view, disks.disks(), claim),
       hasDisk: disks.disk(volumeName(claim.metadata.uid ?? "")) !== undefined,
       disksSeen: disks.complete(),
+      problem: diskProblem(claim, storageClass, options),
       failure,
     };
   },
@@ -146,8 +152,6 @@ function planNamed({ claim, free }: VolumeClaimWorld, name: string): Plan {
   if (claim.status?.phase !== "Bound") return { actions: [] };
   return { actions: [writeStatus(claim, { ...claim.status, phase: "Lost" })] };
 }
-
-const sizeOf = ({ spec }: PersistentVolumeClaim): string => spec.resources?.requests?.["storage"] ?? "0";
 
 /** Why a claim can't have a volume, in Kubernetes' words. */
 function misfit(claim: PersistentVolumeClaim, { spec }: PersistentVolume): string | undefined {
@@ -207,15 +211,7 @@ function planProvision(world: VolumeClaimWorld): Plan {
     const message = `Waiting for a volume to be created by the external provisioner '${storageClass.provisioner}': drover makes disks of ebs.csi.aws.com and drover.dev/disk`;
     return { actions: [tell(claim, "Normal", "ExternalProvisioning", message)] };
   }
-  const modes = claim.spec.accessModes ?? [];
-  const shared = modes.find((mode) => mode === "ReadWriteMany" || mode === "ReadOnlyMany");
-  if (shared) return failed(`spec.accessModes: ${shared} is not possible: a disk belongs to one machine at a time`);
-  const { problem } = fileSystemOf(storageClass.parameters ?? {});
-  if (problem !== undefined) return failed(problem);
-  const { dataSource, dataSourceRef } = claim.spec;
-  const field = dataSource ? "dataSource" : "dataSourceRef";
-  const source = dataSource ?? dataSourceRef;
-  if (source) return failed(`spec.${field}: drover makes blank disks only, and none from ${source.kind}`);
+  if (world.problem !== undefined) return failed(world.problem);
   if (!world.disksSeen) return { actions: [], againInMs: lookAgainMs };
   const { lostDisk } = world;
   const zone = lostDisk?.zone ?? zoneFor(world);
@@ -227,7 +223,7 @@ function planProvision(world: VolumeClaimWorld): Plan {
     const finalizers = [...(claim.metadata.finalizers ?? []), diskFinalizer];
     return { actions: [writeMetadata(claim, finalizers)] };
   }
-  const spec = specOf(world.cluster, claim, storageClass, zone);
+  const spec = { ...diskRequest(world.cluster, claim, storageClass), zone };
   const again = { againInMs: lookAgainMs * 10 };
   if (!lostDisk) return { actions: [{ do: "provision", spec, claim, storageClass }], ...again };
   const told = `The disk ${lostDisk.handle} of ${spec.name}, which is older than drover's own data, is taken over`;
@@ -240,19 +236,6 @@ function zoneFor({ storageClass, zone, zones }: VolumeClaimWorld): string | unde
   return zone ?? allowedZones(storageClass)?.[0] ?? zones[0];
 }
 
-function specOf(cluster: string, claim: PersistentVolumeClaim, storageClass: StorageClass, zone: string): VolumeSpec {
-  const { namespace, name, uid = "" } = claim.metadata;
-  const parameters = Object.entries(storageClass.parameters ?? {}).filter(([key]) => !/fstype$/i.test(key));
-  return {
-    id: volumeName(uid),
-    cluster,
-    name: `${namespace}/${name}`,
-    zone,
-    sizeBytes: bytes(sizeOf(claim)),
-    parameters: Object.fromEntries(parameters),
-  };
-}
-
 /** Its phase, its size, and the growth that was asked for. */
 function planBound(world: VolumeClaimWorld, volume: PersistentVolume): Plan {
   const { claim, storageClass, cluster, failure } = world;
@@ -261,9 +244,8 @@ function planBound(world: VolumeClaimWorld, volume: PersistentVolume): Plan {
   const zone = volume.metadata.labels?.[zoneLabel] ?? "";
   if (isLarger && storageClass?.allowVolumeExpansion && isMade(volume)) {
     const told = failure === undefined ? [] : [tell(claim, "Warning", "VolumeResizeFailed", failure)];
-    return {
-      actions: [...told, { do: "growDisk", spec: specOf(cluster, claim, storageClass, zone), storage: sizeOf(claim) }],
-    };
+    const spec = { ...diskRequest(cluster, claim, storageClass), zone };
+    return { actions: [...told, { do: "growDisk", spec, storage: sizeOf(claim) }] };
   }
   const handle = handleOf(volume) ?? "its storage";
   const byHand = `drover grows only disks that it made: grow ${handle} by hand, then set spec.capacity of the PersistentVolume "${volume.metadata.name}"`;

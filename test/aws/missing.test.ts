@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { webDeployment } from "../controllers/cluster.ts";
+import { claim, database } from "../controllers/disk-objects.ts";
 import { type AwsCluster, type AwsClusterOptions, manager, openAwsCluster } from "./cluster.ts";
 import { unscheduled, warned } from "./trouble.ts";
 import { apply, readyPods } from "./web.ts";
@@ -97,4 +98,23 @@ test("--max-machines is named with both numbers", async () => {
     "the limit on machines of this cluster is reached: it has 3 of at most 3 machines (--max-machines)",
   ]);
   expect(cluster.world.instances.size).toBe(3);
+});
+
+test("a disk that EBS can't have costs no machine, and the Pod and its claim say why", async () => {
+  const cluster = await opened();
+  const storageClass = {
+    ...{ apiVersion: "storage.k8s.io/v1", kind: "StorageClass", metadata: { name: "bad" } },
+    ...{ provisioner: "ebs.csi.aws.com", volumeBindingMode: "WaitForFirstConsumer", parameters: { type: "gp9" } },
+  };
+  const kinds = [
+    ["storageclasses.storage.k8s.io", storageClass],
+    ["persistentvolumeclaims", claim({ storageClassName: "bad" })],
+    ["pods", database("one")],
+  ] as const;
+  for (const [resource, object] of kinds) await cluster.client.create(resource, object as never, manager);
+  await cluster.clock.advance(1_800_000);
+  expect(cluster.world.calls.get("RunInstances") ?? 0).toBe(0);
+  const why = `The StorageClass parameter "type" can't be "gp9": the types are gp2, gp3, io1, io2, st1, sc1, standard.`;
+  expect(cluster.events("ProvisioningFailed")).toEqual([why]);
+  expect(unscheduled(cluster)).toEqual([`persistentvolumeclaim "data": ${why}`]);
 });

@@ -192,6 +192,7 @@ test.for<[string, KubeObject[], KubeObject, string, RegExp]>([
   await cluster.clock.advance(60_000);
   expect(cluster.events(reason).join()).toMatch(message);
   expect(disks(cluster)).toEqual([]);
+  expect(cluster.machines(), "a machine would only wait").toEqual([]);
 });
 
 test("a Pod whose claim is missing says so and launches nothing", async () => {

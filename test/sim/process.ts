@@ -12,7 +12,7 @@ export const moments = ["before", "during", "after"] as const;
 export type Mortality = { dead: boolean; callsLeft: number; moment: (typeof moments)[number] };
 
 /** Methods that give no promise are no calls to the outside. */
-const local = new Set(["follow", "contact", "onChange", "subscribe", "identifyWith"]);
+const local = new Set(["follow", "contact", "onChange", "subscribe", "identifyWith", "problem"]);
 
 /** How long a process lives on after the call during which it dies: about as long as a disk takes to begin a sync. */
 const lastMs = 2;

@@ -123,6 +123,14 @@ export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {})
   }
 
   return {
+    problem(spec) {
+      try {
+        diskRequest(spec, Math.ceil(spec.sizeBytes / GiB));
+        return undefined;
+      } catch (error) {
+        return error instanceof Error ? error.message : String(error);
+      }
+    },
     async ensure(spec, signal) {
       const known = await find(spec.id, signal);
       return known ? await grow(known, spec, signal) : await create(spec, signal);

@@ -46,6 +46,17 @@ volumesContract(async () => {
   };
 });
 
+test("what no disk can be made of is known without a call", async () => {
+  const { fake, volumes } = await open();
+  const { problem } = openAwsVolumes(openSend(fake.clients, fake.clock), "test");
+  const spec = { id: "pvc-1", cluster: "test", name: "default/data", sizeBytes: 2 ** 30 };
+  fake.world.calls.clear();
+  expect(problem?.({ ...spec, parameters: { type: "gp3" } })).toBeUndefined();
+  expect(problem?.({ ...spec, parameters: { type: "gp9" } })).toMatch(/"type" can't be "gp9"/);
+  expect(fake.world.calls.size).toBe(0);
+  await expect(volumes.ensure({ ...spec, zone: "a", parameters: { type: "gp9" } })).rejects.toThrow(/can't be "gp9"/);
+});
+
 test("volumes that are attached at once get names of their own", async () => {
   const { fake, zone, machineIds, volumes } = await open();
   // All of these would like the same name.
