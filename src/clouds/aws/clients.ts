@@ -7,6 +7,7 @@ import { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
 import { SSMClient } from "@aws-sdk/client-ssm";
 import { STSClient } from "@aws-sdk/client-sts";
 import { WAFV2Client } from "@aws-sdk/client-wafv2";
+import { DroverError } from "../../base/errors.ts";
 import type { AwsClients } from "./api.ts";
 import { awsError, isKind } from "./errors.ts";
 
@@ -51,7 +52,10 @@ export function openClients(options: ClientOptions = {}): RealClients {
     },
     async region() {
       return await current.ec2.config.region().catch((error: unknown) => {
-        throw awsError(error, "the choice of a region");
+        const known = awsError(error, "the choice of a region");
+        if (options.profile === undefined || known.code !== "CLOUD_INVALID") throw known;
+        const message = `There is no profile ${options.profile}, or it has no region. ${known.message}`;
+        throw new DroverError(known.code, message, { ...known.details }, error);
       });
     },
     refresh() {

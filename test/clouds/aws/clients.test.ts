@@ -76,7 +76,11 @@ test("without a region the message says so", async () => {
   writeFileSync(join(folder, "config"), "");
   await expect(open().region()).rejects.toMatchObject({
     code: "CLOUD_INVALID",
-    message: /No region is chosen: --region/,
+    message: /^No region is chosen: --region/,
+  });
+  await expect(open({ profile: "nobody's" }).region()).rejects.toMatchObject({
+    code: "CLOUD_INVALID",
+    message: /^There is no profile nobody's, or it has no region\. No region is chosen: --region/,
   });
 });
 
