@@ -109,16 +109,19 @@ export type BalancerTrouble = {
   vanished?: string | undefined;
 };
 
+const addressesIn = (list: readonly { hostname?: string | undefined; ip?: string | undefined }[] = []): string[] =>
+  list.flatMap(({ hostname, ip }) => hostname ?? ip ?? []);
+
 /** Says that nothing answers at the address which clients were given before this process began. */
 export function vanishedBalancer(
   { metadata, status }: Service | Ingress,
   id: string,
   { book }: BalancingOptions,
 ): string | undefined {
-  const given = status?.loadBalancer?.ingress?.flatMap(({ hostname, ip }) => hostname ?? ip ?? []) ?? [];
+  const given = addressesIn(status?.loadBalancer?.ingress);
   const wasLookedAt = book.completeMs() !== undefined;
   if (given.length === 0 || !wasLookedAt || book.isUnanswered(id) || book.carriedOut(id)) return undefined;
-  const present = book.state(id)?.addresses.flatMap(({ hostname, ip }) => hostname ?? ip ?? []) ?? [];
+  const present = addressesIn(book.state(id)?.addresses);
   if (given.some((address) => present.includes(address))) return undefined;
   return `Nothing is behind ${given.join(", ")} any more: the load balancer of ${metadata.name}, or its target groups, went while drover was stopped. It is made again.`;
 }

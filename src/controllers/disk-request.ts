@@ -7,17 +7,17 @@ import { fileSystemOf } from "../machines/file-systems.ts";
 import type { View } from "../registry/view.ts";
 
 /** A disk that is to be made, before it is known where. */
-type DiskRequest = Omit<VolumeSpec, "zone">;
+type VolumeRequest = Omit<VolumeSpec, "zone">;
 
 export type DiskRequestOptions = { view: View; cluster: string; cloud: Pick<Cloud, "volumes"> };
 
 export const sizeOf = ({ spec }: PersistentVolumeClaim): string => spec.resources?.requests?.["storage"] ?? "0";
 
-export function diskRequest(
+export function volumeRequest(
   cluster: string,
   claim: PersistentVolumeClaim,
   { parameters = {} }: StorageClass,
-): DiskRequest {
+): VolumeRequest {
   const { namespace, name, uid = "" } = claim.metadata;
   return {
     id: volumeName(uid),
@@ -43,7 +43,7 @@ export function diskProblem(
   const source = dataSource ?? dataSourceRef;
   const field = dataSource ? "dataSource" : "dataSourceRef";
   if (source) return `spec.${field}: drover makes blank disks only, and none from ${source.kind}`;
-  return cloud.volumes.problem?.(diskRequest(cluster, claim, storageClass));
+  return cloud.volumes.problem?.(volumeRequest(cluster, claim, storageClass));
 }
 
 /** Why the Pod's disks can't be made: a machine for it would only wait. */

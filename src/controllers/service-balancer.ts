@@ -1,10 +1,9 @@
+import { sourceRangesOf } from "../api/source-ranges.ts";
 import type { Pod, Service, ServicePort } from "../api/types.gen.ts";
 import type { BalancerSpec, Listener, TargetGroupSpec } from "../clouds/balancer.ts";
 import { balancerAnnotations, groupAnnotation, words } from "./balancer-annotations.ts";
 import { backendOfGroup, groupsBehind, type Seen } from "./shares.ts";
 import { type Candidate, targetPort } from "./targets.ts";
-
-const sourceRangesAnnotation = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
 const tlsPortsAnnotation = "service.beta.kubernetes.io/aws-load-balancer-ssl-ports";
 
@@ -26,12 +25,6 @@ export function portOfGroup(service: Service, groupId: string, pod: Pod | undefi
 function isInternal({ metadata, spec }: Service): boolean {
   const said = (name: string) => metadata.annotations?.[`service.beta.kubernetes.io/aws-load-balancer-${name}`];
   return spec.type !== "LoadBalancer" || said("scheme") === "internal" || said("internal") === "true";
-}
-
-/** Who may connect: by the field or, where that has nothing, by the annotation. Spaces around a range are no part of it. */
-function sourceRangesOf({ metadata, spec }: Service): string[] {
-  const ranges = spec.loadBalancerSourceRanges?.map((range) => range.trim()) ?? [];
-  return ranges.length > 0 ? ranges : words(metadata.annotations?.[sourceRangesAnnotation]);
 }
 
 /** What the balancer of a Service should be; its targets are those that are to get connections. */
@@ -63,7 +56,7 @@ export function serviceBalancer(
     ...(clusterIP && clusterIP !== "None" && { clusterAddress: clusterIP }),
     listeners,
     groups,
-    sourceRanges: type === "LoadBalancer" ? sourceRangesOf(service) : [],
+    sourceRanges: type === "LoadBalancer" ? sourceRangesOf(service).ranges : [],
     annotations: withPortNumbers(balancerAnnotations(annotations), service),
   };
 }

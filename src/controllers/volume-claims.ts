@@ -17,7 +17,7 @@ import {
 } from "../machines/disks.ts";
 import type { View } from "../registry/view.ts";
 import type { DiskPoll } from "./disk-poll.ts";
-import { diskProblem, diskRequest, sizeOf } from "./disk-request.ts";
+import { diskProblem, sizeOf, volumeRequest } from "./disk-request.ts";
 import { lostDiskOf } from "./lost-disks.ts";
 import { isSame, keyOf } from "./owned.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
@@ -102,7 +102,7 @@ export const volumeClaimReconciler = (options: VolumeClaimOptions): Reconciler<V
       lostDisk: claim.spec.volumeName ? undefined : lostDiskOf(view, disks.disks(), claim),
       hasDisk: disks.disk(volumeName(claim.metadata.uid ?? "")) !== undefined,
       disksSeen: disks.complete(),
-      problem: diskProblem(claim, storageClass, options),
+      problem: claim.spec.volumeName ? undefined : diskProblem(claim, storageClass, options),
       failure,
     };
   },
@@ -223,7 +223,7 @@ function planProvision(world: VolumeClaimWorld): Plan {
     const finalizers = [...(claim.metadata.finalizers ?? []), diskFinalizer];
     return { actions: [writeMetadata(claim, finalizers)] };
   }
-  const spec = { ...diskRequest(world.cluster, claim, storageClass), zone };
+  const spec = { ...volumeRequest(world.cluster, claim, storageClass), zone };
   const again = { againInMs: lookAgainMs * 10 };
   if (!lostDisk) return { actions: [{ do: "provision", spec, claim, storageClass }], ...again };
   const told = `The disk ${lostDisk.handle} of ${spec.name}, which is older than drover's own data, is taken over`;
@@ -244,7 +244,7 @@ function planBound(world: VolumeClaimWorld, volume: PersistentVolume): Plan {
   const zone = volume.metadata.labels?.[zoneLabel] ?? "";
   if (isLarger && storageClass?.allowVolumeExpansion && isMade(volume)) {
     const told = failure === undefined ? [] : [tell(claim, "Warning", "VolumeResizeFailed", failure)];
-    const spec = { ...diskRequest(cluster, claim, storageClass), zone };
+    const spec = { ...volumeRequest(cluster, claim, storageClass), zone };
     return { actions: [...told, { do: "growDisk", spec, storage: sizeOf(claim) }] };
   }
   const handle = handleOf(volume) ?? "its storage";

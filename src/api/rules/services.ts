@@ -1,6 +1,7 @@
 import { equal } from "../equal.ts";
 import { dnsLabel, dnsSubdomain, port as portNumber, qualifiedName } from "../names.ts";
 import { duplicateValue, forbiddenField, invalidValue, notSupported, required } from "../problems.ts";
+import { sourceRangesAnnotation, sourceRangesOf } from "../source-ranges.ts";
 import type { FieldProblem } from "../status.ts";
 import type { Service, ServicePort, ServiceSpec } from "../types.gen.ts";
 import { cidrProblems, ipProblems, reachableProblems } from "./addresses.ts";
@@ -126,21 +127,14 @@ function addressProblems(spec: ServiceSpec): FieldProblem[] {
 const onlyBalanced = "may only be used when `type` is 'LoadBalancer'";
 const distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"];
 
-const rangesAnnotation = "service.beta.kubernetes.io/load-balancer-source-ranges";
-
-/** Who may connect, by the field or, where that has nothing, by the annotation. */
-function sourceRangeProblems({ metadata, spec }: Service): FieldProblem[] {
-  const fields = spec.loadBalancerSourceRanges ?? [];
-  const annotation = fields.length > 0 ? undefined : metadata.annotations?.[rangesAnnotation];
+function sourceRangeProblems(service: Service): FieldProblem[] {
+  const { ranges, isAnnotation } = sourceRangesOf(service);
   // Kubernetes spells the field's path as its own field is called.
-  const at = annotation === undefined ? "spec.LoadBalancerSourceRanges" : `metadata.annotations[${rangesAnnotation}]`;
-  const isSaid = fields.length > 0 || annotation !== undefined;
-  const misplaced = isSaid && spec.type !== "LoadBalancer" ? [forbiddenField(at, onlyBalanced)] : [];
-  const isBlank = annotation === undefined || annotation.trim() === "";
+  const at = isAnnotation ? `metadata.annotations[${sourceRangesAnnotation}]` : "spec.LoadBalancerSourceRanges";
+  const isMisplaced = (ranges.length > 0 || isAnnotation) && service.spec.type !== "LoadBalancer";
   return [
-    ...misplaced,
-    ...fields.flatMap((range, index) => cidrProblems(range.trim(), `${at}[${index}]`)),
-    ...(isBlank ? [] : annotation.split(",").flatMap((range) => cidrProblems(range.trim(), at))),
+    ...(isMisplaced ? [forbiddenField(at, onlyBalanced)] : []),
+    ...ranges.flatMap((range, index) => cidrProblems(range, isAnnotation ? at : `${at}[${index}]`)),
   ];
 }
 

@@ -22,6 +22,7 @@ const handleForm = /^vol-[0-9a-f]+$/;
 /** AWS takes so many values of a filter. */
 const filterMax = 200;
 const GiB = 2 ** 30;
+const gibOf = ({ sizeBytes }: Pick<VolumeSpec, "sizeBytes">): number => Math.ceil(sizeBytes / GiB);
 /** Names that Linux instances may give further disks, by AWS' recommendation. */
 const deviceNames = [..."fghijklmnop"].map((letter) => `/dev/sd${letter}`);
 const pageSize = 500;
@@ -92,7 +93,7 @@ export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {})
   const shown = (volume: EbsVolume) => shownFor(cluster, volume);
 
   async function create(spec: VolumeSpec, signal?: AbortSignal): Promise<Volume> {
-    const gib = Math.ceil(spec.sizeBytes / GiB);
+    const gib = gibOf(spec);
     const { tags, ...request } = diskRequest(spec, gib);
     const own = { Name: spec.name, [clusterTag]: cluster, [volumeTag]: spec.id, [claimTag]: spec.name };
     const made = await send(
@@ -110,7 +111,7 @@ export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {})
   }
 
   async function grow(known: EbsVolume, spec: VolumeSpec, signal?: AbortSignal): Promise<Volume> {
-    const Size = Math.ceil(spec.sizeBytes / GiB);
+    const Size = gibOf(spec);
     if (Size <= (known.Size ?? 0)) return shown(known);
     await send("ec2", new ModifyVolumeCommand({ VolumeId: known.VolumeId, Size }), { signal });
     return shown({ ...known, Size });
@@ -125,7 +126,7 @@ export function openAwsVolumes(send: Send, cluster: string, userTags: Tags = {})
   return {
     problem(spec) {
       try {
-        diskRequest(spec, Math.ceil(spec.sizeBytes / GiB));
+        diskRequest(spec, gibOf(spec));
         return undefined;
       } catch (error) {
         return error instanceof Error ? error.message : String(error);
