@@ -84,9 +84,13 @@ export async function refreshPrices(
   return { region, date: rfc3339(clock.wallMs()).slice(0, 10), source: "AWS Pricing API, GetProducts", onDemand };
 }
 
-/** Entries are JSON as text; those without a price in USD, and what is not an instance, say nothing. */
+/**
+ * Entries are JSON as text, which the SDK gives as String objects; those without a price in USD, and what is not an
+ * instance, say nothing.
+ */
 function priceOf(entry: unknown): [type: string, usd: number][] {
-  const parsed = product.safeParse(typeof entry === "string" ? JSON.parse(entry) : entry);
+  const isText = typeof entry === "string" || entry instanceof String;
+  const parsed = product.safeParse(isText ? JSON.parse(String(entry)) : entry);
   if (!parsed.success) return [];
   const { instanceType } = parsed.data.product.attributes;
   const usd = Object.values(parsed.data.terms.OnDemand)

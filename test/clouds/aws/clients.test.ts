@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { openSend } from "../../../src/clouds/aws/call.ts";
 import { openClients } from "../../../src/clouds/aws/clients.ts";
+import { refreshPrices } from "../../../src/clouds/aws/prices.ts";
 
 type Answer = { status: number; body: string };
 
@@ -129,4 +130,15 @@ test("a call can be given up", async () => {
   const call = open().send("ec2", new DescribeVpcsCommand({}), { signal: aborter.signal });
   aborter.abort(new Error("enough"));
   await expect(call).rejects.toThrow("enough");
+});
+
+test("the price list is read as the SDK gives it, whose entries are no plain strings", async () => {
+  const priceDimensions = { rate: { unit: "Hrs", pricePerUnit: { USD: "0.0978" } } };
+  const entry = {
+    product: { attributes: { instanceType: "m7g.large" } },
+    terms: { OnDemand: { term: { priceDimensions } } },
+  };
+  answers = [{ status: 200, body: JSON.stringify({ PriceList: [JSON.stringify(entry)] }) }];
+  const { onDemand } = await refreshPrices(open().send, "eu-central-1", systemClock);
+  expect(onDemand).toEqual({ m7g: { large: 0.0978 } });
 });
