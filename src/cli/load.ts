@@ -1,4 +1,5 @@
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Clock } from "../base/clock.ts";
 
 /** What a load of requests met. Every reset, time-out and answer other than 200 is lost. */
@@ -91,6 +92,9 @@ function summary(outcomes: readonly Outcome[]): Omit<LoadReport, "retried" | "sl
   return { sent: outcomes.length, lost, p50Ms: at(0.5), p99Ms: at(0.99), losses, answeredBy };
 }
 
+/** Connections that have carried a request. Node's `reusedSocket` is false of a request that had to wait for its one. */
+const used = new WeakSet<Socket>();
+
 /** One request. Never rejects: what went wrong is in the outcome. */
 export function ask(
   clock: Clock,
@@ -101,6 +105,7 @@ export function ask(
   const startMs = clock.monotonicMs();
   return new Promise((resolve) => {
     let answered = false;
+    let isReused = false;
     const sending: ClientRequest = httpRequest(url, { agent, timeout: timeoutMs }, (response: IncomingMessage) => {
       answered = true;
       let body = "";
@@ -116,9 +121,13 @@ export function ask(
     });
     const done = (outcome: { loss?: string; body?: string; closedUnanswered?: true }) =>
       resolve({ ms: clock.monotonicMs() - startMs, ...outcome });
+    sending.on("socket", (socket) => {
+      isReused = used.has(socket);
+      used.add(socket);
+    });
     sending.on("timeout", () => sending.destroy(new Error("time-out")));
     sending.on("error", (error) => {
-      const unanswered = sending.reusedSocket && errorName(error) === "ECONNRESET" && !answered;
+      const unanswered = isReused && errorName(error) === "ECONNRESET" && !answered;
       done(unanswered ? { closedUnanswered: true } : { loss: errorName(error) });
     });
     sending.end();

@@ -64,6 +64,30 @@ test("a kept-alive connection closed before the answer is repeated once, and cou
   expect(report.retried).toBeGreaterThan(0);
 });
 
+test("so is one that was closed when a request had waited for it", async () => {
+  const seen = new WeakSet<object>();
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let fresh = 0;
+  const url = await serving(async (request, response) => {
+    const { socket } = request;
+    if (seen.has(socket)) return void socket.resetAndDestroy();
+    seen.add(socket);
+    if (request.headers.connection === "close") fresh++;
+    else await released;
+    response.end("ok");
+  });
+  const load = startLoad({ clock: systemClock, url, ratePerSecond: 400 });
+  // As many are sent on kept-alive connections, of which there are fewer.
+  await expect.poll(() => fresh, { timeout: 10_000 }).toBeGreaterThan(64);
+  release();
+  const { lost, retried } = await load.stop();
+  expect(lost).toBe(0);
+  expect(retried).toBeGreaterThan(0);
+});
+
 test("a fresh connection that is closed unanswered is lost", async () => {
   const report = await loaded((request) => void request.socket.resetAndDestroy());
   expect(report.lost).toBe(report.sent);
