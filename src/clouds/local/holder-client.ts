@@ -147,6 +147,7 @@ async function dial(path: string, address: string, port: number, signal?: AbortS
   const abort = () => socket.destroy(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
   try {
+    signal?.throwIfAborted();
     socket.write(`${address} ${port}\n`);
     const reply = await firstLine(socket, 1_000);
     if (reply !== "OK") throw unreachable(reply.replace(/^ERR /, ""));

@@ -10,6 +10,11 @@ export const gatewayAddress = "10.90.0.1";
 const serviceNetwork = "10.96.0.0/16";
 
 const bridge = "drover0";
+/**
+ * How often a machine's hardware address is asked for, once a second, until connections to it fail. Linux' three are
+ * less than an emulated machine on a busy computer stands still, and the balancers wait a minute for a connection.
+ */
+const neighbourProbes = 60;
 
 /** Brings up loopback, the bridge and the Services' addresses in the namespace of this process. May be repeated. */
 export async function buildNetwork(): Promise<void> {
@@ -27,7 +32,12 @@ export async function buildNetwork(): Promise<void> {
       ].join("\n"),
     );
   }
-  await ip(`route replace local ${serviceNetwork} dev lo`);
+  const patience = `mcast_probes ${neighbourProbes} ucast_probes ${neighbourProbes}`;
+  await ip(
+    [`route replace local ${serviceNetwork} dev lo`, `ntable change name arp_cache dev ${bridge} ${patience}`].join(
+      "\n",
+    ),
+  );
   // Machines reach each other over the bridge; everything else that is not the gateway's own goes out through it.
   writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
 }

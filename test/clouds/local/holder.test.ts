@@ -95,6 +95,23 @@ test("dialled bytes and the end of each direction pass both ways", async () => {
   expect(await readAll(stream)).toBe("HELLOBYE");
 });
 
+test("a machine that is not even found for longer than Linux looks for a neighbour is waited for", async () => {
+  const { holder, home } = await startHolder();
+  const script = [
+    `${process.execPath} -e 'require("net").createServer((s) => s.end("HELLO")).listen(7, "0.0.0.0")' &`,
+    "until ip addr add 10.90.7.8/16 dev inside; do sleep 0.1; done",
+    "sleep 5",
+    "ip link set inside up",
+    "wait",
+  ].join("\n");
+  const argv = ["unshare", "--net", "--", "sh", "-c", script];
+  const { pid } = await holder.spawn({ id: "machine", argv, logPath: join(home, "machine.log") });
+  await eventually(() => networkNamespace(pid) !== networkNamespace(holder.pid));
+  await holder.run(["ip", "link", "add", "outside", "type", "veth", "peer", "name", "inside", "netns", `${pid}`]);
+  await holder.run(["ip", "link", "set", "outside", "master", "drover0", "up"]);
+  expect(await readAll(await holder.dial("10.90.7.8", 7))).toBe("HELLO");
+});
+
 test("a dial that nobody answers says who could not be reached", async () => {
   const { holder } = await startHolder();
   await expect(holder.dial("10.90.0.1", 9)).rejects.toMatchObject({
@@ -105,7 +122,9 @@ test("a dial that nobody answers says who could not be reached", async () => {
   const abort = new AbortController();
   const slow = holder.dial("10.90.7.7", 80, abort.signal);
   abort.abort(new Error("no longer wanted"));
+  const sinceMs = systemClock.monotonicMs();
   await expect(slow).rejects.toThrow("no longer wanted");
+  expect(systemClock.monotonicMs() - sinceMs).toBeLessThan(2_000);
 });
 
 test("the folder and the sockets are the owner's alone", async () => {
