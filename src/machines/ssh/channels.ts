@@ -86,8 +86,15 @@ async function join(channel: ClientChannel, far: Duplex): Promise<void> {
     channel.once("close", () => resolve());
   });
   far.on("error", () => undefined);
-  far.on("close", () => channel.close());
-  far.pipe(channel);
+  far.on("close", () => {
+    // Whoever leaves after both ends leaves nothing open, and closing would cut off a command's exit code.
+    if (!far.writableFinished || !far.readableEnded) channel.close();
+  });
+  far.pipe(channel, { end: false });
+  far.once("end", () => {
+    // Said after the last byte without ending the stream, which would close the channel with the other side's end.
+    if (channel.writable) channel.write("", () => channel.eof());
+  });
   await pipeline(channel, far).catch(() => undefined);
   await closed;
   far.destroy();
@@ -106,17 +113,18 @@ async function lineFor(client: Client, { prepare, stdin, tty }: ShellCommand): P
 async function execute(client: Client, task: Task & { kind: "exec" }): Promise<void> {
   const options = task.tty ? { pty: { term: "xterm-256color", rows: 24, cols: 80 } } : {};
   const command = await lineFor(client, task);
+  let exitCode: number | undefined;
   const channel = await new Promise<ClientChannel>((resolve, reject) => {
     client.exec(command, options, (error, opened) => {
-      if (error) reject(lost(`The machine runs no command: ${error.message}.`, error));
-      else resolve(opened);
+      if (error) return reject(lost(`The machine runs no command: ${error.message}.`, error));
+      // Listened for at once: a command that ends quickly is told to run and to have ended in one piece.
+      opened.on("exit", (code: number | null) => {
+        exitCode = code ?? 137;
+      });
+      resolve(opened);
     });
   });
   task.control.on("message", ({ columns, rows }: ExecControl) => channel.setWindow(rows, columns, 0, 0));
-  let exitCode: number | undefined;
-  channel.on("exit", (code: number | null) => {
-    exitCode = code ?? 137;
-  });
   const errors = pipeline(channel.stderr, portStream(task.errors)).catch(() => undefined);
   void Promise.all([join(channel, portStream(task.data)), errors]).then(() => {
     const end: ExecEnd = exitCode === undefined ? {} : { exitCode };

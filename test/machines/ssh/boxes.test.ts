@@ -153,6 +153,22 @@ test.for([
   await expect(boxes.exec("m1", none, signal)).rejects.toThrow('container not found ("no")');
 });
 
+test.for([
+  ["comes long after its output has ended", false],
+  ["comes together with all else", true],
+])("the exit code of a command that %s is known", async ([_, isWhole]) => {
+  const { boxes, server } = await startBox();
+  boxes.follow([machine]);
+  await until(boxes, ({ reachable }) => reachable);
+  await boxes.bind("m1", binding([container("web")]));
+  await until(boxes, running);
+  if (isWhole) server.answerWhole();
+  const command = ["sh", "-c", "echo done; exit 3"];
+  const session = await boxes.exec("m1", { container: "web", command, stdin: false, tty: false }, signal);
+  session.stdin.end();
+  expect(await Promise.all([text(session.stdout), session.exit])).toEqual(["done\n", { exitCode: 3 }]);
+});
+
 test("a lot of output passes whole, at the reader's pace", async () => {
   const { boxes } = await startBox();
   boxes.follow([machine]);

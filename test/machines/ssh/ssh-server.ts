@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -19,6 +20,8 @@ export type TestServer = {
   /** Cuts every connection. */
   cut(): void;
   connections(): number;
+  /** From now on whatever is said of a command comes in one piece, as it does to whoever was too busy to read. */
+  answerWhole(): void;
   /** Where the machine's loopback listens for drover in place of this port, which may be taken here. */
   forwarded(port: number): number | undefined;
 };
@@ -45,10 +48,19 @@ export async function openSshServer(
   if (allowed instanceof Error || shown instanceof Error) throw new Error("keys");
   const open = new Set<Socket>();
   const forwarded = new Map<number, number>();
+  let isWhole = false;
+  /** Holds back what is sent, until what it returns is called. */
+  const hold = () => {
+    const held = isWhole ? [...open] : [];
+    for (const socket of held) socket.cork();
+    return () => {
+      for (const socket of held) socket.uncork();
+    };
+  };
   const ssh = new ssh2.Server({ hostKeys: [hostKey.privateKey] }, (connection) =>
-    serve(connection, { agent, address, allowed, forwarded }),
+    serve(connection, { agent, address, allowed, forwarded, hold }),
   );
-  const server: Server = createServer((socket) => {
+  const server: Server = createServer({ noDelay: true }, (socket) => {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
     ssh.injectSocket(socket);
@@ -72,6 +84,9 @@ export async function openSshServer(
     ].join("\n"),
     cut,
     connections: () => open.size,
+    answerWhole: () => {
+      isWhole = true;
+    },
     forwarded: (port) => forwarded.get(port),
     close() {
       cut();
@@ -101,9 +116,15 @@ export const optionsFor = (server: TestServer, privateKey: string): SshBoxesOpti
   port: server.port,
 });
 
-type Host = { agent: Agent; address: string; allowed: ssh2.ParsedKey; forwarded: Map<number, number> };
+type Host = {
+  agent: Agent;
+  address: string;
+  allowed: ssh2.ParsedKey;
+  forwarded: Map<number, number>;
+  hold: () => () => void;
+};
 
-function serve(connection: Connection, { agent, address, allowed, forwarded }: Host): void {
+function serve(connection: Connection, { agent, address, allowed, forwarded, hold }: Host): void {
   connection.on("error", () => undefined);
   connection.on("authentication", (context) => {
     const good =
@@ -143,7 +164,10 @@ function serve(connection: Connection, { agent, address, allowed, forwarded }: H
     const session = accept();
     session.on("pty", (acceptPty) => acceptPty?.());
     session.on("window-change", (acceptChange) => acceptChange?.());
-    session.on("exec", (acceptExec, _reject, { command }) => run(acceptExec(), command, agent));
+    session.on("exec", (acceptExec, _reject, { command }) => {
+      const release = hold();
+      void run(acceptExec(), command, agent).then(release);
+    });
   });
 }
 
@@ -159,17 +183,28 @@ function splice(far: Socket, accept: () => Duplex, reject: () => void): void {
   });
 }
 
-function run(channel: ServerChannel, command: string, agent: Agent): void {
+/** Resolves when all is said. As sshd does on a busy machine, it tells the end of the output well before the exit code. */
+async function run(channel: ServerChannel, command: string, agent: Agent): Promise<void> {
   const child = spawn("/bin/sh", ["-c", command], { env: agent.env });
   channel.pipe(child.stdin);
   child.stdin.on("error", () => undefined);
   child.stdout.pipe(channel, { end: false });
   child.stderr.pipe(channel.stderr, { end: false });
   channel.on("close", () => child.kill("SIGKILL"));
-  child.on("close", (code) => {
-    channel.exit(code ?? 255);
-    channel.end();
-  });
+  const [code] = await once(child, "close");
+  if (channel.writableLength === 0) tellEndOfOutput(channel);
+  await systemClock.sleep(20);
+  channel.exit(code ?? 255);
+  channel.end();
+}
+
+/** ssh2's own word for it would keep it from telling an exit code afterwards. */
+function tellEndOfOutput(channel: ServerChannel): void {
+  const { _client, outgoing } = channel as unknown as {
+    _client: { _protocol: { channelEOF(id: number): void } };
+    outgoing: { id: number };
+  };
+  _client._protocol.channelEOF(outgoing.id);
 }
 
 /** A dialer as the local cloud has one: `IP PORT\n`, `OK\n`, then that connection. */
