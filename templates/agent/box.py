@@ -382,7 +382,7 @@ class Box:
             if request.get("previous"):
                 raise Refused('previous terminated container "%s" in pod "%s" not found' % (
                     container.name, self.binding["name"]))
-            if waiting.get("reason") != "CrashLoopBackOff":
+            if waiting and waiting.get("reason") != "CrashLoopBackOff":
                 why = waiting.get("message") or waiting.get("reason", "")
                 raise Refused("%s is waiting to start: %s" % (whose, why))
         answer(link)

@@ -142,6 +142,7 @@ test("a machine image without a command is there for its probes alone", async ()
   answers.code = 200;
   await agent.until(ready);
   expect(runs(agent)[0]?.slice(-2)).toEqual(["sleep", "infinity"]);
+  expect(await agent.ask({ op: "logs", container: "web" })).not.toHaveProperty("error");
   await agent.ask({ op: "stop", graceSeconds: 5 });
   await agent.until(({ finished }) => finished);
 });
