@@ -195,6 +195,11 @@ export interface Balancers {
   /** Returns when the provider has taken the order; how far it is comes from `observe`.
    * @throws CLOUD_INVALID (names the annotation or field), CLOUD_QUOTA, CLOUD_THROTTLED, CLOUD_AUTH, CLOUD_UNAVAILABLE */
   ensure(spec: BalancerSpec, signal?: AbortSignal): Promise<void>;
+  /**
+   * Where `ensure` is refused for good: registers and deregisters targets alone, in those groups of `spec` that there
+   * are. Throws as `ensure`.
+   */
+  retarget?(spec: BalancerSpec, signal?: AbortSignal): Promise<void>;
   /** Every balancer of the cluster; `complete` is false after a failed or partial look: absence then means nothing. */
   observe(signal?: AbortSignal): Promise<{ balancers: readonly BalancerState[]; complete: boolean }>;
   /** Everything that was made for it, security groups and target groups included; nothing of other balancers. */

@@ -42,6 +42,9 @@ const togetherMax = 64;
 /** Refusals that say for certain that nothing was launched and that the same call is not to be repeated. */
 const finalCodes = new Set(["CLOUD_CAPACITY", "CLOUD_QUOTA", "CLOUD_INVALID"]);
 
+/** Refusals that stay until somebody changes a manifest, a policy or a quota. */
+const lastingCodes = new Set(["CLOUD_INVALID", "CLOUD_AUTH", "CLOUD_QUOTA"]);
+
 /** Carries out what controllers plan. Every action may be repeated after a crash. */
 export function openAct(options: ActOptions): (action: Action, signal: AbortSignal) => Promise<void> {
   const { cloud, boxes, clock, poll, book, memory } = options;
@@ -89,17 +92,8 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
           // Its grace runs all the same, and the next look asks again.
           if (!isCode(error, "BOX_UNREACHABLE")) throw error;
         });
-      case "ensureBalancer": {
-        const call = book.ensuring(action.spec);
-        try {
-          await cloud.balancers.ensure(action.spec, signal);
-        } catch (error) {
-          call.failed();
-          throw error;
-        }
-        call.done();
-        return poll.kick();
-      }
+      case "ensureBalancer":
+        return ensureBalancer(options, action, signal);
       case "removeBalancer": {
         const call = book.removing(action.id);
         await cloud.balancers.remove(action.id, signal);
@@ -122,6 +116,28 @@ export function openAct(options: ActOptions): (action: Action, signal: AbortSign
     }
   }
   return act;
+}
+
+/**
+ * Whatever is wrong with a balancer, the Pods behind it come and go: one that can't be changed gets their targets,
+ * unless it is to serve by other groups than it does.
+ */
+async function ensureBalancer(
+  { book, cloud, poll }: ActOptions,
+  { spec, isReplacing }: Extract<Action, { do: "ensureBalancer" }>,
+  signal: AbortSignal,
+): Promise<void> {
+  const call = book.ensuring(spec);
+  try {
+    await cloud.balancers.ensure(spec, signal);
+    call.done();
+  } catch (error) {
+    const isForGood = error instanceof DroverError && lastingCodes.has(error.code);
+    if (!isForGood || isReplacing || !cloud.balancers.retarget) call.failed();
+    else await cloud.balancers.retarget(spec, signal).then(call.retargeted, call.failed);
+    throw error;
+  }
+  poll.kick();
 }
 
 /** Telling is a courtesy: when it fails (its namespace is ending), nothing else does. */

@@ -6,13 +6,16 @@ import type { BalancerSpec, BalancerState } from "../clouds/balancer.ts";
  * connection any more. Kept in memory: after a start nothing counts as drained before a complete observation.
  */
 export type BalancerBook = {
-  /** Around every call that changes a balancer; a call that failed may have happened all the same. */
-  ensuring(spec: BalancerSpec): { done(): void; failed(): void };
+  /**
+   * Around every call that changes a balancer; a call that failed may have happened all the same. `retargeted`: it has
+   * failed but for its targets.
+   */
+  ensuring(spec: BalancerSpec): { done(): void; failed(): void; retargeted(): void };
   removing(id: string): { done(): void };
   observed(states: readonly BalancerState[], startedMs: number, complete: boolean): void;
   /** Monotonic time at which the last complete observation began. */
   completeMs(): number | undefined;
-  /** The last spec that was carried out without a failure, in this process. */
+  /** The last spec that was carried out without a failure, in this process, with the targets that it has had since. */
   carriedOut(id: string): BalancerSpec | undefined;
   state(id: string): BalancerState | undefined;
   /** What the balancer was last seen to say of this machine. */
@@ -182,6 +185,10 @@ export function openBalancerBook(clock: Clock): BalancerBook {
         },
         failed() {
           entry.askedMs = clock.monotonicMs();
+        },
+        retargeted() {
+          noteCarriedOut(entry, { ...(entry.carriedOut ?? spec), groups: spec.groups }, clock.monotonicMs());
+          entry.isUnanswered = true;
         },
       };
     },

@@ -165,7 +165,8 @@ export function planBalancing(world: BalancingWorld, fresh: () => Frontend, stat
     return { actions: [{ do: "write", key: keyOf(frontendResource, record), next }] };
   }
   const isDraining = spec.groups.some(({ targets }) => targets.some(({ draining }) => draining));
-  const actions = [...told, ...planEnsure(world, spec), ...status];
+  const isReplacing = spec.groups.length > wanted.groups.length;
+  const actions = [...told, ...planEnsure(world, spec, isReplacing), ...status];
   return { actions, ...(isDraining && { againInMs: lookAgainMs }) };
 }
 
@@ -176,8 +177,10 @@ function allServe({ state }: BalancingWorld, { groups }: BalancerSpec): boolean 
   return ids.size > 0 && healthy.length === ids.size;
 }
 
-const planEnsure = ({ carriedOut, state, isUnanswered }: BalancingWorld, spec: BalancerSpec): Action[] =>
-  isSame(carriedOut, spec) && !state?.lost && !isUnanswered ? [] : [{ do: "ensureBalancer", spec }];
+function planEnsure(world: BalancingWorld, spec: BalancerSpec, isReplacing: boolean): Action[] {
+  const isSo = isSame(world.carriedOut, spec) && !world.state?.lost && !world.isUnanswered;
+  return isSo ? [] : [{ do: "ensureBalancer", spec, isReplacing }];
+}
 
 /** The balancer of what is gone goes after its last connection; its record goes after it. */
 function planFarewell(world: BalancingWorld, record: Frontend): Plan {
@@ -195,7 +198,7 @@ function planFarewell(world: BalancingWorld, record: Frontend): Plan {
     };
     const groups = empty.groups.map((group): TargetGroupSpec => ({ ...group, targets: [] }));
     const spec = withLeaving({ ...empty, groups }, present, groups);
-    return { actions: planEnsure(world, spec), againInMs: lookAgainMs };
+    return { actions: planEnsure(world, spec, false), againInMs: lookAgainMs };
   }
   if (state || carriedOut) return { actions: [{ do: "removeBalancer", id: world.id }], againInMs: lookAgainMs };
   const key = keyOf(frontendResource, record);

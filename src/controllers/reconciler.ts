@@ -49,7 +49,8 @@ export type Action =
   | { do: "bind"; machineId: string; address: string; pod: KubeObject; sources: string }
   | { do: "updateFiles"; machineId: string; address: string; pod: KubeObject; sources: string }
   | { do: "stop"; machineId: string; graceSeconds: number }
-  | { do: "ensureBalancer"; spec: BalancerSpec }
+  /** `isReplacing`: it still serves by groups that are to go. */
+  | { do: "ensureBalancer"; spec: BalancerSpec; isReplacing: boolean }
   | { do: "removeBalancer"; id: string }
   | { do: "changeNames"; records: readonly NameRecord[] }
   /** Has the provider let in what comes to these ports of any machine, and to no others that machines don't declare. */

@@ -1,8 +1,10 @@
 import { DescribeLoadBalancersCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
 import type { Clock } from "../../base/clock.ts";
+import type { Target } from "../balancer.ts";
 import type { Send } from "./api.ts";
 import { elbCode } from "./balancer-errors.ts";
 import type { Inventory, SeenLoadBalancer, SeenTargetGroup } from "./balancer-inventory.ts";
+import { targetGroupTag } from "./balancer-tags.ts";
 import { GroupTargets } from "./targets.ts";
 
 /** Target groups in motion are looked at so often, more slowly when there are many of them. */
@@ -41,6 +43,18 @@ export class Watch {
     const known = this.#groups.get(arn) ?? new GroupTargets(this.#send, this.#clock, arn);
     this.#groups.set(arn, known);
     return known;
+  }
+
+  /** Registers and deregisters in all of these groups; `targets`: by the group's own name in its balancer. */
+  async want(
+    groups: readonly SeenTargetGroup[],
+    targets: ReadonlyMap<string, readonly Target[]>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const done = await Promise.allSettled(
+      groups.map((group) => this.targetsOf(group).want(targets.get(group.tags[targetGroupTag] ?? "") ?? [], signal)),
+    );
+    for (const one of done) if (one.status === "rejected") throw one.reason;
   }
 
   /** Something was made or ended: the next sweep waits until AWS lists it. */

@@ -7,7 +7,7 @@ import { billOf } from "./balancer-bill.ts";
 import { build, type Members, memberIds, tearDown } from "./balancer-build.ts";
 import { findDrift } from "./balancer-drift.ts";
 import { elbCode, explained } from "./balancer-errors.ts";
-import { type Inventory, readInventory } from "./balancer-inventory.ts";
+import { type Inventory, readInventory, type SeenTargetGroup } from "./balancer-inventory.ts";
 import { type BalancerPlan, fingerprint, planBalancer } from "./balancer-plan.ts";
 import { balancerTag, nameTag, targetGroupTag } from "./balancer-tags.ts";
 import { groupWarnings, warningsOf } from "./balancer-warnings.ts";
@@ -45,6 +45,7 @@ export const openAwsBalancers = (options: BalancersOptions): Balancers => {
   const balancers = new AwsBalancers(options);
   return {
     ensure: (spec, signal) => balancers.ensure(spec, signal),
+    retarget: (spec, signal) => balancers.retarget(spec, signal),
     observe: (signal) => balancers.observe(signal),
     remove: (id, signal) => balancers.remove(id, signal),
   };
@@ -117,7 +118,15 @@ class AwsBalancers implements Balancers {
       await this.#build(plan, signal);
       this.#entries.set(plan.id, { plan, built: structure });
     }
-    await this.#convergeTargets(inventory, plan, signal);
+    const targets = new Map(plan.targetGroups.map((group) => [group.groupId, group.targets]));
+    await this.#watch.want(ownGroups(inventory, plan.id), targets, signal);
+  }
+
+  async retarget({ id, groups }: BalancerSpec, signal?: AbortSignal): Promise<void> {
+    const targets = new Map(groups.map((group) => [group.id, group.targets]));
+    const own = ownGroups(await this.#current(signal), id);
+    const named = own.filter(({ tags }) => targets.has(tags[targetGroupTag] ?? ""));
+    await this.#watch.want(named, targets, signal);
   }
 
   async #build(plan: BalancerPlan, signal: AbortSignal | undefined): Promise<void> {
@@ -129,20 +138,6 @@ class AwsBalancers implements Balancers {
     } finally {
       this.#changed();
     }
-  }
-
-  /** The targets of every group of the balancer, also behind a load balancer that is about to be replaced. */
-  async #convergeTargets(
-    { targetGroups }: Inventory,
-    plan: BalancerPlan,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const own = [...targetGroups.values()].filter(({ tags }) => tags[balancerTag] === plan.id);
-    const wanted = new Map(plan.targetGroups.map(({ groupId, targets }) => [groupId, targets]));
-    const done = await Promise.allSettled(
-      own.map((group) => this.#watch.targetsOf(group).want(wanted.get(group.tags[targetGroupTag] ?? "") ?? [], signal)),
-    );
-    for (const one of done) if (one.status === "rejected") throw one.reason;
   }
 
   async observe(signal?: AbortSignal): Promise<{ balancers: readonly BalancerState[]; complete: boolean }> {
@@ -177,7 +172,7 @@ class AwsBalancers implements Balancers {
     const ids = new Set([...this.#entries.keys(), ...tagged.flatMap(({ tags }) => tags[balancerTag] ?? [])]);
     return [...ids].map((id): BalancerState => {
       const entry = this.#entries.get(id);
-      const own = groups.filter(({ tags }) => tags[balancerTag] === id);
+      const own = ownGroups(inventory, id);
       const balancer = inventory.loadBalancers.get(entry?.plan.name ?? own[0]?.loadBalancer ?? "");
       const named = tagged.find(({ tags }) => tags[balancerTag] === id)?.tags[nameTag];
       const hostname = balancer?.raw.DNSName;
@@ -344,6 +339,10 @@ class AwsBalancers implements Balancers {
     return done;
   }
 }
+
+/** Also behind a load balancer that is about to be replaced. */
+const ownGroups = ({ targetGroups }: Inventory, id: string): SeenTargetGroup[] =>
+  [...targetGroups.values()].filter(({ tags }) => tags[balancerTag] === id);
 
 const structureOf = ({ targetGroups, ...plan }: BalancerPlan): string =>
   fingerprint([plan, targetGroups.map(({ targets: _, ...group }) => group)]);
