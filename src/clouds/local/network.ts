@@ -32,11 +32,11 @@ export async function buildNetwork(): Promise<void> {
       ].join("\n"),
     );
   }
-  const patience = `mcast_probes ${neighbourProbes} ucast_probes ${neighbourProbes}`;
   await ip(
-    [`route replace local ${serviceNetwork} dev lo`, `ntable change name arp_cache dev ${bridge} ${patience}`].join(
-      "\n",
-    ),
+    [
+      `route replace local ${serviceNetwork} dev lo`,
+      `ntable change name arp_cache dev ${bridge} mcast_probes ${neighbourProbes} ucast_probes ${neighbourProbes}`,
+    ].join("\n"),
   );
   // Machines reach each other over the bridge; everything else that is not the gateway's own goes out through it.
   writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
