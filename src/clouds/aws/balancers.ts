@@ -119,12 +119,13 @@ class AwsBalancers implements Balancers {
       this.#entries.set(plan.id, { plan, built: structure });
     }
     const targets = new Map(plan.targetGroups.map((group) => [group.groupId, group.targets]));
-    await this.#watch.want(ownGroups(inventory, plan.id), targets, signal);
+    await this.#watch.want(ownGroups([...inventory.targetGroups.values()], plan.id), targets, signal);
   }
 
   async retarget({ id, groups }: BalancerSpec, signal?: AbortSignal): Promise<void> {
     const targets = new Map(groups.map((group) => [group.id, group.targets]));
-    const own = ownGroups(await this.#current(signal), id);
+    const { targetGroups } = await this.#current(signal);
+    const own = ownGroups([...targetGroups.values()], id);
     const named = own.filter(({ tags }) => targets.has(tags[targetGroupTag] ?? ""));
     await this.#watch.want(named, targets, signal);
   }
@@ -172,7 +173,7 @@ class AwsBalancers implements Balancers {
     const ids = new Set([...this.#entries.keys(), ...tagged.flatMap(({ tags }) => tags[balancerTag] ?? [])]);
     return [...ids].map((id): BalancerState => {
       const entry = this.#entries.get(id);
-      const own = ownGroups(inventory, id);
+      const own = ownGroups(groups, id);
       const balancer = inventory.loadBalancers.get(entry?.plan.name ?? own[0]?.loadBalancer ?? "");
       const named = tagged.find(({ tags }) => tags[balancerTag] === id)?.tags[nameTag];
       const hostname = balancer?.raw.DNSName;
@@ -341,8 +342,8 @@ class AwsBalancers implements Balancers {
 }
 
 /** Also behind a load balancer that is about to be replaced. */
-const ownGroups = ({ targetGroups }: Inventory, id: string): SeenTargetGroup[] =>
-  [...targetGroups.values()].filter(({ tags }) => tags[balancerTag] === id);
+const ownGroups = (groups: readonly SeenTargetGroup[], id: string): SeenTargetGroup[] =>
+  groups.filter(({ tags }) => tags[balancerTag] === id);
 
 const structureOf = ({ targetGroups, ...plan }: BalancerPlan): string =>
   fingerprint([plan, targetGroups.map(({ targets: _, ...group }) => group)]);
