@@ -53,3 +53,6 @@ export class DroverError extends Error {
 
 export const isCode = (error: unknown, code: ErrorCode): error is DroverError =>
   error instanceof DroverError && error.code === code;
+
+/** The provider has said it for all calls that fail of the same cause. */
+export const isTold = (error: unknown): boolean => error instanceof DroverError && error.details["told"] === 1;

@@ -1,4 +1,5 @@
-import { isTold, type Log } from "./run.ts";
+import { isTold } from "../base/errors.ts";
+import type { Log } from "./run.ts";
 
 /** What can't be looked at, told to the log once for as long as it fails in the same way. */
 export type Complaints = {

@@ -1,13 +1,12 @@
 import type { Pod, PodSpec, ReplicaSet } from "../api/types.gen.ts";
 import type { Clock } from "../base/clock.ts";
-import { DroverError } from "../base/errors.ts";
+import { DroverError, isTold } from "../base/errors.ts";
 import type { Architecture, Cloud, MachineImage } from "../clouds/cloud.ts";
 import type { ImagePlatforms } from "../machines/image-platforms.ts";
 import { architecturesOf, imageReference, pulledImages } from "../machines/template.ts";
 import type { View } from "../registry/view.ts";
 import { nodeChoice } from "./node-choice.ts";
 import { controllerOf } from "./owned.ts";
-import { isTold } from "./run.ts";
 
 /** On a ReplicaSet: the machine image of this revision, so that every machine of it is made of the same one. */
 export const machineImageAnnotation = "drover.dev/machine-image";

@@ -1,7 +1,7 @@
 import type { KubeObject, ObjectKey, Resource } from "../api/object.ts";
 import { ApiError } from "../api/status.ts";
 import type { Clock } from "../base/clock.ts";
-import { DroverError, isCode } from "../base/errors.ts";
+import { isCode, isTold } from "../base/errors.ts";
 import type { Client } from "../registry/client.ts";
 import { type Pause, WorkQueue } from "./queue.ts";
 import type { Action, Reconciler } from "./reconciler.ts";
@@ -34,9 +34,6 @@ export type Runner = {
   idle(): boolean;
   drained(): Promise<void>;
 };
-
-/** The provider has said it for all calls that fail of the same cause. */
-export const isTold = (error: unknown): boolean => error instanceof DroverError && error.details["told"] === 1;
 
 /** Nothing more is made in a namespace that is ending, and what asks for it ends with that. */
 const isOfEndingNamespace = (error: unknown): boolean =>

@@ -43,15 +43,25 @@ export function sshBoxes(options: SshBoxesOptions): Boxes & ApiRoad {
   const contacts = new Map<string, Contact>();
   const listeners = new Set<(machineId: string) => void>();
   const followed = new Set<string>();
-  const keys = consoleReader(options, (machineId) => followed.has(machineId));
+  const learn = (machineId: string, contact: Contact) => {
+    contacts.set(machineId, contact);
+    for (const listener of listeners) listener(machineId);
+  };
+  const keys = consoleReader(options, {
+    isFollowed: (machineId) => followed.has(machineId),
+    unreadable(machineId, failure) {
+      const known = contacts.get(machineId) ?? { reachable: false };
+      if (known.reachable || known.failure === failure) return;
+      learn(machineId, { failingSinceMs: options.clock.wallMs(), ...known, failure });
+    },
+  });
   const { reach, privateKey, port = 22, acceptNewHostKeys = false, wayOut } = options;
   const thread = openThread({ reach, privateKey, port, acceptNewHostKeys }, (message) => {
     if (message.type === "contact" && followed.has(message.machineId)) {
       const { failure } = message.contact;
       const isBarred = failure !== undefined && failure !== noKeyYet;
       const advised = isBarred && wayOut !== undefined && { failure: `${failure} (${wayOut})` };
-      contacts.set(message.machineId, { ...message.contact, ...advised });
-      for (const listener of listeners) listener(message.machineId);
+      learn(message.machineId, { ...message.contact, ...advised });
     } else if (message.type === "fingerprintsWanted") {
       keys.want(message.machineId, message.refused, (fingerprints) =>
         thread.say({ type: "fingerprints", machineId: message.machineId, fingerprints }),

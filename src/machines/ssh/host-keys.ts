@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Clock } from "../../base/clock.ts";
+import { DroverError, isCode, isTold } from "../../base/errors.ts";
 import { fingerprintsIn } from "./fingerprint.ts";
 
 /** A memory of host keys, by machine id, as `SHA256:…`. */
@@ -22,15 +23,30 @@ type Options = {
 /** How long a console is waited for where the user has allowed to go on without it. */
 const acceptNewAfterMs = 60_000;
 
+type Machines = {
+  isFollowed(machineId: string): boolean;
+  /** `why`: without a full stop. Told at every try. */
+  unreadable(machineId: string, why: string): void;
+};
+
 /**
  * Finds out which host key a machine has before anything is sent to it: from memory, or from its console, which is read
  * again and again until cloud-init has printed it.
  */
-export function consoleReader(options: Options, isFollowed: (machineId: string) => boolean) {
+export function consoleReader(options: Options, { isFollowed, unreadable }: Machines) {
   const { clock, log, hostKeys } = options;
   const reading = new Set<string>();
   const warned = new Set<string>();
 
+  const failed = (machineId: string, error: unknown) => {
+    log.debug({ machineId, error }, "the console could not be read");
+    if (!(error instanceof DroverError)) return;
+    unreadable(machineId, `its console can't be read: ${error.message.replace(/\.$/, "")}`);
+    // The rest passes by itself, or has been told.
+    if (!isCode(error, "CLOUD_AUTH") || isTold(error) || warned.has(error.message)) return;
+    warned.add(error.message);
+    log.warn({ error }, `Machines' consoles can't be read: ${error.message}`);
+  };
   const read = async (machineId: string, give: (fingerprints: string[]) => void) => {
     const startMs = clock.monotonicMs();
     for (let waitMs = pollMs.first; isFollowed(machineId); waitMs = Math.min(waitMs * pollMs.factor, pollMs.max)) {
@@ -38,7 +54,7 @@ export function consoleReader(options: Options, isFollowed: (machineId: string) 
         const found = fingerprintsIn(await options.console(machineId));
         if (found.length > 0) return give(found);
       } catch (error) {
-        log.debug({ machineId, error }, "the console could not be read");
+        failed(machineId, error);
       }
       if (options.acceptNewHostKeys && clock.monotonicMs() - startMs > acceptNewAfterMs) return give([]);
       await clock.sleep(waitMs);

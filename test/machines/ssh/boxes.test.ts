@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
+import { DroverError } from "../../../src/base/errors.ts";
 import type { Boxes, Contact, LogRequest } from "../../../src/clouds/box.ts";
 import { makeHostKey } from "../../../src/clouds/local/host-key.ts";
 import { apiRoadPort } from "../../../src/machines/ssh/api-road.ts";
@@ -265,6 +266,43 @@ test("a machine that tells no host key is waited for by that reason", async () =
   const { boxes } = await startBox({ console: async () => "", wayOut: "open it" });
   boxes.follow([machine]);
   await until(boxes, ({ failure }) => failure === "its console has not shown its SSH host key yet");
+});
+
+test("a console that can't be read is told with the reason, once in the log, until it can", async () => {
+  const why = "AWS does not permit ec2:GetConsoleOutput to these credentials";
+  let refusal: Error | undefined = new DroverError("CLOUD_AUTH", `${why}.`);
+  let printed = "";
+  const console = async () => {
+    if (refusal) throw refusal;
+    return printed;
+  };
+  const { boxes, warnings, server } = await startBox({ console, wayOut: "open it" });
+  printed = server.console;
+  const told = new Set<string | undefined>();
+  boxes.onChange((id) => told.add(boxes.contact(id)?.failure));
+  boxes.follow([machine, { ...machine, id: "m2" }]);
+  const failing = await until(boxes, ({ failure }) => failure === `its console can't be read: ${why}`);
+  expect(failing).toMatchObject({ reachable: false, failingSinceMs: expect.any(Number) });
+  expect(told).toContain(failing.failure);
+  await expect.poll(() => boxes.contact("m2")?.failure).toBe(failing.failure);
+  expect(warnings).toEqual([`Machines' consoles can't be read: ${why}.`]);
+  refusal = undefined;
+  expect(await until(boxes, ({ reachable }) => reachable)).not.toHaveProperty("failure");
+});
+
+test("what the provider has said for all calls, or gets over by itself, is not said of consoles too", async () => {
+  const failures = [
+    new DroverError("CLOUD_AUTH", "The login has expired.", { told: 1 }),
+    new DroverError("CLOUD_UNAVAILABLE", "AWS is busy."),
+    new Error("ENOENT"),
+  ];
+  const console = async () => {
+    throw failures.shift() ?? new DroverError("CLOUD_THROTTLED", "Too many calls.");
+  };
+  const { boxes, warnings } = await startBox({ console });
+  boxes.follow([machine]);
+  await until(boxes, ({ failure }) => failure === "its console can't be read: Too many calls");
+  expect(warnings).toEqual([]);
 });
 
 test("a machine with two addresses is reached by the public one, or by its own where that is asked for", async () => {
