@@ -7,8 +7,7 @@ import type { Boxes, Contact, ExecRequest, LogRequest } from "../../clouds/box.t
 import type { Machine } from "../../clouds/cloud.ts";
 import { boundParts } from "../agent.ts";
 import { execCommand, openSession } from "./exec.ts";
-import { consoleReader, type HostKeys } from "./host-keys.ts";
-import { noKeyYet } from "./link.ts";
+import { consoleReader, type HostKeys, noKeyYet } from "./host-keys.ts";
 import { portStream } from "./port-stream.ts";
 import type { Reach } from "./reach.ts";
 import { openThread } from "./tasks.ts";
@@ -49,10 +48,11 @@ export function sshBoxes(options: SshBoxesOptions): Boxes & ApiRoad {
   };
   const keys = consoleReader(options, {
     isFollowed: (machineId) => followed.has(machineId),
-    unreadable(machineId, failure) {
-      const known = contacts.get(machineId) ?? { reachable: false };
-      if (known.reachable || known.failure === failure) return;
-      learn(machineId, { failingSinceMs: options.clock.wallMs(), ...known, failure });
+    keyless(machineId, failure, before) {
+      const { failure: known, ...contact } = contacts.get(machineId) ?? { reachable: false };
+      // Another key than its own is worse than none.
+      const isKeyless = known === noKeyYet || known === before;
+      if (isKeyless && known !== failure) learn(machineId, { ...contact, failure });
     },
   });
   const { reach, privateKey, port = 22, acceptNewHostKeys = false, wayOut } = options;

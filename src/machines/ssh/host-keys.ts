@@ -23,39 +23,48 @@ type Options = {
 /** How long a console is waited for where the user has allowed to go on without it. */
 const acceptNewAfterMs = 60_000;
 
+/** Of a machine whose console was not read yet, or could be and told no key: nothing is in the way but time. */
+export const noKeyYet = "its console has not shown its SSH host key yet";
+
 type Machines = {
   isFollowed(machineId: string): boolean;
-  /** `why`: without a full stop. Told at every try. */
-  unreadable(machineId: string, why: string): void;
+  /** Why there is no key yet, told at every try, and why there was none `before`. Both without a full stop. */
+  keyless(machineId: string, why: string, before: string): void;
 };
 
 /**
  * Finds out which host key a machine has before anything is sent to it: from memory, or from its console, which is read
  * again and again until cloud-init has printed it.
  */
-export function consoleReader(options: Options, { isFollowed, unreadable }: Machines) {
+export function consoleReader(options: Options, { isFollowed, keyless }: Machines) {
   const { clock, log, hostKeys } = options;
   const reading = new Set<string>();
   const warned = new Set<string>();
 
-  const failed = (machineId: string, error: unknown) => {
+  /** Why the console tells no key. What passes by itself, or has been told, is nothing for the log. */
+  const failure = (machineId: string, error: unknown): string => {
     log.debug({ machineId, error }, "the console could not be read");
-    if (!(error instanceof DroverError)) return;
-    unreadable(machineId, `its console can't be read: ${error.message.replace(/\.$/, "")}`);
-    // The rest passes by itself, or has been told.
-    if (!isCode(error, "CLOUD_AUTH") || isTold(error) || warned.has(error.message)) return;
-    warned.add(error.message);
-    log.warn({ error }, `Machines' consoles can't be read: ${error.message}`);
+    if (!(error instanceof DroverError)) return noKeyYet;
+    if (isCode(error, "CLOUD_AUTH") && !isTold(error) && !warned.has(error.message)) {
+      warned.add(error.message);
+      log.warn({ error }, `Machines' consoles can't be read: ${error.message}`);
+    }
+    return `its console can't be read: ${error.message.replace(/\.$/, "")}`;
   };
+
   const read = async (machineId: string, give: (fingerprints: string[]) => void) => {
     const startMs = clock.monotonicMs();
+    let before = noKeyYet;
     for (let waitMs = pollMs.first; isFollowed(machineId); waitMs = Math.min(waitMs * pollMs.factor, pollMs.max)) {
+      let why = noKeyYet;
       try {
         const found = fingerprintsIn(await options.console(machineId));
         if (found.length > 0) return give(found);
       } catch (error) {
-        failed(machineId, error);
+        why = failure(machineId, error);
       }
+      keyless(machineId, why, before);
+      before = why;
       if (options.acceptNewHostKeys && clock.monotonicMs() - startMs > acceptNewAfterMs) return give([]);
       await clock.sleep(waitMs);
     }

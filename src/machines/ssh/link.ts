@@ -8,6 +8,7 @@ import type { Contact, Report } from "../../clouds/box.ts";
 import { offerApi } from "./api-road.ts";
 import { carryOut, openAgent, request } from "./channels.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { noKeyYet } from "./host-keys.ts";
 import type { Followed, Task, ThreadSettings } from "./messages.ts";
 import { openSocket } from "./reach.ts";
 
@@ -39,9 +40,6 @@ const retryMs = { first: 250, factor: 1.5, bootingMax: 2_000, max: 30_000 };
 const agentRetryMs = 500;
 /** How long a request waits for a connection that is being made. */
 const connectionWaitMs = 15_000;
-
-/** Nothing was tried yet, so that nothing is in the way but time. */
-export const noKeyYet = "its console has not shown its SSH host key yet";
 
 const withoutFailure = ({ failure: _, failingSinceMs: __, ...contact }: Contact): Contact => contact;
 

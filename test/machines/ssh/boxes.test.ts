@@ -297,11 +297,19 @@ test("what the provider has said for all calls, or gets over by itself, is not s
     new Error("ENOENT"),
   ];
   const console = async () => {
-    throw failures.shift() ?? new DroverError("CLOUD_THROTTLED", "Too many calls.");
+    const failure = failures.shift();
+    if (failure) throw failure;
+    return "";
   };
   const { boxes, warnings } = await startBox({ console });
+  const told: (string | undefined)[] = [];
+  boxes.onChange((id) => told.push(boxes.contact(id)?.failure));
   boxes.follow([machine]);
-  await until(boxes, ({ failure }) => failure === "its console can't be read: Too many calls");
+  const none = "its console has not shown its SSH host key yet";
+  const unread = (why: string) => `its console can't be read: ${why}`;
+  await expect
+    .poll(() => told, { timeout: 8000 })
+    .toEqual([none, unread("The login has expired"), unread("AWS is busy"), none]);
   expect(warnings).toEqual([]);
 });
 
