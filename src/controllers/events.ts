@@ -11,10 +11,12 @@ const manager = { manager: "kube-controller-manager" };
 const messageMax = 1_024;
 
 /** The same notice about the same object has the same name, so that a repeat finds the first, after a restart too. */
-function eventName({ about, type, reason, message, source, fieldPath }: Notice): string {
-  const text = [about.metadata.uid, type, reason, message, source, fieldPath].join("\n");
+function eventName({ about, type, reason, message, source, fieldPath, isLatest }: Notice): string {
+  const text = [about.metadata.uid, type, reason, isLatest ? "" : message, source, fieldPath].join("\n");
   return `${about.metadata.name}.${createHash("sha256").update(text).digest("hex").slice(0, 16)}`;
 }
+
+const messageOf = ({ message }: Notice): string => message.slice(0, messageMax);
 
 const namespaceOf = (about: KubeObject): string => about.metadata.namespace || "default";
 
@@ -37,7 +39,7 @@ function firstEvent(notice: Notice, nowMs: number): Event {
     involvedObject: namespace ? { ...reference, namespace } : reference,
     type,
     reason,
-    message: notice.message.slice(0, messageMax),
+    message: messageOf(notice),
     reportingComponent: source,
   };
   if (source === "default-scheduler") {
@@ -48,7 +50,9 @@ function firstEvent(notice: Notice, nowMs: number): Event {
   return { ...common, source: { component: source }, firstTimestamp: now, lastTimestamp: now, count: 1 };
 }
 
-function repeated(event: Event, { occurrence }: Notice, nowMs: number): Event | undefined {
+function repeated(before: Event, notice: Notice, nowMs: number): Event | undefined {
+  const { occurrence } = notice;
+  const event = { ...before, message: messageOf(notice) };
   if (occurrence) {
     const annotations = event.metadata.annotations ?? {};
     if (Number(annotations[occurrenceAnnotation] ?? 0) >= occurrence.id) return undefined;

@@ -19,7 +19,8 @@ export type MachineClaim = { demand: Demand; machine: Claimable };
 export function launchOf(wave: Wave, cluster: string, id: string, nowMs: number): Action[] {
   const { template, placement, reason: message } = wave;
   const said = { type: "Normal", reason: "MachineChosen", message, source: "default-scheduler" } as const;
-  const told = wave.pods.map((about): Action => ({ do: "tell", notice: { about, ...said } }));
+  // Where many pools have no capacity, each is chosen for a moment.
+  const told = wave.pods.map((about): Action => ({ do: "tell", notice: { about, ...said, isLatest: true } }));
   const slots = wave.pods.map(({ metadata }) => metadata.uid ?? "");
   const names = wave.pods.map(({ metadata }) => metadata.name);
   const [first] = wave.pods;

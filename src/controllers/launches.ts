@@ -2,7 +2,7 @@ import type { Pod } from "../api/types.gen.ts";
 import type { Machine } from "../clouds/cloud.ts";
 import type { LaunchRecord, View } from "../registry/view.ts";
 import type { BalancerBook } from "./balancer-book.ts";
-import type { Memory } from "./memory.ts";
+import { type Memory, poolRestMs } from "./memory.ts";
 import { isFinished, keyOf, timeMs } from "./owned.ts";
 import type { Poll } from "./poll.ts";
 import type { Action, Plan, Reconciler } from "./reconciler.ts";
@@ -34,7 +34,7 @@ export type LaunchWorld = {
 };
 
 const source = "drover";
-/** A failed launch is remembered for so long: it decides how long its owner rests. */
+/** A failed launch is remembered for so long: it decides how long its owner rests; one for want of capacity its pool. */
 const failureKeepMs = 1_200_000;
 /** The end of a machine that is not seen to begin is asked for again after 10, 20, 40 … seconds, and this at most. */
 const askAgainMaxMs = 300_000;
@@ -145,8 +145,9 @@ function planCall({ record, pods, failure }: LaunchWorld): Plan {
 
 function planForget(record: LaunchRecord, nowMs: number): Plan {
   const { requestedAt, slots } = record.spec;
-  const isShort = (record.status?.machines.length ?? 0) < slots.length;
-  const keepMs = isShort ? timeMs(requestedAt) + failureKeepMs - nowMs : 0;
+  const { machines = [], failure } = record.status ?? {};
+  const rememberedMs = failure?.code === "CLOUD_CAPACITY" ? poolRestMs : failureKeepMs;
+  const keepMs = machines.length < slots.length ? timeMs(requestedAt) + rememberedMs - nowMs : 0;
   if (keepMs > 0) return { actions: [], againInMs: keepMs };
   return { actions: [{ do: "delete", key: keyOf("launches.drover.dev", record), uid: record.metadata.uid ?? "" }] };
 }

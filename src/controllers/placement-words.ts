@@ -39,7 +39,7 @@ export function restingWords(resting: readonly RestingOffer[], { priceUsdPerHour
   const wanted = resting.filter(({ offer }) => offer.priceUsdPerHour <= priceUsdPerHour);
   const shown = wanted.slice(0, restingShown).map(({ offer, why }) => `; ${named(offer)} ${why}`);
   const more = wanted.length - shown.length;
-  return `${shown.join("")}${more > 0 ? `, and ${more} more offers` : ""}`;
+  return `${shown.join("")}${more > 0 ? `, and ${more} more ${more === 1 ? "offer" : "offers"}` : ""}`;
 }
 
 /** Why the limit forbids a machine more. */

@@ -9,6 +9,7 @@ import {
   type Group,
   grouping,
   headOf,
+  isSpot,
   labelsOf,
   type SkippedPools,
   shortagesOf,
@@ -52,6 +53,8 @@ export type Placed = { waves: readonly Wave[]; refused: readonly Refused[] };
 const slotsMax = 100;
 /** A zone with fewer machines of the owner may cost so much more than the cheapest. */
 const spreadPriceFactor = 1.1;
+/** Where so many spot pools had no capacity lately, who may have a machine on demand is not kept waiting for the rest. */
+const restingSpotMax = 10;
 
 /** What stands in the way of the offers that remain, and what would be taken. */
 type Found = { best?: { offer: Offer; reason: () => string }; obstacles: ReadonlyMap<Bucket, string> };
@@ -59,7 +62,8 @@ type Found = { best?: { offer: Offer; reason: () => string }; obstacles: Readonl
 /**
  * Gives each Pod the cheapest machine that fits, Pods of higher priority first. Preferences come before the price, the
  * owner's machines are spread over zones that cost up to a tenth more, and what is equal is gathered into waves of up
- * to 100. Nobody gets a spot machine who does not ask for one; who allows both gets the cheaper that has room.
+ * to 100. Nobody gets a spot machine who does not ask for one; who allows both gets the cheaper that has room, and one
+ * on demand when spot capacity is short.
  */
 export function place(world: PlacementWorld): Placed {
   const { demands, offers } = world;
@@ -114,8 +118,10 @@ function choose(
     const head = why === undefined ? headOf(bucket, ledger, template) : undefined;
     if (head) heads.push({ offer: head.offer, score: head.score + score(bucket.labelOf) });
   }
-  const scoreMax = Math.max(...heads.map((head) => head.score));
-  const liked = heads.filter((head) => head.score === scoreMax).map(({ offer }) => offer);
+  const onDemand = group.restingSpot >= restingSpotMax ? heads.filter(({ offer }) => !isSpot(offer)) : [];
+  const open = onDemand.length > 0 ? onDemand : heads;
+  const scoreMax = Math.max(...open.map((head) => head.score));
+  const liked = open.filter((head) => head.score === scoreMax).map(({ offer }) => offer);
   const priceMax = Math.min(...liked.map(({ priceUsdPerHour }) => priceUsdPerHour)) * spreadPriceFactor;
   const countOf = ({ zone }: Offer) => counts.get(`${owner}/${zone}`) ?? 0;
   const [offer] = liked
@@ -124,7 +130,9 @@ function choose(
   const { cheapest } = group;
   if (!offer || !cheapest) return { obstacles };
   const hasRoom = ledger.shortage(cheapest.offer, template) === undefined;
-  const why = () => obstacles.get(cheapest.bucket) ?? passedOverWhy(cheapest.offer, liked, hasRoom);
+  const short =
+    onDemand.length > 0 && isSpot(cheapest.offer) ? `spot is short in ${group.restingSpot} pools` : undefined;
+  const why = () => obstacles.get(cheapest.bucket) ?? short ?? passedOverWhy(cheapest.offer, liked, hasRoom);
   const reason = () =>
     choiceSentence(offer, template, group.count, cheapest.offer, why) + restingWords(group.resting, offer);
   return { best: { offer, reason }, obstacles };

@@ -15,6 +15,8 @@ export type Notice = {
   source: string;
   /** The part of the object that it is about: `spec.containers{web}`. */
   fieldPath?: string;
+  /** Only the last that was said for this reason is of interest: it takes the place of those before, and counts them. */
+  isLatest?: boolean;
   /** One occurrence of many on a machine: told again, it is not counted again. */
   occurrence?: { id: number; atMs: number };
 };

@@ -14,7 +14,7 @@ export type Demand = {
   zones?: ReadonlySet<string>;
 };
 
-/** Offers of one domain that suit a group of equal demands, the best first. */
+/** Offers of one domain and capacity type that suit a group of equal demands, the best first. */
 export type Bucket = {
   labelOf: LabelLookup;
   offers: { offer: Offer; score: number }[];
@@ -47,8 +47,12 @@ export type Group = {
   removed: ReadonlyMap<string, number>;
   /** Those among the removed that would do, and are left alone for a while; the cheapest first. */
   resting: readonly RestingOffer[];
+  /** Of the resting ones so many are spot. */
+  restingSpot: number;
 };
 export type RestingOffer = { offer: Offer; why: string };
+
+export const isSpot = ({ capacityType }: Offer): boolean => capacityType === "spot";
 
 export const labelsOf =
   (offer: Offer): LabelLookup =>
@@ -116,13 +120,15 @@ function groupOf(demand: Demand, selection: Selection, skipped: SkippedPools): G
       removed.set(why, (removed.get(why) ?? 0) + 1);
       continue;
     }
-    const bucket = buckets.get(domain) ?? { labelOf: labelsOf(offer), offers: [], next: 0 };
+    const key = `${domain}\n${offer.capacityType}`;
+    const bucket = buckets.get(key) ?? { labelOf: labelsOf(offer), offers: [], next: 0 };
     bucket.offers.push({ offer, score });
-    buckets.set(domain, bucket);
+    buckets.set(key, bucket);
     count++;
     if (!cheapest || offer.priceUsdPerHour < cheapest.offer.priceUsdPerHour) cheapest = { offer, bucket };
   }
-  return { selection, buckets: [...buckets.values()], count, cheapest, removed, resting };
+  const restingSpot = resting.filter(({ offer }) => isSpot(offer)).length;
+  return { selection, buckets: [...buckets.values()], count, cheapest, removed, resting, restingSpot };
 }
 
 function shortcoming(offer: Offer, template: MachineTemplate, zones?: ReadonlySet<string>): string | undefined {

@@ -98,8 +98,17 @@ test("a spot pool that takes a machine away does not give the next one", async (
 test("spot that is used up falls back to on demand, for who allows both", async () => {
   const cluster = await opened();
   cluster.world.pools.set("*", "*", "spot", 0);
-  await serve(cluster, 2, both);
+  // Twenty-one spot pools are cheaper than the cheapest machine on demand.
+  await serve(cluster, 2, both, { cpu: "1", memory: "3Gi" });
   expect(living(cluster).map(({ lifecycle }) => lifecycle)).toEqual([undefined, undefined]);
+  const zone = "us-east-1[a-f]";
+  const why = new RegExp(
+    ` in ${zone}, on demand, .*; \\S+ in ${zone} at .* was passed over: spot is short in \\d+ pools; `,
+  );
+  // One for each Pod, though other machines were chosen for it before.
+  expect(cluster.events("MachineChosen")).toEqual([expect.stringMatching(why), expect.stringMatching(why)]);
+  // Ten of them are tried, two in one round at most.
+  expect(cluster.world.calls.get("RunInstances")).toBeLessThanOrEqual(13);
 });
 
 test("who allows both gets spot, in several zones, and its Event says why", async () => {

@@ -74,6 +74,7 @@ describe("a launch record", () => {
     released: true,
     ...more,
   });
+  const short = { ...given(), failure: { code: "CLOUD_CAPACITY", message: "there is none" } };
   const world = (more: Partial<LaunchWorld>): LaunchWorld => ({
     record: recordOf(["p0"], given(machine(0))),
     berths: [berth(0)],
@@ -129,6 +130,8 @@ describe("a launch record", () => {
     ],
     ["is remembered for a while when it gave too little", { record: recordOf(["p0"], given()), berths: [] }, ""],
     ["and then goes", { record: recordOf(["p0"], given(), 1_201), berths: [] }, "delete l-1"],
+    ["is remembered while its pool rests", { record: recordOf(["p0"], short, 179), berths: [] }, ""],
+    ["and no longer", { record: recordOf(["p0"], short, 181), berths: [] }, "delete l-1"],
   ])("%s", ([_name, more, want]) => {
     expect(told(planLaunch(world(more), nowMs))).toBe(want);
   });

@@ -57,6 +57,11 @@ const prefers = (type: string): Partial<Pod["spec"]> => {
   return { affinity: { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: preferred } } };
 };
 
+const requires = (key: string, ...values: string[]): Partial<Pod["spec"]> => {
+  const nodeSelectorTerms = [{ matchExpressions: [{ key, operator: "In", values }] }];
+  return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } } } };
+};
+
 /** `small/a×2` for each wave, then what is refused. */
 const told = (given: PlacementWorld): string => {
   const { waves, refused } = place(given);
@@ -277,6 +282,16 @@ test("the refusal names what is required and no offer has", () => {
 const size = template(0.5, 500);
 const cheap = offer("t4g.small", "us-east-1a", { priceUsdPerHour: 0.0168 });
 const dear = offer("m7g.large", "us-east-1b", { priceUsdPerHour: 0.0816 });
+const spots = (count: number) =>
+  Array.from({ length: count }, (_, index) =>
+    offer(`s${index}`, "us-east-1a", { capacityType: "spot", priceUsdPerHour: 0.01 }),
+  );
+const shortOf = (count: number) => ({
+  all: new Set(spots(count).map(({ type }) => `${type}/us-east-1a/spot`)),
+  byOwner: new Map(),
+});
+/** A spot machine or one on demand. */
+const either = requires("karpenter.sh/capacity-type", "spot", "on-demand");
 test.for<[string, Partial<PlacementWorld>, string]>([
   [
     "the cheapest",
@@ -291,6 +306,21 @@ test.for<[string, Partial<PlacementWorld>, string]>([
       skipped: { all: new Set(["t4g.small/us-east-1a/on-demand"]), byOwner: new Map() },
     },
     "m7g.large in us-east-1b, on demand, $0.0816/h: the only offer that fits 500m CPU and 0.50 GiB; t4g.small in us-east-1a had no capacity lately",
+  ],
+  [
+    "on demand, where spot is short in many pools",
+    { demands: demands(1, size, either), offers: [...spots(11), cheap, dear], skipped: shortOf(10) },
+    "t4g.small in us-east-1a, on demand, $0.0168/h: of 3 offers that fit 500m CPU and 0.50 GiB; " +
+      "s10 in us-east-1a at $0.01/h was passed over: spot is short in 10 pools; " +
+      "s0 in us-east-1a had no capacity lately; s1 in us-east-1a had no capacity lately; " +
+      "s2 in us-east-1a had no capacity lately, and 7 more offers",
+  ],
+  [
+    "the next as spot, where it is short in some pools only",
+    { demands: demands(1, size, either), offers: [...spots(10), cheap], skipped: shortOf(9) },
+    "s9 in us-east-1a, spot, $0.01/h: the cheapest of 2 offers that fit 500m CPU and 0.50 GiB; " +
+      "s0 in us-east-1a had no capacity lately; s1 in us-east-1a had no capacity lately; " +
+      "s2 in us-east-1a had no capacity lately, and 6 more offers",
   ],
   [
     "the only one, as spot",
