@@ -95,6 +95,7 @@ export function shortages({ records }: LaunchHistory, nowMs: number): ReadonlyMa
 export function skippedPools({ records, poorPools }: LaunchHistory, nowMs: number): SkippedPools {
   const all = new Set([...poorPools].flatMap(([pool, atMs]) => (atMs + poolRestMs > nowMs ? pool : [])));
   const byOwner = new Map<string, Set<string>>();
+  const spotFull = new Set<string>();
   for (const record of records) {
     const { spec, status } = record;
     const isShort = status?.done === true && status.machines.length < spec.slots.length;
@@ -103,8 +104,9 @@ export function skippedPools({ records, poorPools }: LaunchHistory, nowMs: numbe
     const pools = status.failure?.code === "CLOUD_INVALID" ? (byOwner.get(owner) ?? new Set()) : all;
     pools.add(poolOf(spec.placement));
     if (pools !== all) byOwner.set(owner, pools);
+    if (status.failure?.code === "CLOUD_QUOTA" && spec.placement.capacityType === "spot") spotFull.add(owner);
   }
-  return { all, byOwner };
+  return { all, byOwner, spotFull };
 }
 
 /** What calls under way are about to take of the offers. */

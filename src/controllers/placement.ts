@@ -53,8 +53,6 @@ export type Placed = { waves: readonly Wave[]; refused: readonly Refused[] };
 const slotsMax = 100;
 /** A zone with fewer machines of the owner may cost so much more than the cheapest. */
 const spreadPriceFactor = 1.1;
-/** Where so many spot pools had no capacity lately, who may have a machine on demand is not kept waiting for the rest. */
-const restingSpotMax = 10;
 
 /** What stands in the way of the offers that remain, and what would be taken. */
 type Found = { best?: { offer: Offer; reason: () => string }; obstacles: ReadonlyMap<Bucket, string> };
@@ -118,7 +116,7 @@ function choose(
     const head = why === undefined ? headOf(bucket, ledger, template) : undefined;
     if (head) heads.push({ offer: head.offer, score: head.score + score(bucket.labelOf) });
   }
-  const onDemand = group.restingSpot >= restingSpotMax ? heads.filter(({ offer }) => !isSpot(offer)) : [];
+  const onDemand = group.spotShortage === undefined ? [] : heads.filter(({ offer }) => !isSpot(offer));
   const open = onDemand.length > 0 ? onDemand : heads;
   const scoreMax = Math.max(...open.map((head) => head.score));
   const liked = open.filter((head) => head.score === scoreMax).map(({ offer }) => offer);
@@ -130,8 +128,7 @@ function choose(
   const { cheapest } = group;
   if (!offer || !cheapest) return { obstacles };
   const hasRoom = ledger.shortage(cheapest.offer, template) === undefined;
-  const short =
-    onDemand.length > 0 && isSpot(cheapest.offer) ? `spot is short in ${group.restingSpot} pools` : undefined;
+  const short = onDemand.length > 0 && isSpot(cheapest.offer) ? group.spotShortage : undefined;
   const why = () => obstacles.get(cheapest.bucket) ?? short ?? passedOverWhy(cheapest.offer, liked, hasRoom);
   const reason = () =>
     choiceSentence(offer, template, group.count, cheapest.offer, why) + restingWords(group.resting, offer);

@@ -23,8 +23,17 @@ export type Bucket = {
   /** Why no offer of it has room, counted when the ledger stood at `version`. */
   shortages?: { version: number; counts: ReadonlyMap<string, number> };
 };
-/** Pools (see `poolOf`) that are left alone for a while: by everybody, and by one owner each. */
-export type SkippedPools = { all: ReadonlySet<string>; byOwner: ReadonlyMap<string, ReadonlySet<string>> };
+/**
+ * Pools (see `poolOf`) that are left alone for a while: by everybody, and by one owner each. `spotFull`: owners whose last
+ * spot machines a quota has refused.
+ */
+export type SkippedPools = {
+  all: ReadonlySet<string>;
+  byOwner: ReadonlyMap<string, ReadonlySet<string>>;
+  spotFull?: ReadonlySet<string>;
+};
+/** Where so many spot pools had no capacity lately, who may have a machine on demand is not kept waiting for the rest. */
+const restingSpotMax = 10;
 const none: SkippedPools = { all: new Set(), byOwner: new Map() };
 
 /** What Pods that say the same of their machine may get, whatever its size, the best first. */
@@ -47,8 +56,8 @@ export type Group = {
   removed: ReadonlyMap<string, number>;
   /** Those among the removed that would do, and are left alone for a while; the cheapest first. */
   resting: readonly RestingOffer[];
-  /** Of the resting ones so many are spot. */
-  restingSpot: number;
+  /** Why who may have a machine on demand gets one, though spot is cheaper; absent: there may be spot capacity. */
+  spotShortage: string | undefined;
 };
 export type RestingOffer = { offer: Offer; why: string };
 
@@ -68,7 +77,7 @@ export function grouping(offers: readonly Offer[], keys: readonly string[], skip
     const { nodeSelector, affinity, tolerations } = pod.spec;
     const { architecture, cpuMillis, memoryBytes, gpus } = template;
     const selectionId = JSON.stringify([architecture, nodeSelector, affinity?.nodeAffinity, tolerations]);
-    const skipsMore = skipped.byOwner.has(owner) && owner;
+    const skipsMore = (skipped.byOwner.has(owner) || skipped.spotFull?.has(owner)) && owner;
     const id = JSON.stringify([selectionId, cpuMillis, memoryBytes, gpus, zones && [...zones].sort(), skipsMore]);
     const known = groups.get(id);
     if (known) return known;
@@ -127,9 +136,14 @@ function groupOf(demand: Demand, selection: Selection, skipped: SkippedPools): G
     count++;
     if (!cheapest || offer.priceUsdPerHour < cheapest.offer.priceUsdPerHour) cheapest = { offer, bucket };
   }
-  const restingSpot = resting.filter(({ offer }) => isSpot(offer)).length;
-  return { selection, buckets: [...buckets.values()], count, cheapest, removed, resting, restingSpot };
+  const spotShortage = skipped.spotFull?.has(demand.owner)
+    ? "a quota has refused spot machines"
+    : shortageOf(resting.filter(({ offer }) => isSpot(offer)).length);
+  return { selection, buckets: [...buckets.values()], count, cheapest, removed, resting, spotShortage };
 }
+
+const shortageOf = (restingSpot: number): string | undefined =>
+  restingSpot < restingSpotMax ? undefined : `spot is short in ${restingSpot} pools`;
 
 function shortcoming(offer: Offer, template: MachineTemplate, zones?: ReadonlySet<string>): string | undefined {
   if (zones && !zones.has(offer.zone)) return "had volume node affinity conflict";

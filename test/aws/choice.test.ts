@@ -111,6 +111,15 @@ test("spot that is used up falls back to on demand, for who allows both", async 
   expect(cluster.world.calls.get("RunInstances")).toBeLessThanOrEqual(13);
 });
 
+test("a quota for spot that nobody could know of does not keep who allows both waiting", async () => {
+  const cluster = await opened();
+  cluster.world.conditions.denied.add("servicequotas:ListServiceQuotas");
+  cluster.world.quotas.set("L-34B43A08", 0);
+  await serve(cluster, 2, both);
+  expect(living(cluster).map(({ lifecycle }) => lifecycle)).toEqual([undefined, undefined]);
+  expect(cluster.world.calls.get("RunInstances")).toBeLessThanOrEqual(4);
+});
+
 test("who allows both gets spot, in several zones, and its Event says why", async () => {
   const cluster = await opened();
   await serve(cluster, 3, both);

@@ -316,6 +316,25 @@ test.for<[string, Partial<PlacementWorld>, string]>([
       "s2 in us-east-1a had no capacity lately, and 7 more offers",
   ],
   [
+    "on demand, where a quota refuses spot",
+    {
+      demands: demands(1, size, either),
+      offers: [...spots(1), cheap],
+      skipped: { ...shortOf(0), spotFull: new Set(["web"]) },
+    },
+    "t4g.small in us-east-1a, on demand, $0.0168/h: of 2 offers that fit 500m CPU and 0.50 GiB; " +
+      "s0 in us-east-1a at $0.01/h was passed over: a quota has refused spot machines",
+  ],
+  [
+    "as spot, where another owner's quota is full",
+    {
+      demands: demands(1, size, either),
+      offers: [...spots(1), cheap],
+      skipped: { ...shortOf(0), spotFull: new Set(["other"]) },
+    },
+    "s0 in us-east-1a, spot, $0.01/h: the cheapest of 2 offers that fit 500m CPU and 0.50 GiB",
+  ],
+  [
     "the next as spot, where it is short in some pools only",
     { demands: demands(1, size, either), offers: [...spots(10), cheap], skipped: shortOf(9) },
     "s9 in us-east-1a, spot, $0.01/h: the cheapest of 2 offers that fit 500m CPU and 0.50 GiB; " +
